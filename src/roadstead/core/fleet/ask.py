@@ -1,0 +1,42 @@
+"""The question put to the Fleet: a whole gang at once, answered whole or refused with numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roadstead.model.refusals import Refusal
+from roadstead.model.selection import Toleration
+from roadstead.model.workload import Placement, PodClass, TopologyAssignment, TopologyRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PodSetAsk:
+    """`count` pods of one class, on nodes that carry `node_labels` (of the chosen flavor), with the flavor's tolerations
+    added to the pods' own; `levels` are the node label keys of the flavor's topology, coarsest first."""
+
+    name: str
+    count: int
+    pod: PodClass
+    node_labels: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    levels: tuple[str, ...] = ("kubernetes.io/hostname",)
+    request: TopologyRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """All pod sets of a workload. `assume_empty`: could it be placed if no workload used anything (Kueue 3.5.4)?"""
+
+    pod_sets: tuple[PodSetAsk, ...]
+    assume_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A place for every member. `topologies[i]` is pod set i's assignment in Kueue's encoding, for flavors with a topology."""
+
+    placement: Placement
+    topologies: tuple[TopologyAssignment, ...]
+
+
+Answer = Found | Refusal

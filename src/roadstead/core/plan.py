@@ -1,0 +1,90 @@
+"""All that leaves the core: commands to carry out, a refusal for whatever was evaluated and not done, and memory.
+
+A Plan is a value. The world is left as found; `World.assume(plan)` makes the next cycle see it, `World.forget(command)` takes
+back one command that could not be carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from roadstead.model.refusals import Refusal
+from roadstead.model.workload import Admission, Member, Placement, WorkloadKey
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Reserve quota for a workload, and nodes and devices where the rules place it."""
+
+    workload: WorkloadKey
+    uid: str
+    admission: Admission
+    placement: Placement | None
+
+
+class EvictionReason(StrEnum):
+    """Reason of the Evicted condition (Kueue 2.4)."""
+
+    PREEMPTED = "Preempted"
+    CLUSTER_QUEUE_STOPPED = "ClusterQueueStopped"
+    LOCAL_QUEUE_STOPPED = "LocalQueueStopped"
+    DEACTIVATED = "Deactivated"
+    NODE_FAILURES = "NodeFailures"
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask a workload that holds quota to give it up."""
+
+    workload: WorkloadKey
+    uid: str
+    reason: EvictionReason
+    preemptor: WorkloadKey | None = None
+    preemptor_uid: str = ""
+    preemption_reason: str = ""  # InClusterQueue | InCohortReclamation | ...
+
+
+@dataclass(frozen=True, slots=True)
+class BindPod:
+    """A place for one pod that no queue admits."""
+
+    pod: tuple[str, str]
+    uid: str
+    member: Member
+
+
+Command: TypeAlias = Admit | Evict | BindPod
+
+
+class Requeue(StrEnum):
+    """Where a head that was not admitted goes (Kueue 3.2)."""
+
+    HEAP = "heap"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Everything learnt about one workload (or bare pod) in one evaluation; the binding refusal is first."""
+
+    workload: WorkloadKey
+    uid: str
+    refusals: tuple[Refusal, ...]
+    requeue: Requeue = Requeue.HEAP
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of one cycle. `memory` is opaque to everyone but the World: queue positions, sticky heads, tried flavors."""
+
+    commands: tuple[Command, ...] = ()
+    verdicts: tuple[Verdicts, ...] = ()
+    memory: tuple[object, ...] = ()
+    again_at: int | None = None  # earliest time at which something timed (back-off) can change the outcome
+
+    @property
+    def is_idle(self) -> bool:
+        """No command: repeating the cycle decides nothing new unless memory moved a queue on."""
+        return not self.commands

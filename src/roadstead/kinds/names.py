@@ -1,0 +1,56 @@
+"""Resources and well-known names, spelled once. Nobody else writes these strings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from roadstead.kinds.object import Resource
+
+NAMESPACES: Final = Resource("", "v1", "namespaces")
+NODES: Final = Resource("", "v1", "nodes")
+PODS: Final = Resource("", "v1", "pods")
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
+SECRETS: Final = Resource("", "v1", "secrets")
+SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts")
+EVENTS: Final = Resource("", "v1", "events")
+LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
+PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses")
+JOBS: Final = Resource("batch", "v1", "jobs")
+
+KUEUE: Final = "kueue.x-k8s.io"
+RESOURCE_FLAVORS: Final = Resource(KUEUE, "v1beta2", "resourceflavors")
+CLUSTER_QUEUES: Final = Resource(KUEUE, "v1beta2", "clusterqueues")
+LOCAL_QUEUES: Final = Resource(KUEUE, "v1beta2", "localqueues")
+WORKLOADS: Final = Resource(KUEUE, "v1beta2", "workloads")
+WORKLOAD_PRIORITY_CLASSES: Final = Resource(KUEUE, "v1beta2", "workloadpriorityclasses")
+
+ROADSTEAD: Final = "roadstead.dev"
+PLACEMENTS: Final = Resource(ROADSTEAD, "v1alpha1", "placements")
+
+# --- labels, annotations, finalizers (Kueue's own where Kueue has one)
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+PRIORITY_CLASS_LABEL: Final = "kueue.x-k8s.io/priority-class"
+WORKLOAD_ANNOTATION: Final = "kueue.x-k8s.io/workload"  # on pods: the Workload that admits them
+PODSET_LABEL: Final = "kueue.x-k8s.io/podset"  # on pods: which pod set they belong to
+JOB_UID_LABEL: Final = "kueue.x-k8s.io/job-uid"  # on Workloads
+MANAGED_LABEL: Final = "kueue.x-k8s.io/managed"
+IN_USE_FINALIZER: Final = "kueue.x-k8s.io/resource-in-use"
+DEFAULT_LOCAL_QUEUE: Final = "default"
+
+JOB_TRACKING_FINALIZER: Final = "batch.kubernetes.io/job-tracking"
+JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
+JOB_CONTROLLER_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+JOB_INDEX_ANNOTATION: Final = "batch.kubernetes.io/job-completion-index"
+
+HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
+MEMBER_ANNOTATION: Final = "roadstead.dev/member"  # on bound pods: index of the member in its pod set's Placement
+POD_DEVICES_ANNOTATION: Final = "roadstead.dev/devices"  # on bound pods: comma list of device names on their node
+NODE_DEVICES_ANNOTATION: Final = "roadstead.dev/node-devices"
+"""On nodes: JSON list of {"name", "resource", "index", "healthy"} (the inventory until ResourceSlices carry it)."""
+NODE_SIMULATED_LABEL: Final = "roadstead.dev/simulated"
+"""On nodes: "devices" = real processes, simulated devices; "all" = pods run as timers."""
+RUN_FOR_ANNOTATION: Final = "roadstead.dev/run-for"  # on pods of a simulated node: seconds that they run ("5", "2.5")
+"""How long a pod on a fully simulated node runs before it succeeds."""
+
+FOREGROUND_FINALIZER: Final = "foregroundDeletion"
+ORPHAN_FINALIZER: Final = "orphan"

@@ -1,0 +1,23 @@
+"""Facts: what `World.apply` takes. One value per API object, or the news that the object is gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from roadstead.model.nodes import Node
+from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, Topology
+from roadstead.model.workload import Pod, Workload
+
+Noun: TypeAlias = Namespace | Topology | Node | ResourceFlavor | Cohort | ClusterQueue | LocalQueue | Workload | Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The object of this noun and key does not exist (any more). Key: (namespace, name), or ("", name)."""
+
+    noun: type[Noun]
+    key: tuple[str, str]
+
+
+Fact: TypeAlias = Noun | Gone

@@ -1,0 +1,32 @@
+"""Nodes and the devices on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roadstead.model.amounts import ResourceName
+from roadstead.model.selection import Taint
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device. `name` is unique on its node; `index` is the node-local number that drivers count by (what
+    CUDA_VISIBLE_DEVICES takes)."""
+
+    name: str
+    resource: ResourceName
+    index: int
+    healthy: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node's facts. A resource with devices listed is handed out by device; its allocatable amount is a further bound."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    ready: bool = True
+    allocatable: tuple[tuple[ResourceName, int], ...] = ()
+    devices: tuple[Device, ...] = ()

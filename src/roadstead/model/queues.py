@@ -1,0 +1,123 @@
+"""Queues, quotas and flavors as the core sees them (Kueue's ClusterQueue, Cohort, LocalQueue, ResourceFlavor, Topology)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from roadstead.model.amounts import FlavorName, ResourceName
+from roadstead.model.selection import LabelSelector, Taint, Toleration
+
+
+class QueueingStrategy(StrEnum):
+    STRICT_FIFO = "StrictFIFO"
+    BEST_EFFORT_FIFO = "BestEffortFIFO"
+
+
+class StopPolicy(StrEnum):
+    NONE = "None"
+    HOLD = "Hold"
+    HOLD_AND_DRAIN = "HoldAndDrain"
+
+
+class PreemptionPolicy(StrEnum):
+    """withinClusterQueue and reclaimWithinCohort take their values from here; each allows some of them."""
+
+    NEVER = "Never"
+    LOWER_PRIORITY = "LowerPriority"
+    LOWER_OR_NEWER_EQUAL_PRIORITY = "LowerOrNewerEqualPriority"
+    ANY = "Any"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Quota of one cell. `None` limits: may borrow without bound, lends everything."""
+
+    nominal: int
+    borrowing_limit: int | None = None
+    lending_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorQuotas:
+    flavor: FlavorName
+    quotas: tuple[tuple[ResourceName, Quota], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceGroup:
+    """Resources that always get the same flavor, and the flavors to try, in order."""
+
+    resources: tuple[ResourceName, ...]
+    flavors: tuple[FlavorQuotas, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preemption:
+    within_cluster_queue: PreemptionPolicy = PreemptionPolicy.NEVER
+    reclaim_within_cohort: PreemptionPolicy = PreemptionPolicy.NEVER
+    borrow_within_cohort: PreemptionPolicy = PreemptionPolicy.NEVER
+    borrow_max_priority: int | None = None  # borrowWithinCohort.maxPriorityThreshold
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorFungibility:
+    when_can_borrow: str = "MayStopSearch"  # MayStopSearch | TryNextFlavor
+    when_can_preempt: str = "TryNextFlavor"
+    preference: str = "BorrowingOverPreemption"  # BorrowingOverPreemption | PreemptionOverBorrowing
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterQueue:
+    name: str
+    resource_groups: tuple[ResourceGroup, ...] = ()
+    cohort: str = ""
+    strategy: QueueingStrategy = QueueingStrategy.BEST_EFFORT_FIFO
+    namespace_selector: LabelSelector | None = None  # None selects no namespace
+    preemption: Preemption = Preemption()
+    fungibility: FlavorFungibility = FlavorFungibility()
+    stop: StopPolicy = StopPolicy.NONE
+    fair_weight_milli: int = 1000
+    terminating: bool = False
+    inactive_reasons: tuple[str, ...] = ()  # conditions outside the core's sight (admission checks not found ...)
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    name: str
+    parent: str = ""
+    resource_groups: tuple[ResourceGroup, ...] = ()
+    fair_weight_milli: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalQueue:
+    namespace: str
+    name: str
+    cluster_queue: str
+    stop: StopPolicy = StopPolicy.NONE
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFlavor:
+    name: FlavorName
+    node_labels: tuple[tuple[str, str], ...] = ()
+    node_taints: tuple[Taint, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    topology: str = ""  # Topology name; "" = quota only (unless the rules place every flavor)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    name: str
+    levels: tuple[str, ...]  # node label keys, coarsest first
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()

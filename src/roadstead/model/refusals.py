@@ -1,0 +1,81 @@
+"""Refusals are data: what was evaluated and not done, with the numbers that prove it, made at the moment of refusing.
+
+Sentences, conditions, events, metrics and Slurm reasons are rendered from these values alone, so they can never disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from roadstead.model.workload import WorkloadKey
+
+
+class Verdict(StrEnum):
+    WAIT = "wait"  # time alone will solve it
+    CHANGE = "change"  # the request can never fit as written
+    ASK = "ask"  # someone with more rights must act
+
+
+class Level(StrEnum):
+    WORKLOAD = "workload"
+    QUEUE = "queue"
+    COHORT = "cohort"
+    FLAVOR = "flavor"
+    FLEET = "fleet"
+    NODE = "node"
+
+
+class Code(StrEnum):
+    """Stable, documented, never reworded. PascalCase; names a cause, never the state."""
+
+    # queue and workload
+    QUEUE_NOT_FOUND = "LocalQueueNotFound"
+    CLUSTER_QUEUE_NOT_FOUND = "ClusterQueueNotFound"
+    CLUSTER_QUEUE_INACTIVE = "ClusterQueueInactive"
+    QUEUE_STOPPED = "QueueStopped"
+    NAMESPACE_MISMATCH = "NamespaceMismatch"
+    WORKLOAD_INACTIVE = "WorkloadInactive"
+    REQUESTS_ABOVE_LIMITS = "RequestsAboveLimits"
+    BACKOFF = "Backoff"
+    BEHIND_HEAD = "BehindHead"  # waits its turn: another workload is the head of its queue
+    NOT_EVALUATED = "NotEvaluated"  # nothing is known yet: no cycle looked at it
+    # flavors and quota
+    RESOURCE_NOT_COVERED = "ResourceNotCovered"
+    FLAVOR_NOT_FOUND = "FlavorNotFound"
+    UNTOLERATED_TAINT = "UntoleratedTaint"
+    NODE_AFFINITY_MISMATCH = "NodeAffinityMismatch"
+    EXCEEDS_MAX_QUOTA = "ExceedsMaxQuota"  # more than the queue could ever have
+    WAITING_FOR_QUOTA = "WaitingForQuota"  # quota exists and is in use
+    NO_PREEMPTION_CANDIDATES = "NoPreemptionCandidates"
+    PENDING_PREEMPTION = "PendingPreemption"  # victims were asked to go
+    OVERTAKEN_IN_CYCLE = "OvertakenInCycle"  # fitted when nominated, taken by an entry before it
+    # fleet
+    NO_NODE_MATCHES = "NoNodeMatches"  # nodes filtered out by label, taint, readiness
+    NODES_EXHAUSTED = "NodesExhausted"  # matching nodes lack free amounts
+    DEVICES_EXHAUSTED = "DevicesExhausted"  # matching nodes lack free devices
+    TOPOLOGY_TOO_SMALL = "TopologyTooSmall"  # no domain could hold it even when empty
+    TOPOLOGY_FULL = "TopologyFull"  # a domain could hold it when others leave
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason why one workload was not admitted in one evaluation.
+
+    `needed`, `available` and `limit` are canonical amounts of `resource`; `limit` is the most that could ever be
+    available. `blockers` hold what is missing, in the order in which they would be asked to give it back.
+    `counts` says how many nodes (or devices) were left out and why, e.g. (("taint", 3), ("cpu", 2)).
+    """
+
+    code: Code
+    verdict: Verdict
+    level: Level
+    pod_set: str = ""
+    flavor: str = ""
+    resource: str = ""
+    needed: int = 0
+    available: int = 0
+    limit: int = 0
+    subject: str = ""  # the queue, flavor, taint, level ... the refusal is about
+    blockers: tuple[WorkloadKey, ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()

@@ -1,0 +1,165 @@
+"""A workload: a gang of pod sets that is admitted whole or not at all (Kueue's Workload, without its prose)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from roadstead.model.amounts import Amounts, FlavorName, ResourceName
+from roadstead.model.selection import NodeTerm, Toleration
+
+WorkloadKey: TypeAlias = tuple[str, str]
+"""(namespace, name)"""
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyRequest:
+    """How close together the pods of a set must be; at most one of required, preferred, unconstrained (Kueue KEP-2724)."""
+
+    required: str = ""  # a topology level, i.e. a node label key
+    preferred: str = ""
+    unconstrained: bool = False
+    group: str = ""  # podSetGroupName: two pod sets placed together
+    slice_level: str = ""
+    slice_size: int = 0
+    slice_layers: tuple[tuple[str, int], ...] = ()  # podsetSliceRequiredTopologyConstraints, coarse to fine
+
+
+@dataclass(frozen=True, slots=True)
+class PodClass:
+    """What matters for deciding about a pod. Equal pods share one instance after interning in the World.
+
+    `requests` are the effective requests of one pod (max of init containers and the sum of containers, plus overhead),
+    canonical, sorted by resource name; devices are requested by count through extended resource names.
+    """
+
+    requests: tuple[tuple[ResourceName, int], ...] = ()
+    node_selector: tuple[tuple[str, str], ...] = ()
+    node_affinity: tuple[NodeTerm, ...] = ()  # required terms, ORed; empty = no constraint
+    tolerations: tuple[Toleration, ...] = ()
+    limits_exceeded: tuple[ResourceName, ...] = ()  # resources whose request is above their own limit
+
+
+@dataclass(frozen=True, slots=True)
+class PodSet:
+    name: str
+    count: int
+    pod: PodClass
+    min_count: int | None = None  # partial admission: the smallest count that makes sense
+    topology: TopologyRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodSetAssignment:
+    """What one pod set got: `usage` is the total of all its pods, per resource that a quota covers."""
+
+    name: str
+    count: int
+    flavors: tuple[tuple[ResourceName, FlavorName], ...] = ()
+    usage: tuple[tuple[ResourceName, int], ...] = ()
+    topology: TopologyAssignment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyAssignment:
+    """Kueue's topologyAssignment: `domains` are (label values, pod count), in Kueue's order (lexicographic by values)."""
+
+    levels: tuple[str, ...]
+    domains: tuple[tuple[tuple[str, ...], int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    cluster_queue: str
+    pod_sets: tuple[PodSetAssignment, ...]
+
+
+class WorkloadState(StrEnum):
+    """Where a workload stands, as its conditions say."""
+
+    PENDING = "Pending"
+    RESERVED = "Reserved"  # QuotaReserved=True; holds quota, evicted or not
+    FINISHED = "Finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The facts of one Workload object. Times are integer nanoseconds since the epoch.
+
+    `queued_at` is the queue-order timestamp (Kueue KEP 2.3: creation, or the eviction time after a PodsReady timeout).
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    queue: str  # LocalQueue name in the same namespace; "" = not queued
+    pod_sets: tuple[PodSet, ...]
+    created_at: int
+    queued_at: int
+    priority: int = 0
+    active: bool = True
+    generation: int = 1
+    state: WorkloadState = WorkloadState.PENDING
+    admission: Admission | None = None  # while RESERVED
+    reserved_at: int = 0  # when quota was reserved; 0 if it is not
+    admitted: bool = False
+    evicted: str = ""  # reason of condition Evicted=True, else ""
+    requeue_blocked: bool = False  # Requeued=False
+    requeue_at: int = 0  # back-off; 0 = none
+    reclaimable: tuple[tuple[str, int], ...] = ()  # pod set -> pods whose quota is no longer needed
+    placement: Placement | None = None  # what its Placement object says, while there is one
+
+    @property
+    def key(self) -> WorkloadKey:
+        return (self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Where one pod of a gang goes: a node, and the names of the devices there that are its alone."""
+
+    node: str
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PodSetPlacement:
+    """Members in index order: member i of the pod set runs at `members[i]`; all of them use `requests` each."""
+
+    name: str
+    members: tuple[Member, ...]
+    requests: tuple[tuple[ResourceName, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Node and devices of every member of a gang, decided together and written once (design: the Placement object)."""
+
+    pod_sets: tuple[PodSetPlacement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod that no queue admits: it occupies a node (once bound) or asks for one. Pods of workloads are not listed here:
+    their Placement speaks for them."""
+
+    namespace: str
+    name: str
+    uid: str
+    pod: PodClass
+    created_at: int
+    priority: int = 0
+    node: str = ""  # "" = wants a place
+    devices: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.namespace, self.name)
+
+
+def total(pod: PodClass, count: int) -> Amounts:
+    """Requests of `count` pods of this class."""
+    return {name: amount * count for name, amount in pod.requests}
+
+

@@ -1,0 +1,126 @@
+"""The controller contract, without I/O: `reconcile(key, read, now) -> Step`.
+
+A controller looks at an informer view that may lag, and answers with the writes that bring the world closer to what the object
+asks for. It keeps no state of its own that matters: kill the process after any write and the next reconcile finishes the job. So
+a test, the simulator and production run the same lines, and crash injection "after write k, for every k" is a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeAlias
+
+from roadstead.kinds.object import Object, Ref, Resource
+from roadstead.runtime.cluster import Write
+
+Key: TypeAlias = tuple[str, str]
+"""(namespace, name) of the object to reconcile; namespace "" for cluster-scoped ones."""
+
+SECOND = 1_000_000_000
+"""Times are integer nanoseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An Event to record about an object. Equal notes are counted, not repeated."""
+
+    about: Object
+    type: str  # Normal | Warning
+    reason: str
+    message: str
+
+
+Stage: TypeAlias = tuple[Write, ...]
+"""Writes that may be carried out together, in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do now. Stages run one after another; the first write whose outcome is not DONE ends the step, and the key is
+    reconciled again (at once on EXISTS, CONFLICT and MISSING, after a back-off on the rest).
+
+    `again_at`: reconcile again at this time even if nothing changes. `notes` are recorded once all writes are done.
+    """
+
+    stages: tuple[Stage, ...] = ()
+    again_at: int | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        return tuple(write for stage in self.stages for write in stage)
+
+
+NOTHING = Step()
+
+
+def in_order(*writes: Write, again_at: int | None = None, notes: Sequence[Note] = ()) -> Step:
+    """A step whose writes run one after another."""
+    return Step(tuple((write,) for write in writes), again_at, tuple(notes))
+
+
+def together(*writes: Write, again_at: int | None = None, notes: Sequence[Note] = ()) -> Step:
+    """A step whose writes may run at the same time."""
+    return Step((writes,) if writes else (), again_at, tuple(notes))
+
+
+Index: TypeAlias = Callable[[Object], Iterable[str]]
+"""Values under which an object is found, for `Read.by_index`."""
+
+
+class Read(Protocol):
+    """An informer view. May lag behind the server, for each resource by a different amount; never invents anything.
+
+    The runner promises: when a key is reconciled, the view already holds every write that earlier steps for this same key
+    were told was DONE. So a controller needs no expectations of its own.
+    """
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None: ...
+
+    def list(self, resource: Resource, namespace: str = "") -> Sequence[Object]:
+        """All objects, sorted by (namespace, name)."""
+        ...
+
+    def owned_by(self, resource: Resource, uid: str) -> Sequence[Object]:
+        """Objects of this resource with an ownerReference to `uid`, sorted by (namespace, name). O(result)."""
+        ...
+
+    def by_index(self, resource: Resource, index: str, value: str) -> Sequence[Object]:
+        """Objects found under `value` by an index that the controller declared in `indexes`. O(result)."""
+        ...
+
+
+KeysOf: TypeAlias = Callable[[Object, "Read"], Iterable[Key]]
+"""Which keys to reconcile when an object changed (appeared, changed, vanished: then its last version is given)."""
+
+
+class Controller(Protocol):
+    """One controller. `watches` says which resources matter and whose keys their changes wake up."""
+
+    name: ClassVar[str]
+    watches: Mapping[Resource, KeysOf]
+    indexes: Mapping[tuple[Resource, str], Index]
+
+    def reconcile(self, key: Key, read: Read, now: int) -> Step: ...
+
+
+def same_key(changed: Object, read: Read) -> Iterable[Key]:
+    """KeysOf for the reconciled resource itself."""
+    del read
+    return (changed.key,)
+
+
+def controller_owner(api_kind: str) -> KeysOf:
+    """KeysOf for dependents: the key of the controller owner of this kind."""
+
+    def keys(changed: Object, read: Read) -> Iterable[Key]:
+        del read
+        owner = changed.meta.controller
+        return ((changed.meta.namespace, owner.name),) if owner and owner.kind == api_kind else ()
+
+    return keys
+
+
+def ref_of(write: Write) -> Ref:
+    return write.ref
