@@ -161,5 +161,3 @@ class Pod:
 def total(pod: PodClass, count: int) -> Amounts:
     """Requests of `count` pods of this class."""
     return {name: amount * count for name, amount in pod.requests}
-
-

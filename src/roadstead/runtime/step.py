@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
-from roadstead.kinds.object import Object, Ref, Resource
-from roadstead.runtime.cluster import Write
+from roadstead.kinds.object import Object, Resource
+from roadstead.runtime.cluster import Outcome, Write
 
 Key: TypeAlias = tuple[str, str]
 """(namespace, name) of the object to reconcile; namespace "" for cluster-scoped ones."""
@@ -122,5 +122,36 @@ def controller_owner(api_kind: str) -> KeysOf:
     return keys
 
 
-def ref_of(write: Write) -> Ref:
-    return write.ref
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a Decider wants done. `subject` is the Decider's own (the command behind the step)."""
+
+    subject: object
+    step: Step
+
+
+class Decider(Protocol):
+    """The second contract, for the one who decides about everything at once (admission): it is told every change of its
+    resources, and asked what to do when something changed or its time has come. Also without I/O.
+
+    The runner calls `decide` again as long as it gives actions; all actions of one round are carried out (each step's stages in
+    order, different actions side by side) and concluded before the next round.
+    """
+
+    name: ClassVar[str]
+    resources: Sequence[Resource]
+
+    def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
+        """An informer saw a change: `current` is the newest version it knows, None if the object is gone. Never blocks."""
+        ...
+
+    def decide(self, now: int) -> tuple[Sequence[Action], int | None]:
+        """What to do now, and when to ask again even if nothing changes."""
+        ...
+
+    def concluded(self, action: Action, outcomes: Sequence[Outcome]) -> None:
+        """An action is over: the outcomes of its writes in order, up to and including the first that was not DONE.
+
+        An UNKNOWN outcome has been replaced by a fresh read: DONE if the write turned out to be there, else CONFLICT.
+        """
+        ...
