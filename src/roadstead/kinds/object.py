@@ -121,7 +121,8 @@ class Object:
         found = self._views.get(of)
         if found is None:
             found = self._views[of] = msgspec.json.decode(self.raw, type=of)
-        return found  # type: ignore[no-any-return]  # the dict is keyed by the very type it holds
+        result: T = found
+        return result
 
     def __repr__(self) -> str:
         where = f"{self.meta.namespace}/" if self.meta.namespace else ""
