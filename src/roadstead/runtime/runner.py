@@ -1,0 +1,208 @@
+"""The runner: informers -> keys and changes -> controllers and deciders -> writes, until cancelled.
+
+It orchestrates and decides nothing: which keys wake up is the controllers' `watches`, what to do is their `reconcile`, how a write
+went is the Cluster's Outcome. Its own promise is read-your-own-writes (expectations.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from roadstead.kinds.object import Object, Resource
+from roadstead.runtime.clock import Clock, WallClock
+from roadstead.runtime.cluster import Cluster, Delete, Outcome, Result, Write
+from roadstead.runtime.expectations import Expectations, Waiter
+from roadstead.runtime.informer import Informer, Listener
+from roadstead.runtime.recorder import Recorder
+from roadstead.runtime.step import SECOND, Action, Controller, Decider, Index, Key
+from roadstead.runtime.view import Cache, View
+from roadstead.runtime.workqueue import WorkQueue
+from roadstead.runtime.writing import carry_out
+
+log = logging.getLogger(__name__)
+
+STUCK_SECONDS = 10.0
+"""A key that waits longer than this for its own writes to appear makes their informers list again."""
+
+
+class Runner:
+    """Runs controllers and deciders on one cluster. `await run()`; cancel it to stop."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        controllers: Sequence[Controller] = (),
+        deciders: Sequence[Decider] = (),
+        *,
+        clock: Clock | None = None,
+        workers: int = 4,
+        component: str = "roadstead",
+    ) -> None:
+        self.cluster = cluster
+        self.clock = clock or WallClock()
+        self._controllers = controllers
+        self._deciders = deciders
+        self._workers = workers
+        self.recorder = Recorder(cluster, self.clock, component)
+        self.caches = {resource: Cache(resource, indexes) for resource, indexes in self._resources().items()}
+        self.view = View(self.caches)
+        self.informers = {resource: Informer(cluster, resource, cache) for resource, cache in self.caches.items()}
+        self._expectations = Expectations()
+        self._queues = {controller.name: WorkQueue(self.clock) for controller in controllers}
+        self._wake = {decider.name: asyncio.Event() for decider in deciders}
+        self._blocked_since: dict[Waiter, int] = {}
+        self._connect()
+
+    def _resources(self) -> dict[Resource, dict[str, Index]]:
+        wanted: dict[Resource, dict[str, Index]] = {}
+        for controller in self._controllers:
+            for resource in controller.watches:
+                wanted.setdefault(resource, {})
+            for (resource, name), index in controller.indexes.items():
+                wanted.setdefault(resource, {})[name] = index
+        for decider in self._deciders:
+            for resource in decider.resources:
+                wanted.setdefault(resource, {})
+        return wanted
+
+    def _connect(self) -> None:
+        for resource, informer in self.informers.items():
+            informer.listeners.append(self._listener(resource))
+            informer.around_list.append(partial(self._before_list, resource))
+
+    def _listener(self, resource: Resource) -> Listener:
+        concerned = [controller for controller in self._controllers if resource in controller.watches]
+        deciders = [decider for decider in self._deciders if resource in decider.resources]
+
+        def changed(key: Key, old: Object | None, new: Object | None) -> None:
+            current = new or old
+            assert current is not None
+            for decider in deciders:
+                decider.observe(resource, key, new)
+                self._wake[decider.name].set()
+            for controller in concerned:
+                queue = self._queues[controller.name]
+                for woken in controller.watches[resource](current, self.view):
+                    queue.add(woken)
+            self._free(self._expectations.saw(current.ref, old, new))
+
+        return changed
+
+    def _before_list(self, resource: Resource) -> Callable[[], None]:
+        awaited = self._expectations.snapshot(resource)
+        return lambda: self._free(self._expectations.met_by_list(awaited))
+
+    def _free(self, waiters: set[Waiter]) -> None:
+        for name, key in waiters:
+            self._queues[name].add(key)
+
+    # ------------------------------------------------------------------ running
+
+    async def run(self) -> None:
+        """Run everything; returns only by being cancelled or by a bug, which ends all of it."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.recorder.run(), name="recorder")
+            for informer in self.informers.values():
+                group.create_task(informer.run(), name=f"informer {informer.resource}")
+            for controller in self._controllers:
+                for number in range(self._workers):
+                    group.create_task(self._work(controller), name=f"{controller.name} {number}")
+            for decider in self._deciders:
+                group.create_task(self._decide(decider), name=decider.name)
+            group.create_task(self._unstick(), name="unstick")
+
+    async def wait_synced(self) -> None:
+        """Return once every informer has listed."""
+        for informer in self.informers.values():
+            await informer.synced.wait()
+
+    async def _work(self, controller: Controller) -> None:
+        for resource in {*controller.watches, *(resource for resource, _ in controller.indexes)}:
+            await self.informers[resource].synced.wait()
+        queue = self._queues[controller.name]
+        while True:
+            key = await queue.take()
+            try:
+                await self._reconcile(controller, queue, key)
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                # A bug in one controller must not stop the others; the key comes again, ever more slowly, and says so each time.
+                log.exception("%s failed on %s", controller.name, "/".join(key))
+                queue.add_after_failure(key)
+            finally:
+                queue.done(key)
+
+    async def _reconcile(self, controller: Controller, queue: WorkQueue, key: Key) -> None:
+        waiter = (controller.name, key)
+        if self._expectations.is_blocked(waiter):
+            self._blocked_since.setdefault(waiter, self.clock.now())
+            return
+        self._blocked_since.pop(waiter, None)
+        step = controller.reconcile(key, self.view, self.clock.now())
+        done = await carry_out(self.cluster, step.stages)
+        for write, outcome in done:
+            self._expect(waiter, write, outcome)
+        failed = next((outcome for _, outcome in done if not outcome.is_done), None)
+        if failed is None:
+            queue.succeeded(key)
+            if step.again_at is not None:
+                queue.add_at(key, step.again_at)
+            for note in step.notes:
+                self.recorder.record(note)
+        elif failed.result in (Result.EXISTS, Result.CONFLICT, Result.MISSING):
+            log.debug("%s %s: %s", controller.name, key, failed.message)
+            queue.add_after_failure(key)
+        else:
+            log.warning("%s %s: %s: %s", controller.name, "/".join(key), failed.result, failed.message)
+            queue.add_after_failure(key, failed.retry_after or 0.5)
+
+    def _expect(self, waiter: Waiter, write: Write, outcome: Outcome) -> None:
+        if write.resource not in self.informers:
+            return
+        if outcome.object is not None:
+            self._expectations.expect_version(waiter, write.ref, outcome.object.version)
+        elif outcome.is_done and isinstance(write, Delete):
+            self._expectations.expect_gone(waiter, write.ref, write.uid)
+
+    async def _unstick(self) -> None:
+        while True:
+            await asyncio.sleep(STUCK_SECONDS / 2)
+            limit = self.clock.now() - int(STUCK_SECONDS * SECOND)
+            for waiter, since in list(self._blocked_since.items()):
+                if not self._expectations.is_blocked(waiter):
+                    del self._blocked_since[waiter]
+                elif since < limit:
+                    for ref in self._expectations.waiting_for(waiter):
+                        log.warning("%s %s waits for %s to appear; listing again", waiter[0], waiter[1], ref.name)
+                        self.informers[ref.resource].relist()
+
+    # ------------------------------------------------------------------ deciders
+
+    async def _decide(self, decider: Decider) -> None:
+        for resource in decider.resources:
+            await self.informers[resource].synced.wait()
+        wake = self._wake[decider.name]
+        again_at: int | None = None
+        wake.set()
+        while True:
+            timeout = None if again_at is None else max(0.0, (again_at - self.clock.now()) / SECOND)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), timeout)
+            wake.clear()
+            actions, again_at = decider.decide(self.clock.now())
+            if actions:
+                await asyncio.gather(*(self._act(decider, action) for action in actions))
+                wake.set()
+
+    async def _act(self, decider: Decider, action: Action) -> None:
+        done = await carry_out(self.cluster, action.step.stages)
+        outcomes = [outcome for _, outcome in done]
+        if all(outcome.is_done for outcome in outcomes):
+            for note in action.step.notes:
+                self.recorder.record(note)
+        decider.concluded(action, outcomes)

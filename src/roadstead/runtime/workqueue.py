@@ -1,0 +1,89 @@
+"""A queue of keys: each at most once, never two workers on one key, delays and per-key back-off (client-go's workqueue)."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+
+from roadstead.runtime.clock import Clock
+from roadstead.runtime.step import SECOND, Key
+
+BACKOFF_FIRST = SECOND // 100
+BACKOFF_MAX = 30 * SECOND
+
+
+class WorkQueue:
+    """Keys to reconcile. A key added while it is being worked on comes again afterwards."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ready: deque[Key] = deque()
+        self._queued: set[Key] = set()
+        self._working: set[Key] = set()
+        self._again: set[Key] = set()
+        self._delayed: list[tuple[int, Key]] = []
+        self._due: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._working)
+
+    def add(self, key: Key) -> None:
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._ready.append(key)
+            self._changed.set()
+
+    def add_at(self, key: Key, when: int) -> None:
+        """Add `key` at a time; of several times the earliest counts."""
+        due = self._due.get(key)
+        if due is None or when < due:
+            self._due[key] = when
+            heapq.heappush(self._delayed, (when, key))
+            self._changed.set()
+
+    def add_after_failure(self, key: Key, at_least: float = 0.0) -> None:
+        """Add `key` after a back-off that doubles with each failure in a row (10 ms to 30 s), or `at_least` seconds."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = min(BACKOFF_FIRST << min(failures, 20), BACKOFF_MAX)
+        self.add_at(key, self._clock.now() + max(delay, int(at_least * SECOND)))
+
+    def succeeded(self, key: Key) -> None:
+        self._failures.pop(key, None)
+
+    async def take(self) -> Key:
+        """The next key; the caller must call `done`."""
+        while True:
+            self._release_due()
+            if self._ready:
+                key = self._ready.popleft()
+                self._queued.discard(key)
+                self._working.add(key)
+                return key
+            self._changed.clear()
+            timeout = None
+            if self._delayed:
+                timeout = max(0.0, (self._delayed[0][0] - self._clock.now()) / SECOND)
+            try:
+                await asyncio.wait_for(self._changed.wait(), timeout)
+            except TimeoutError:
+                continue
+
+    def done(self, key: Key) -> None:
+        self._working.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def _release_due(self) -> None:
+        now = self._clock.now()
+        while self._delayed and self._delayed[0][0] <= now:
+            when, key = heapq.heappop(self._delayed)
+            if self._due.get(key) == when:
+                del self._due[key]
+                self.add(key)
