@@ -1,0 +1,250 @@
+"""Queues, flavors and workloads as `kueue.x-k8s.io/v1beta2` writes them (Kueue: apis/kueue/v1beta2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from roadstead.kinds.object import ObjectMeta
+from roadstead.kinds.views.common import Condition, LabelSelectorView, QuantityLike
+
+
+class ResourceQuotaView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    nominal_quota: QuantityLike = 0
+    borrowing_limit: QuantityLike | None = None
+    lending_limit: QuantityLike | None = None
+
+
+class FlavorQuotasView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    resources: tuple[ResourceQuotaView, ...] = ()
+
+
+class ResourceGroupView(msgspec.Struct, frozen=True, rename="camel"):
+    covered_resources: tuple[str, ...] = ()
+    flavors: tuple[FlavorQuotasView, ...] = ()
+
+
+class BorrowWithinCohortView(msgspec.Struct, frozen=True, rename="camel"):
+    policy: str = "Never"
+    max_priority_threshold: int | None = None
+
+
+class PreemptionView(msgspec.Struct, frozen=True, rename="camel"):
+    within_cluster_queue: str = "Never"
+    reclaim_within_cohort: str = "Never"
+    borrow_within_cohort: BorrowWithinCohortView | None = None
+
+
+class FlavorFungibilityView(msgspec.Struct, frozen=True, rename="camel"):
+    when_can_borrow: str = "MayStopSearch"
+    when_can_preempt: str = "TryNextFlavor"
+    preference: str | None = None
+
+
+class FairSharingView(msgspec.Struct, frozen=True, rename="camel"):
+    weight: QuantityLike | None = None
+
+
+class UsageView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    total: QuantityLike = 0
+    borrowed: QuantityLike = 0
+
+
+class FlavorUsageView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    resources: tuple[UsageView, ...] = ()
+
+
+class ClusterQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
+    resource_groups: tuple[ResourceGroupView, ...] = ()
+    cohort_name: str = ""
+    queueing_strategy: str = "BestEffortFIFO"
+    namespace_selector: LabelSelectorView | None = None
+    flavor_fungibility: FlavorFungibilityView | None = None
+    preemption: PreemptionView | None = None
+    stop_policy: str | None = None
+    fair_sharing: FairSharingView | None = None
+
+
+class ClusterQueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    conditions: tuple[Condition, ...] = ()
+    flavors_reservation: tuple[FlavorUsageView, ...] = ()
+    flavors_usage: tuple[FlavorUsageView, ...] = ()
+    pending_workloads: int = 0
+    reserving_workloads: int = 0
+    admitted_workloads: int = 0
+
+
+class ClusterQueueView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ClusterQueueSpecView = ClusterQueueSpecView()
+    status: ClusterQueueStatusView = ClusterQueueStatusView()
+
+
+class CohortSpecView(msgspec.Struct, frozen=True, rename="camel"):
+    parent_name: str = ""
+    resource_groups: tuple[ResourceGroupView, ...] = ()
+    fair_sharing: FairSharingView | None = None
+
+
+class CohortView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: CohortSpecView = CohortSpecView()
+
+
+class LocalQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
+    cluster_queue: str = ""
+    stop_policy: str | None = None
+
+
+class LocalQueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    conditions: tuple[Condition, ...] = ()
+    flavors_reservation: tuple[FlavorUsageView, ...] = ()
+    flavors_usage: tuple[FlavorUsageView, ...] = ()
+    pending_workloads: int = 0
+    reserving_workloads: int = 0
+    admitted_workloads: int = 0
+
+
+class LocalQueueView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: LocalQueueSpecView = LocalQueueSpecView()
+    status: LocalQueueStatusView = LocalQueueStatusView()
+
+
+class TaintView(msgspec.Struct, frozen=True, rename="camel"):
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+
+class TolerationView(msgspec.Struct, frozen=True, rename="camel"):
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+    toleration_seconds: int | None = None
+
+
+class ResourceFlavorSpecView(msgspec.Struct, frozen=True, rename="camel"):
+    node_labels: Mapping[str, str] = {}
+    node_taints: tuple[TaintView, ...] = ()
+    tolerations: tuple[TolerationView, ...] = ()
+    topology_name: str = ""
+
+
+class ResourceFlavorView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ResourceFlavorSpecView = ResourceFlavorSpecView()
+
+
+class WorkloadPriorityClassView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    value: int = 0
+    description: str = ""
+
+
+class PriorityClassRefView(msgspec.Struct, frozen=True, rename="camel"):
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+
+
+class TopologyConstraintView(msgspec.Struct, frozen=True, rename="camel"):
+    topology: str = ""
+    size: int = 0
+
+
+class PodSetTopologyRequestView(msgspec.Struct, frozen=True, rename="camel"):
+    required: str | None = None
+    preferred: str | None = None
+    unconstrained: bool | None = None
+    pod_set_group_name: str | None = None
+    pod_set_slice_required_topology: str | None = None
+    pod_set_slice_size: int | None = None
+    podset_slice_required_topology_constraints: tuple[TopologyConstraintView, ...] = ()
+
+
+class WorkloadPodSetView(msgspec.Struct, frozen=True, rename="camel"):
+    """One pod set; `template` stays a plain dict because who reads it (requests, comparison) reads all of it."""
+
+    name: str = "main"
+    template: Mapping[str, Any] = {}
+    count: int = 1
+    min_count: int | None = None
+    topology_request: PodSetTopologyRequestView | None = None
+
+
+class WorkloadSpecView(msgspec.Struct, frozen=True, rename="camel"):
+    pod_sets: tuple[WorkloadPodSetView, ...] = ()
+    queue_name: str = ""
+    priority_class_ref: PriorityClassRefView | None = None
+    priority: int | None = None
+    active: bool | None = None
+    maximum_execution_time_seconds: int | None = None
+
+
+class TopologySliceView(msgspec.Struct, frozen=True, rename="camel"):
+    """One slice of v1beta2's compressed topology assignment, kept as it is written."""
+
+    domain_count: int = 0
+    values_per_level: tuple[Mapping[str, Any], ...] = ()
+    pod_counts: Mapping[str, Any] = {}
+
+
+class TopologyAssignmentView(msgspec.Struct, frozen=True, rename="camel"):
+    levels: tuple[str, ...] = ()
+    slices: tuple[TopologySliceView, ...] = ()
+
+
+class PodSetAssignmentView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = "main"
+    flavors: Mapping[str, str] = {}
+    resource_usage: Mapping[str, QuantityLike] = {}
+    count: int | None = None
+    topology_assignment: TopologyAssignmentView | None = None
+
+
+class AdmissionView(msgspec.Struct, frozen=True, rename="camel"):
+    cluster_queue: str = ""
+    pod_set_assignments: tuple[PodSetAssignmentView, ...] = ()
+
+
+class RequeueStateView(msgspec.Struct, frozen=True, rename="camel"):
+    count: int | None = None
+    requeue_at: str | None = None
+
+
+class ReclaimablePodView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    count: int = 0
+
+
+class EvictionStatView(msgspec.Struct, frozen=True, rename="camel"):
+    reason: str = ""
+    underlying_cause: str = ""
+    count: int = 0
+
+
+class SchedulingStatsView(msgspec.Struct, frozen=True, rename="camel"):
+    evictions: tuple[EvictionStatView, ...] = ()
+
+
+class WorkloadStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    conditions: tuple[Condition, ...] = ()
+    admission: AdmissionView | None = None
+    requeue_state: RequeueStateView | None = None
+    reclaimable_pods: tuple[ReclaimablePodView, ...] = ()
+    scheduling_stats: SchedulingStatsView | None = None
+    accumulated_past_execution_time_seconds: int | None = None
+
+
+class WorkloadView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: WorkloadSpecView = WorkloadSpecView()
+    status: WorkloadStatusView = WorkloadStatusView()
