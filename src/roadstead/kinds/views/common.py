@@ -55,3 +55,14 @@ class MetadataOnly(msgspec.Struct, frozen=True, rename="camel"):
     """For kinds of which only the metadata matters."""
 
     metadata: ObjectMeta = ObjectMeta()
+
+
+class ConditionsStatus(msgspec.Struct, frozen=True, rename="camel"):
+    conditions: tuple[Condition, ...] = ()
+
+
+class Conditioned(msgspec.Struct, frozen=True, rename="camel"):
+    """Any kind that reports by conditions."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    status: ConditionsStatus = ConditionsStatus()
