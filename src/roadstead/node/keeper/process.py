@@ -1,0 +1,93 @@
+"""What the child does between fork and exec: wait for leave, enter its name spaces, become the program.
+
+Everything that goes wrong is reported through a pipe that a successful exec closes, so the shim knows why and the log stays the
+program's own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn
+
+from roadstead.node.keeper import linux, mounts
+from roadstead.node.keeper.runs import Json
+
+
+def become(spec: Json, path: str, shim: int, go: int, report: int, log: int) -> NoReturn:
+    """Become the program that `spec` (of the run at `path`) describes, once a byte comes through `go`. Never returns."""
+    try:
+        os.setsid()
+        linux.set_parent_death_signal(signal.SIGKILL)
+        if os.getppid() != shim or os.read(go, 1) != b"!":
+            os._exit(125)  # the shim died before it let us go: nothing has happened
+        _connect(log)
+        _close_all_but(report, go)
+        _isolate(spec, os.path.join(path, "stage"))
+        _reset_signals()
+        # Changing credentials cleared it; if the shim died in between, its end of `go` is no proof any more but its pid is.
+        linux.set_parent_death_signal(signal.SIGKILL)
+        if os.getppid() != shim:
+            os._exit(125)
+        _enter(spec["cwd"])
+        _execute(spec["argv"], spec["env"])
+    except BaseException as error:
+        os.write(report, str(error).encode()[:2000] or type(error).__name__.encode())
+    finally:
+        os._exit(128)
+
+
+def _connect(log: int) -> None:
+    """stdin is empty; stdout and stderr are the log."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def _close_all_but(*keep: int) -> None:
+    """Close inherited descriptors; above all the shim's lock, which must not outlive the shim."""
+    low = 3
+    for fd in sorted(keep):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+
+def _isolate(spec: Json, stage: str) -> None:
+    isolation = spec.get("isolation", "bare")
+    if isolation != "bare":
+        mounts.enter(isolation == "userns", spec.get("hostname", ""), spec.get("binds", []), stage)
+    user = spec.get("user")
+    if user:
+        os.setgroups(user.get("groups", []))
+        os.setresgid(user["gid"], user["gid"], user["gid"])
+        os.setresuid(user["uid"], user["uid"], user["uid"])
+
+
+def _reset_signals() -> None:
+    """The defaults, nothing blocked: Python ignores SIGPIPE and the shim ignores more, and ignoring survives exec."""
+    for number in range(1, signal.NSIG):
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):
+            continue  # SIGKILL, SIGSTOP, and numbers that the C library keeps
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _enter(cwd: str) -> None:
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        raise OSError(f"working directory {cwd!r} cannot be entered: {error.strerror}") from error
+
+
+def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
+    """Find argv[0] as execvpe does, and say plainly what was looked for if it is not there."""
+    try:
+        os.execvpe(argv[0], argv, env)
+    except FileNotFoundError as error:
+        where = "" if "/" in argv[0] else f" in PATH={env.get('PATH', os.defpath)}"
+        raise OSError(f'exec: "{argv[0]}": executable file not found{where}') from error
+    except OSError as error:
+        raise OSError(f'exec: "{argv[0]}": {(error.strerror or str(error)).lower()}') from error

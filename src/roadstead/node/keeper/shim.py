@@ -1,0 +1,262 @@
+"""The shim: starts one process, waits for it, writes down how it ended. The package docstring numbers the steps.
+
+It is forked from the keeper and shares its memory; it opens no socket and needs nobody. While it waits it notes when output
+came, watches the resident size of the process tree against the limit, and looks for a request to stop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+
+from roadstead.node.keeper import locks, notify, process, runs, tree
+from roadstead.node.keeper.crash import crashpoint
+
+_LOOK_SECONDS = 1.0  # a lost poke is made good after this
+_LOG_FIRST_SECONDS = 0.02
+_MEMORY_SECONDS = (0.02, 0.25)  # between looks at memory: near the limit, far from it
+_SWEEP_ROUNDS = 1000
+
+
+def run(root: str, run_id: str) -> None:
+    """Be the shim of this run until it is over. Returns when there is nothing left to do; the caller exits."""
+    path = runs.directory(root, run_id)
+    crashpoint("shim.1-forked")
+    lock = locks.acquire(os.path.join(path, "lock"))
+    if lock is None:
+        return
+    crashpoint("shim.2-locked")
+    if any(os.path.exists(os.path.join(path, name)) for name in ("started", "exit.json")):
+        return
+    spec = runs.read_json(os.path.join(path, "spec.json"))
+    if spec is None or spec["boot"] != runs.boot_id():
+        return
+    Shim(root, path, run_id, spec, lock).work()
+
+
+class Shim:
+    """One run at work."""
+
+    def __init__(self, root: str, path: str, run_id: str, spec: runs.Json, lock: int) -> None:
+        self.root, self.path, self.run_id, self.spec, self.lock = root, path, run_id, spec, lock
+        self.pid = 0
+        self.started_at = 0
+        self.kill_at: int | None = None  # nanoseconds; None: nobody asked to stop
+        self.is_killed = False
+        self.is_out_of_memory = False
+        self.memory_seen = 0
+        self.log_size = 0
+        self.log_pause = _LOG_FIRST_SECONDS
+
+    def work(self) -> None:
+        self._set_space_aside()
+        log = os.open(os.path.join(self.path, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.control = os.open(os.path.join(self.path, "control"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.times = os.open(
+            os.path.join(self.path, "log.times"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        problem = self._start(log)
+        os.close(log)
+        notify.tell(self.root, self.run_id)
+        self._wait()
+        self._finish(problem)
+
+    # --- start
+
+    def _set_space_aside(self) -> None:
+        fd = os.open(os.path.join(self.path, "exit.tmp"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, runs.EXIT_SPACE)
+        finally:
+            os.close(fd)
+
+    def _start(self, log: int) -> str:
+        """Steps 4 to 6; why the program could not be executed, or ""."""
+        go_read, go_write = os.pipe2(os.O_CLOEXEC)
+        report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        shim = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            process.become(self.spec, self.path, shim, go_read, report_write, log)  # never returns
+        os.close(go_read)
+        os.close(report_write)
+        crashpoint("shim.3-child")
+        self.started_at = time.time_ns()
+        runs.link_json(
+            os.path.join(self.path, "started"),
+            {
+                "format": runs.FORMAT,
+                "pid": self.pid,
+                "ticks": tree.start_ticks(self.pid),
+                "at": self.started_at,
+                "boot": self.spec["boot"],
+            },
+        )
+        crashpoint("shim.4-started")
+        os.write(go_write, b"!")
+        os.close(go_write)
+        crashpoint("shim.5-released")
+        problem = b""
+        while chunk := os.read(report_read, 4096):  # end-of-file when exec succeeded
+            problem += chunk
+        os.close(report_read)
+        crashpoint("shim.6-executed")
+        return problem.decode(errors="replace")
+
+    # --- wait
+
+    def _wait(self) -> None:
+        """Until the process has ended (it stays a zombie: nothing is reaped here but orphans)."""
+        poll = select.poll()
+        ending = os.pidfd_open(self.pid)
+        poll.register(ending, select.POLLIN)
+        poll.register(self.control, select.POLLIN)
+        limit = self.spec.get("memory_bytes") or 0
+        next_log = next_memory = next_look = 0.0
+        while True:
+            now = time.monotonic()
+            if now >= next_log:
+                self._note_output()
+                next_log = now + self.log_pause
+            if limit and now >= next_memory:
+                next_memory = now + self._watch_memory(limit)
+            if now >= next_look:
+                self._obey()
+                self._reap_orphans()
+                next_look = now + _LOOK_SECONDS
+            if self.kill_at is not None and not self.is_killed and time.time_ns() >= self.kill_at:
+                self._kill()
+            until = min(next_log, next_look, next_memory if limit else next_look)
+            if self.kill_at is not None and not self.is_killed:
+                until = min(until, now + max(0.0, (self.kill_at - time.time_ns()) / 1e9))
+            ready = poll.poll(max(0.0, until - now) * 1000 + 0.5)
+            if any(fd == ending for fd, _ in ready):
+                break
+            if ready:
+                os.read(self.control, 4096)
+                next_look = 0.0
+        os.close(ending)
+
+    def _note_output(self) -> None:
+        """Write down how much output there is by now, if it is more than before."""
+        try:
+            size = os.stat(os.path.join(self.path, "log")).st_size
+            if size > self.log_size:
+                os.write(self.times, f"{time.time_ns()} {size}\n".encode())
+        except OSError:
+            return  # a full disk costs times, not output
+        if size > self.log_size:
+            self.log_size, self.log_pause = size, _LOG_FIRST_SECONDS
+        else:
+            self.log_pause = min(self.log_pause * 2, _LOOK_SECONDS)
+
+    def _watch_memory(self, limit: int) -> float:
+        """Kill everything if the tree holds more than `limit` bytes; seconds until the next look."""
+        pids = tree.descendants(os.getpid())
+        seen = tree.resident_bytes(pids)
+        if seen > limit:
+            seen = tree.proportional_bytes(pids)  # what forked workers share counts once
+        self.memory_seen = max(self.memory_seen, seen)
+        if seen > limit and not self.is_killed:
+            self.is_out_of_memory = True
+            self._kill()
+        return _MEMORY_SECONDS[0] if seen * 2 > limit else _MEMORY_SECONDS[1]
+
+    def _obey(self) -> None:
+        """Carry out a request to stop that has not been carried out."""
+        try:
+            request = runs.read_json(os.path.join(self.path, "stop.json"))
+        except runs.RunError:
+            return
+        if request is None:
+            return
+        crashpoint("shim.stop-1-read")
+        first = self.kill_at is None
+        self.kill_at = request["kill_at"]
+        if first and time.time_ns() < request["kill_at"]:
+            self._signal(request["signal"])
+            crashpoint("shim.stop-2-signalled")
+
+    def _signal(self, number: int) -> None:
+        """Signal the process's group, and every descendant that left the group."""
+        tree.send_group(self.pid, number)
+        for pid in tree.descendants(os.getpid()):
+            try:
+                if os.getpgid(pid) != self.pid:
+                    tree.send(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def _kill(self) -> None:
+        self.is_killed = True
+        self._signal(signal.SIGKILL)
+        crashpoint("shim.stop-3-killed")
+
+    def _reap_orphans(self) -> None:
+        """Take the exit of orphaned descendants, so that they do not stay zombies for hours."""
+        for pid in tree.children(os.getpid()):
+            if pid != self.pid:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    continue
+
+    # --- finish
+
+    def _finish(self, problem: str) -> None:
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        finished_at = time.time_ns()
+        crashpoint("shim.7-ended")
+        assert ended is not None, "the process was waited for, and nobody else may reap it"
+        end = self._judge(ended, problem, finished_at)
+        self._record(end)
+        crashpoint("shim.8-pending")
+        self._note_output()
+        self._sweep()
+        crashpoint("shim.9-swept")
+        os.rename(os.path.join(self.path, "exit.pending"), os.path.join(self.path, "exit.json"))
+        crashpoint("shim.10-recorded")
+        os.close(self.lock)
+        notify.tell(self.root, self.run_id)
+
+    def _judge(self, ended: os.waitid_result, problem: str, finished_at: int) -> runs.Exit:
+        if problem:
+            return runs.Exit(128, 0, "StartError", problem, self.started_at, finished_at)
+        code = runs.Exit(0, 0, "Completed", "", self.started_at, finished_at)
+        if ended.si_code == os.CLD_EXITED:
+            code = code._replace(exit_code=ended.si_status)
+        else:
+            code = code._replace(exit_code=128 + ended.si_status, signal=ended.si_status)
+        if self.is_out_of_memory:
+            limit = self.spec["memory_bytes"]
+            text = f"the processes held {self.memory_seen} bytes of memory; the limit is {limit}: raise the limit or use less"
+            return code._replace(reason="OOMKilled", message=text)
+        return code._replace(reason="Error") if code.exit_code else code
+
+    def _record(self, end: runs.Exit) -> None:
+        """Write exit.pending into the space set aside, so that a full disk cannot refuse it."""
+        text = json.dumps(runs.exit_record(end)).encode()
+        if len(text) > runs.EXIT_SPACE:
+            text = json.dumps(runs.exit_record(end._replace(message=end.message[:500]))).encode()
+        temporary = os.path.join(self.path, "exit.tmp")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CLOEXEC)
+        os.pwrite(fd, text, 0)
+        os.ftruncate(fd, len(text))
+        os.close(fd)
+        os.rename(temporary, os.path.join(self.path, "exit.pending"))
+
+    def _sweep(self) -> None:
+        """Kill and reap whatever the process left behind. It has no second life: its container is over."""
+        tree.send_group(self.pid, signal.SIGKILL)
+        for _ in range(_SWEEP_ROUNDS):
+            left = [pid for pid in tree.descendants(os.getpid()) if pid != self.pid]
+            if not left:
+                break
+            for pid in left:
+                tree.send(pid, signal.SIGKILL)
+            self._reap_orphans()
+            time.sleep(0.001)
+        os.waitpid(self.pid, 0)

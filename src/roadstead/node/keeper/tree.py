@@ -1,0 +1,121 @@
+"""Process trees, read from /proc: who descends from whom, how much memory they hold, who belongs to a run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MARK = "ROADSTEAD_RUN"
+"""Environment variable that every process of a run inherits; its value is the run id."""
+
+
+def children(pid: int) -> list[int]:
+    """Direct children, zombies included. Empty if the process is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                found += map(int, file.read().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All below `pid`, parents before children. O(descendants)."""
+    found: list[int] = []
+    todo = children(pid)
+    while todo:
+        current = todo.pop()
+        found.append(current)
+        todo += children(current)
+    return found
+
+
+def stat(pid: int) -> tuple[str, int, int, int] | None:
+    """(state letter, parent, session, start time in ticks since boot), or None if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19])
+
+
+def start_ticks(pid: int) -> int:
+    """When the process started, in ticks since boot: with the pid it names one process for good. 0 if it is gone."""
+    found = stat(pid)
+    return found[3] if found else 0
+
+
+def resident_bytes(pids: list[int]) -> int:
+    """Sum of resident sizes. Pages that several processes share count several times: an upper bound, cheap."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/statm", "rb") as file:
+                total += int(file.read().split()[1])
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            continue
+    return total * PAGE
+
+
+def proportional_bytes(pids: list[int]) -> int:
+    """Sum of proportional set sizes: shared pages are split among their sharers. True, and slower (a page table walk)."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+                total += next((int(line.split()[1]) for line in file if line.startswith(b"Pss:")), 0)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except PermissionError:
+            total += resident_bytes([pid]) // 1024  # a set-uid program: its resident size is all we may see
+    return total * 1024
+
+
+def send(pid: int, number: int) -> None:
+    """Signal a process; one that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def send_group(leader: int, number: int) -> None:
+    """Signal the process group of `leader`."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def members(run_id: str, session: int) -> list[int]:
+    """Processes of a run whose shim is gone: those that carry its mark or are in its session. O(processes of the machine)."""
+    mark = f"{MARK}={run_id}".encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        pid = int(name)
+        about = stat(pid)
+        if about is None or about[0] == "Z":
+            continue
+        if session and about[2] == session:
+            found.append(pid)
+            continue
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if mark in file.read().split(b"\0"):
+                    found.append(pid)
+        except OSError:
+            continue  # another user's, or gone
+    return found
+
+
+def kill_members(run_id: str, session: int, rounds: int = 20) -> None:
+    """Kill what `members` finds until it finds none, so that no fork escapes; at most `rounds` times."""
+    for _ in range(rounds):
+        found = members(run_id, session)
+        if not found:
+            return
+        for pid in found:
+            send(pid, signal.SIGKILL)
