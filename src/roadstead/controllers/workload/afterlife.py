@@ -1,0 +1,214 @@
+"""What happens to a Workload outside its job's reconciler: orphans let go, doors reopened, priorities followed.
+
+Keyed by the Workload, so that it also serves Workloads that no job controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Final
+
+from roadstead.controllers.conditions import get_condition
+from roadstead.controllers.workload.reconcile import (
+    PRIORITY_CLASS_INDEX,
+    WORKLOAD_INDEX,
+    drop_placement,
+    live_pods,
+    nobody,
+    pods_by_workload,
+    workloads_by_priority_class,
+)
+from roadstead.controllers.workload.status import (
+    finished,
+    holds_quota,
+    is_evicted,
+    is_finished,
+    released,
+    requeued,
+    without_finalizer,
+)
+from roadstead.integrations import ALL, for_owner
+from roadstead.kinds.names import (
+    CLUSTER_QUEUES,
+    IN_USE_FINALIZER,
+    JOB_UID_LABEL,
+    LOCAL_QUEUES,
+    PLACEMENTS,
+    PODS,
+    WORKLOAD_ANNOTATION,
+    WORKLOAD_PRIORITY_CLASSES,
+    WORKLOADS,
+)
+from roadstead.kinds.object import Object, Resource
+from roadstead.kinds.times import parse_time
+from roadstead.kinds.views.common import find_condition
+from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadPriorityClassView, WorkloadView
+from roadstead.kinds.views.pod import PodView
+from roadstead.runtime.cluster import Update, Write
+from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, same_key
+
+SHUT_OUT_INDEX: Final = "requeued-false"
+"""Workloads by the reason of Requeued=False: those that a restarted queue lets in again."""
+NOT_STOPPED: Final = (None, "", "None")
+
+
+def _shut_out(workload: Object) -> Iterable[str]:
+    condition = find_condition(workload.view(WorkloadView).status.conditions, "Requeued")
+    return (condition.reason,) if condition and condition.status == "False" else ()
+
+
+def _workload_of_pod(changed: Object, read: Read) -> Iterable[Key]:
+    """Only pods that are leaving matter: somebody may be waiting for the last of them."""
+    del read
+    name = changed.meta.annotations.get(WORKLOAD_ANNOTATION)
+    leaving = changed.meta.deletion_timestamp is not None or changed.view(PodView).has_ended
+    return ((changed.meta.namespace, name),) if name and leaving else ()
+
+
+def _shut_out_by(reason: str) -> KeysOf:
+    def keys(changed: Object, read: Read) -> Iterable[Key]:
+        del changed
+        return [workload.key for workload in read.by_index(WORKLOADS, SHUT_OUT_INDEX, reason)]
+
+    return keys
+
+
+def _workloads_of_class(changed: Object, read: Read) -> Iterable[Key]:
+    return [workload.key for workload in read.by_index(WORKLOADS, PRIORITY_CLASS_INDEX, changed.meta.name)]
+
+
+class AfterlifeController:
+    """Reconciles Workloads with what is left around them. Stateless."""
+
+    name: ClassVar[str] = "workload-afterlife"
+    watches: Mapping[Resource, KeysOf]
+    indexes: Mapping[tuple[Resource, str], Index]
+
+    def __init__(self) -> None:
+        self.watches = {
+            WORKLOADS: same_key,
+            **{kind.resource: nobody for kind in ALL},
+            PODS: _workload_of_pod,
+            PLACEMENTS: nobody,
+            CLUSTER_QUEUES: _shut_out_by("ClusterQueueStopped"),
+            LOCAL_QUEUES: _shut_out_by("LocalQueueStopped"),
+            WORKLOAD_PRIORITY_CLASSES: _workloads_of_class,
+        }
+        self.indexes = {
+            (PODS, WORKLOAD_INDEX): pods_by_workload,
+            (WORKLOADS, PRIORITY_CLASS_INDEX): workloads_by_priority_class,
+            (WORKLOADS, SHUT_OUT_INDEX): _shut_out,
+        }
+
+    def reconcile(self, key: Key, read: Read, now: int) -> Step:
+        workload = read.get(WORKLOADS, *key)
+        if workload is None:
+            return NOTHING
+        if not self._has_job(workload, read):
+            step = self._orphan(workload, read, now)
+            if step is not None:
+                return step
+        if is_finished(workload) or workload.meta.deletion_timestamp:
+            return NOTHING
+        return self._reopen(workload, read, now) or self._reprice(workload, read) or NOTHING
+
+    def _has_job(self, workload: Object, read: Read) -> bool:
+        """True while a job that we know controls it exists: then that job's reconciler does everything else."""
+        owner = workload.meta.controller
+        kind = for_owner(owner)
+        if owner is None or kind is None:
+            return False
+        job = read.get(kind.resource, workload.meta.namespace, owner.name)
+        return job is not None and job.meta.uid == owner.uid
+
+    def _orphan(self, workload: Object, read: Read, now: int) -> Step | None:
+        """No job (any more): a leaving Workload is let go once nothing of it is alive, a finished one gives its Placement back."""
+        leaving = workload.meta.deletion_timestamp is not None
+        if not leaving and not is_finished(workload):
+            if not workload.meta.owner_references and JOB_UID_LABEL in workload.meta.labels:
+                return in_order(
+                    Update(
+                        WORKLOADS,
+                        finished(workload, "OwnerNotFound", "The job of this workload does not exist", now),
+                        "status",
+                    )
+                )
+            return self._release(workload, read, now)
+        if live_pods(read, workload):
+            return NOTHING
+        writes: list[Write] = list(drop_placement(workload, read))
+        if leaving and IN_USE_FINALIZER in workload.meta.finalizers:
+            writes.append(Update(WORKLOADS, without_finalizer(workload)))
+        return in_order(*writes) if writes else None
+
+    @staticmethod
+    def _release(workload: Object, read: Read, now: int) -> Step | None:
+        """An evicted Workload without any owner has no job to stop: it gives everything back once no pod of it is alive.
+        With an owner that we do not know, that owner is the one who stops and gives back (kueue 2.4)."""
+        if workload.meta.owner_references or not (is_evicted(workload) and holds_quota(workload)):
+            return None
+        if live_pods(read, workload):
+            return NOTHING
+        evicted = find_condition(workload.view(WorkloadView).status.conditions, "Evicted")
+        assert evicted is not None
+        value = released(workload, evicted.reason, evicted.message, now)
+        return in_order(*drop_placement(workload, read), Update(WORKLOADS, value, "status"))
+
+    def _reopen(self, workload: Object, read: Read, now: int) -> Step | None:
+        """Requeued=False ends when its cause does (kueue 2.5, 2.8, 2.9)."""
+        value = workload.decode()
+        condition = get_condition(value, "Requeued")
+        state = workload.view(WorkloadView).status.requeue_state
+        if condition is None or condition["status"] != "False" or holds_quota(workload):
+            return None
+        reason = condition["reason"]
+        active = value["spec"].get("active", True) is not False
+        if reason.startswith("Deactivated") and active:
+            return self._let_in(workload, "Reactivated", "The workload was reactivated", now)
+        if reason == "LocalQueueStopped" and self._is_open(workload, read, of_cluster_queue=False):
+            return self._let_in(
+                workload, "LocalQueueRestarted", "The LocalQueue was restarted after being stopped", now
+            )
+        if reason == "ClusterQueueStopped" and self._is_open(workload, read, of_cluster_queue=True):
+            return self._let_in(
+                workload, "ClusterQueueRestarted", "The ClusterQueue was restarted after being stopped", now
+            )
+        if state is not None and state.requeue_at:
+            at = parse_time(state.requeue_at)
+            if at > now:
+                return Step(again_at=at)
+            return self._let_in(workload, "BackoffFinished", "The workload backoff was finished", now)
+        return None
+
+    @staticmethod
+    def _let_in(workload: Object, reason: str, message: str, now: int) -> Step:
+        value = requeued(workload, reason, message, now)
+        state = value["status"].get("requeueState")
+        if state:
+            state.pop("requeueAt", None)
+        return in_order(Update(WORKLOADS, value, "status"))
+
+    @staticmethod
+    def _is_open(workload: Object, read: Read, *, of_cluster_queue: bool) -> bool:
+        queue = read.get(LOCAL_QUEUES, workload.meta.namespace, workload.view(WorkloadView).spec.queue_name)
+        if queue is None:
+            return False
+        spec = queue.view(LocalQueueView).spec
+        if not of_cluster_queue:
+            return spec.stop_policy in NOT_STOPPED
+        cluster_queue = read.get(CLUSTER_QUEUES, "", spec.cluster_queue)
+        return cluster_queue is not None and cluster_queue.view(ClusterQueueView).spec.stop_policy in NOT_STOPPED
+
+    @staticmethod
+    def _reprice(workload: Object, read: Read) -> Step | None:
+        """A WorkloadPriorityClass changed its value: so does the priority of everything that refers to it (kueue 1.7)."""
+        spec = workload.view(WorkloadView).spec
+        ref = spec.priority_class_ref
+        if ref is None or ref.kind != "WorkloadPriorityClass":
+            return None
+        found = read.get(WORKLOAD_PRIORITY_CLASSES, "", ref.name)
+        if found is None or found.view(WorkloadPriorityClassView).value == spec.priority:
+            return None
+        value = workload.decode()
+        value["spec"]["priority"] = found.view(WorkloadPriorityClassView).value
+        return in_order(Update(WORKLOADS, value))

@@ -1,0 +1,424 @@
+"""The workload controller: one job and its Workload, from held to finished (kueue 5.1).
+
+Keyed by the job. It derives the Workload, starts the job once the Workload is admitted, stops it when admission is taken away,
+and gives quota, nodes and devices back only when no process of the job can be alive any more. Which workload is admitted or
+evicted is not decided here.
+
+The order below matters and is Kueue's; each rule looks at what is true now and asks for the next write, so a crash after any of
+them is finished by the next reconcile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Final
+
+from roadstead.controllers.workload.build import (
+    Priority,
+    UnknownClass,
+    build_workload,
+    resolve_priority,
+    says_the_same,
+    workload_name,
+)
+from roadstead.controllers.workload.status import (
+    finished,
+    holds_quota,
+    is_admitted,
+    is_evicted,
+    is_finished,
+    released,
+    with_reclaimable,
+    without_finalizer,
+)
+from roadstead.integrations import for_owner
+from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, queue_of
+from roadstead.integrations.job import BatchJob
+from roadstead.kinds.names import (
+    IN_USE_FINALIZER,
+    PLACEMENTS,
+    PODS,
+    PODSET_LABEL,
+    PRIORITY_CLASSES,
+    RESOURCE_FLAVORS,
+    WORKLOAD_ANNOTATION,
+    WORKLOAD_PRIORITY_CLASSES,
+    WORKLOADS,
+)
+from roadstead.kinds.object import Json, Object, Resource
+from roadstead.kinds.views.common import find_condition
+from roadstead.kinds.views.kueue import ResourceFlavorView, WorkloadView
+from roadstead.kinds.views.pod import PodView
+from roadstead.runtime.cluster import Create, Delete, Update, Write
+from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, in_order, same_key
+
+WORKLOAD_INDEX: Final = "workload"
+"""Pods by "namespace/workload" of their annotation."""
+PRIORITY_CLASS_INDEX: Final = "priority-class"
+"""Workloads by the name of their WorkloadPriorityClass."""
+LOCAL_QUEUE_NAME_LABEL: Final = "kueue.x-k8s.io/local-queue-name"
+
+
+def pods_by_workload(pod: Object) -> Iterable[str]:
+    name = pod.meta.annotations.get(WORKLOAD_ANNOTATION)
+    return (f"{pod.meta.namespace}/{name}",) if name else ()
+
+
+def workloads_by_priority_class(workload: Object) -> Iterable[str]:
+    ref = workload.view(WorkloadView).spec.priority_class_ref
+    return (ref.name,) if ref and ref.kind == "WorkloadPriorityClass" else ()
+
+
+def live_pods(read: Read, workload: Object) -> list[Object]:
+    """Pods admitted by this Workload that have, or may still get, a process."""
+    found = read.by_index(PODS, WORKLOAD_INDEX, f"{workload.meta.namespace}/{workload.meta.name}")
+    return [pod for pod in found if not pod.view(PodView).has_ended]
+
+
+def drop_placement(workload: Object, read: Read) -> tuple[Write, ...]:
+    """The write that gives nodes and devices back, if they are still held."""
+    placement = read.get(PLACEMENTS, workload.meta.namespace, workload.meta.name)
+    if placement is None or placement.meta.deletion_timestamp:
+        return ()
+    return (Delete(placement.ref, placement.meta.uid),)
+
+
+def job_of(kind: JobKind) -> KeysOf:
+    """KeysOf for Workloads: the job of this kind that controls it."""
+
+    def keys(changed: Object, read: Read) -> Iterable[Key]:
+        del read
+        owner = changed.meta.controller
+        if owner and owner.kind == kind.kind and owner.api_version == kind.resource.api_version:
+            return ((changed.meta.namespace, owner.name),)
+        return ()
+
+    return keys
+
+
+def _jobs_of_departing_pod(kind: JobKind) -> KeysOf:
+    owner_keys = job_of(kind)
+
+    def keys(changed: Object, read: Read) -> Iterable[Key]:
+        if WORKLOAD_ANNOTATION not in changed.meta.annotations:
+            return ()
+        leaving = changed.meta.deletion_timestamp is not None or changed.view(PodView).has_ended
+        return owner_keys(changed, read) if leaving else ()
+
+    return keys
+
+
+def nobody(changed: Object, read: Read) -> Iterable[Key]:
+    """KeysOf for resources that are only looked up."""
+    del changed, read
+    return ()
+
+
+class WorkloadController:
+    """Reconciles jobs of one kind with their Workloads. Stateless."""
+
+    name: ClassVar[str] = "workload"
+    watches: Mapping[Resource, KeysOf]
+    indexes: Mapping[tuple[Resource, str], Index]
+
+    def __init__(self, kind: JobKind | None = None) -> None:
+        self.kind = kind or BatchJob()
+        self.watches = {
+            self.kind.resource: same_key,
+            WORKLOADS: job_of(self.kind),
+            PODS: _jobs_of_departing_pod(self.kind),
+            PLACEMENTS: nobody,
+            RESOURCE_FLAVORS: self._jobs_waiting_for_flavor,
+            WORKLOAD_PRIORITY_CLASSES: self._jobs_of_class,
+            PRIORITY_CLASSES: self._jobs_without_workload,
+        }
+        self.indexes = {
+            (PODS, WORKLOAD_INDEX): pods_by_workload,
+            (WORKLOADS, PRIORITY_CLASS_INDEX): workloads_by_priority_class,
+        }
+
+    def reconcile(self, key: Key, read: Read, now: int) -> Step:
+        job = read.get(self.kind.resource, *key)
+        if job is None:
+            return NOTHING  # what is left of it is the business of garbage collection and of `afterlife`
+        owned = [
+            item
+            for item in read.owned_by(WORKLOADS, job.meta.uid)
+            if item.meta.controller and item.meta.controller.uid == job.meta.uid
+        ]
+        leaving = [item for item in owned if item.meta.deletion_timestamp]
+        if leaving:
+            return self._let_go(job, leaving[0], read, now)
+        if job.meta.deletion_timestamp or for_owner(job.meta.controller) is not None:
+            return NOTHING
+        return self._reconcile(job, owned, read, now)
+
+    # ------------------------------------------------------------------ the rules, in order
+
+    def _reconcile(self, job: Object, owned: Sequence[Object], read: Read, now: int) -> Step:
+        value = job.decode()
+        if not queue_of(value) and not owned:
+            return NOTHING
+        suspended = self.kind.is_suspended(value)
+        end = self.kind.finished(job)
+        workload, others = self._choose(job, suspended, owned)
+        if end is None and others:
+            return in_order(
+                *(Delete(item.ref, item.meta.uid) for item in others),
+                notes=[
+                    _note(
+                        job,
+                        "Normal",
+                        "DeletedWorkload",
+                        f"Deleted not matching Workload: {item.meta.namespace}/{item.meta.name}",
+                    )
+                    for item in others
+                ],
+            )
+        if workload is None:
+            return NOTHING if end else self._without_workload(job, value, suspended, read)
+        if is_finished(workload):
+            return in_order(*drop_placement(workload, read))
+        if end is not None:
+            reason = "Succeeded" if end.succeeded else "Failed"
+            return in_order(
+                Update(WORKLOADS, finished(workload, reason, end.message, now), "status"),
+                *drop_placement(workload, read),
+                notes=[_note(job, "Normal", "FinishedWorkload", f"Workload '{_path(workload)}' is declared finished")],
+            )
+        if is_evicted(workload) and holds_quota(workload):
+            condition = find_condition(workload.view(WorkloadView).status.conditions, "Evicted")
+            assert condition is not None
+            return self._release(job, value, suspended, workload, condition.reason, condition.message, read, now)
+        if not says_the_same(self.kind, job, suspended, workload):
+            return self._resolve_difference(job, value, suspended, workload, read)
+        update = self._follow_spec(job, value, suspended, workload, read)
+        if update is not None:
+            return update
+        if is_admitted(workload):
+            return self._start(job, value, workload, read, now) if suspended else self._progress(job, workload)
+        if not suspended:
+            return self._stop(job, value, "Not admitted by cluster queue")
+        return NOTHING
+
+    def _choose(self, job: Object, suspended: bool, owned: Sequence[Object]) -> tuple[Object | None, Sequence[Object]]:
+        """The Workload to keep (the first that says the same, else the first) and those that are too many."""
+        if len(owned) <= 1:
+            return (owned[0] if owned else None), ()
+        kept = next((item for item in owned if says_the_same(self.kind, job, suspended, item)), owned[0])
+        return kept, [item for item in owned if item is not kept]
+
+    def _without_workload(self, job: Object, value: Json, suspended: bool, read: Read) -> Step:
+        if not suspended:
+            return self._stop(job, value, "Missing Workload; unable to restore pod templates")
+        if self.kind.is_active(job):
+            return NOTHING
+        pod_sets = self.kind.pod_sets(job)
+        if all(item["count"] == 0 for item in pod_sets):
+            return NOTHING  # nothing to queue for: no pod wanted
+        priority = resolve_priority(job, pod_sets, read)
+        if isinstance(priority, UnknownClass):
+            return Step(notes=(_unknown_class(job, priority),))
+        created = build_workload(job, pod_sets, priority)
+        return in_order(
+            Create(WORKLOADS, created),
+            notes=[
+                _note(job, "Normal", "CreatedWorkload", f"Created Workload: {job.meta.namespace}/{workload_name(job)}")
+            ],
+        )
+
+    def _resolve_difference(self, job: Object, value: Json, suspended: bool, workload: Object, read: Read) -> Step:
+        """The job changed. A pending Workload follows it in place; one that holds quota makes room for a new one."""
+        if not suspended:
+            return self._stop(
+                job, value, "No matching Workload; restoring pod templates according to existent Workload"
+            )
+        if holds_quota(workload):
+            return in_order(
+                Delete(workload.ref, workload.meta.uid),
+                notes=[_note(job, "Normal", "DeletedWorkload", f"Deleted not matching Workload: {_path(workload)}")],
+            )
+        pod_sets = self.kind.pod_sets(job)
+        priority = resolve_priority(job, pod_sets, read)
+        if isinstance(priority, UnknownClass):
+            return Step(notes=(_unknown_class(job, priority),))
+        changed = workload.decode()
+        changed["spec"]["podSets"] = pod_sets
+        changed["spec"]["queueName"] = queue_of(value)
+        priority.write(changed["spec"])
+        return in_order(
+            Update(WORKLOADS, changed),
+            notes=[
+                _note(
+                    job,
+                    "Normal",
+                    "UpdatedWorkload",
+                    f"Updated not matching Workload for suspended job: {_path(workload)}",
+                )
+            ],
+        )
+
+    def _follow_spec(self, job: Object, value: Json, suspended: bool, workload: Object, read: Read) -> Step | None:
+        """Queue name (while suspended) and priority class labels are followed; None if the Workload already says so."""
+        spec = workload.view(WorkloadView).spec
+        changed = workload.decode()
+        if suspended and not holds_quota(workload) and queue_of(value) != spec.queue_name:
+            changed["spec"]["queueName"] = queue_of(value)
+        priority = resolve_priority(job, self.kind.pod_sets(job), read)
+        if isinstance(priority, Priority) and _may_follow(priority, workload):
+            priority.write(changed["spec"])
+        if changed["spec"] == workload.decode()["spec"]:
+            return None
+        return in_order(Update(WORKLOADS, changed))
+
+    def _progress(self, job: Object, workload: Object) -> Step:
+        counts = self.kind.reclaimable(job)
+        changed = with_reclaimable(workload, counts) if counts else None
+        return in_order(Update(WORKLOADS, changed, "status")) if changed else NOTHING
+
+    # ------------------------------------------------------------------ start and stop
+
+    def _start(self, job: Object, value: Json, workload: Object, read: Read, now: int) -> Step:
+        infos = self._infos(workload, read)
+        if infos is None:
+            return NOTHING  # a flavor is not there (yet); its appearance wakes this key
+        admission = workload.view(WorkloadView).status.admission
+        assert admission is not None
+        try:
+            self.kind.start(value, infos)
+        except CannotInject as error:
+            return in_order(
+                Update(WORKLOADS, finished(workload, "FailedToStart", str(error), now), "status"),
+                *drop_placement(workload, read),
+                notes=[_note(job, "Warning", "FailedToStart", str(error))],
+            )
+        return in_order(
+            Update(self.kind.resource, value),
+            notes=[_note(job, "Normal", "Started", f"Admitted by clusterQueue {admission.cluster_queue}")],
+        )
+
+    def _infos(self, workload: Object, read: Read) -> list[PodSetInfo] | None:
+        view = workload.view(WorkloadView)
+        admission = view.status.admission
+        assignments = {item.name: item for item in admission.pod_set_assignments} if admission else {}
+        infos = []
+        for pod_set in view.spec.pod_sets:
+            assignment = assignments.get(pod_set.name)
+            selector: dict[str, str] = {}
+            tolerations: list[Json] = []
+            for name in dict.fromkeys(assignment.flavors.values() if assignment else ()):
+                flavor = read.get(RESOURCE_FLAVORS, "", name)
+                if flavor is None:
+                    return None
+                selector.update(flavor.view(ResourceFlavorView).spec.node_labels)
+                tolerations += flavor.decode().get("spec", {}).get("tolerations") or ()
+            infos.append(
+                PodSetInfo(
+                    name=pod_set.name,
+                    count=pod_set.count if assignment is None or assignment.count is None else assignment.count,
+                    node_selector=selector,
+                    tolerations=tolerations,
+                    labels={PODSET_LABEL: pod_set.name, LOCAL_QUEUE_NAME_LABEL: view.spec.queue_name},
+                    annotations={WORKLOAD_ANNOTATION: workload.meta.name},
+                )
+            )
+        return infos
+
+    def _stop(self, job: Object, value: Json, message: str) -> Step:
+        self.kind.set_suspended(value, True)
+        return in_order(Update(self.kind.resource, value), notes=[_note(job, "Normal", "Stopped", message)])
+
+    def _release(
+        self,
+        job: Object,
+        value: Json,
+        suspended: bool,
+        workload: Object,
+        reason: str,
+        message: str,
+        read: Read,
+        now: int,
+    ) -> Step:
+        """Stop, wait until nothing of it is alive, restore the job, and only then give everything back."""
+        if not suspended:
+            return self._stop(job, value, message)
+        if self.kind.is_active(job) or live_pods(read, workload):
+            return NOTHING
+        return in_order(
+            *self._restore(value, workload),
+            *drop_placement(workload, read),
+            Update(WORKLOADS, released(workload, reason, message, now), "status"),
+        )
+
+    def _let_go(self, job: Object, workload: Object, read: Read, now: int) -> Step:
+        """The Workload is being deleted: the same stop, then its finalizer goes instead of its reservation."""
+        del now
+        value = job.decode()
+        gone = job.meta.deletion_timestamp is not None
+        if not gone and not is_finished(workload) and self.kind.finished(job) is None:
+            if not self.kind.is_suspended(value):
+                return self._stop(job, value, "Workload is deleted")
+            if self.kind.is_active(job):
+                return NOTHING
+        if live_pods(read, workload):
+            return NOTHING
+        restored = () if gone or is_finished(workload) or self.kind.finished(job) else self._restore(value, workload)
+        finalizer = (
+            (Update(WORKLOADS, without_finalizer(workload)),) if IN_USE_FINALIZER in workload.meta.finalizers else ()
+        )
+        return in_order(*restored, *drop_placement(workload, read), *finalizer)
+
+    def _restore(self, value: Json, workload: Object) -> tuple[Write, ...]:
+        pod_sets = workload.decode()["spec"]["podSets"]
+        return (Update(self.kind.resource, value),) if self.kind.restore(value, pod_sets) else ()
+
+    # ------------------------------------------------------------------ who wakes up
+
+    def _jobs_waiting_for_flavor(self, changed: Object, read: Read) -> Iterable[Key]:
+        """Jobs that are admitted with this flavor and not started: rare, so a scan when a flavor changes is cheap enough."""
+        for workload in read.list(WORKLOADS):
+            admission = workload.view(WorkloadView).status.admission
+            if admission and any(changed.meta.name in item.flavors.values() for item in admission.pod_set_assignments):
+                yield from job_of(self.kind)(workload, read)
+
+    def _jobs_of_class(self, changed: Object, read: Read) -> Iterable[Key]:
+        for workload in read.by_index(WORKLOADS, PRIORITY_CLASS_INDEX, changed.meta.name):
+            yield from job_of(self.kind)(workload, read)
+        yield from self._jobs_without_workload(changed, read)
+
+    def _jobs_without_workload(self, changed: Object, read: Read) -> Iterable[Key]:
+        """Jobs that may have waited for a class to appear. O(jobs), when a class changes."""
+        del changed
+        for job in read.list(self.kind.resource):
+            if not read.owned_by(WORKLOADS, job.meta.uid):
+                yield job.key
+
+
+def _may_follow(priority: Priority, workload: Object) -> bool:
+    """A label may change the class at any time, but not add one to, or remove it from, a workload that holds quota; the
+    priority of a pod's PriorityClass stays what it was when the Workload was made (kueue 1.6, 2.13)."""
+    ref = workload.view(WorkloadView).spec.priority_class_ref
+    if ref is not None and ref.kind == "PriorityClass":
+        return priority.kind == "WorkloadPriorityClass" and not holds_quota(workload)
+    if priority.kind != "WorkloadPriorityClass":
+        return False
+    return ref is not None or not holds_quota(workload)
+
+
+def _note(about: Object, type: str, reason: str, message: str) -> Note:
+    return Note(about, type, reason, message)
+
+
+def _path(workload: Object) -> str:
+    return f"{workload.meta.namespace}/{workload.meta.name}"
+
+
+def _unknown_class(job: Object, unknown: UnknownClass) -> Note:
+    reason = "WorkloadPriorityClassNotFound" if unknown.resource == "WorkloadPriorityClass" else "PriorityClassNotFound"
+    return _note(
+        job,
+        "Warning",
+        reason,
+        f'{unknown.resource} "{unknown.name}" does not exist, so the job is not queued; '
+        f"create it, or name one of `kubectl get {unknown.resource.lower()}es`",
+    )
