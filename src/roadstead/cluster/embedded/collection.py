@@ -47,7 +47,9 @@ class Collection:
         if self._has_gaps:
             kept = self._objects
             # A path removed and created again is in both lists: once is enough.
-            self._paths = sorted({path for path in self._paths if path in kept}.union(p for p in self._added if p in kept))
+            self._paths = sorted(
+                {path for path in self._paths if path in kept}.union(p for p in self._added if p in kept)
+            )
         elif self._added:
             self._paths += self._added
             self._paths.sort()

@@ -34,7 +34,9 @@ Durability: TypeAlias = Literal["full", "normal"]
 FORMAT: Final = 1
 DATABASE_FILE: Final = "store.db"
 SKIP_AFTER_UNCLEAN_STOP: Final = 1_000_000
-_CHECKPOINT_PAGES: Final = 8_000  # 32 MB of WAL between checkpoints: each costs two fsyncs, rarely enough not to be seen
+_CHECKPOINT_PAGES: Final = (
+    8_000  # 32 MB of WAL between checkpoints: each costs two fsyncs, rarely enough not to be seen
+)
 
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = MappingProxyType({})
 """Format -> the step to the next one. Empty: format 1 is the first."""
@@ -116,7 +118,9 @@ class SqliteLog:
         self.durability: Durability = durability
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # 0600 whatever the umask; WAL files inherit
+            os.close(
+                os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            )  # 0600 whatever the umask; WAL files inherit
         except OSError as error:
             raise StoreError(
                 f"The data directory {directory} cannot be used: {error.strerror}. "
@@ -204,7 +208,9 @@ class SqliteLog:
 
     def _explained(self, error: sqlite3.Error) -> StoreError:
         name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or (
+            isinstance(error, sqlite3.OperationalError) and "no such" in str(error)
+        ):
             return CorruptStore(
                 f"The database {self.path} is damaged or not a roadstead database ({error}). "
                 f"Restore it from a backup, or move {self.directory} away to start empty."
@@ -238,9 +244,7 @@ class SqliteLog:
             execute("BEGIN IMMEDIATE")
             execute(_APPEND, (orjson.dumps(index).decode(), values))
             if dead:
-                execute(
-                    "DELETE FROM log WHERE rv IN (SELECT value FROM json_each(?))", (orjson.dumps(dead).decode(),)
-                )
+                execute("DELETE FROM log WHERE rv IN (SELECT value FROM json_each(?))", (orjson.dumps(dead).decode(),))
                 execute("UPDATE meta SET value = ? WHERE name = 'floor'", (str(floor),))
             execute("COMMIT")
         except sqlite3.Error as error:

@@ -72,4 +72,5 @@ class WatchOptions:
     resource_version: str = ""  # "" and "0": synthetic ADDED events first
     bookmarks: bool = False
     send_initial_events: bool = False
+    resource_version_match: str = ""
     timeout_seconds: int | None = None

@@ -55,9 +55,7 @@ class TooOld(Exception):
 class Store:
     """See the module. Open with `Store.open(directory)` or `Store.in_memory()`."""
 
-    def __init__(
-        self, log: Log, limits: Limits | None = None, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, log: Log, limits: Limits | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Loads everything: O(objects + history). Raises StoreError."""
         self._log = log
         self._monotonic = monotonic
@@ -263,10 +261,10 @@ class Store:
             )
             done.add_done_callback(lambda finished: self._returned(batch, dead, finished))
 
-    def _returned(self, batch: _Batch, dead: list[int], finished: asyncio.Future[None]) -> None:
+    def _returned(self, batch: _Batch, dead: Sequence[int], finished: asyncio.Future[None]) -> None:
         error = finished.exception()
         if error is not None:
-            self._dead = dead + self._dead
+            self._dead = [*dead, *self._dead]
         self._conclude(batch, error)
 
     def _conclude(self, batch: _Batch, error: BaseException | None) -> None:

@@ -1,0 +1,62 @@
+"""pods/binding: the one write that gives a pod its node (and, for work of a Placement, its member and devices)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roadstead.kinds.errors import bad_request, conflict, invalid, invalid_object, required
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Json
+from roadstead.kinds.times import format_time
+
+
+def apply_binding(pod: Json, binding: Json, now: int) -> None:
+    """Edit `pod` as the Binding says: node, annotations, condition PodScheduled. Raises StatusError."""
+    name = pod["metadata"]["name"]
+    node = _target(binding, name)
+    metadata = pod["metadata"]
+    uid = (binding.get("metadata") or {}).get("uid")
+    if uid and uid != metadata["uid"]:
+        raise conflict(
+            PODS, name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
+        )
+    if metadata.get("deletionTimestamp"):
+        raise conflict(PODS, name, f"pod {name} is being deleted, cannot be assigned to a host")
+    spec = pod["spec"]
+    if spec.get("nodeName"):
+        raise conflict(PODS, name, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
+    if spec.get("schedulingGates"):
+        raise conflict(PODS, name, f"pod {name} has non-empty .spec.schedulingGates")
+    spec["nodeName"] = node
+    annotations = (binding.get("metadata") or {}).get("annotations")
+    if annotations:
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
+    _set_scheduled(pod, now)
+
+
+def _target(binding: Json, name: str) -> str:
+    target: Any = binding.get("target")
+    if not isinstance(target, dict):
+        raise bad_request("the object provided is unrecognized (must be of type Binding): target must be an object")
+    problems = []
+    if target.get("kind") not in (None, "", "Node"):
+        problems.append(invalid("target.kind", target["kind"], "must be empty or 'Node'"))
+    node = target.get("name")
+    if not isinstance(node, str) or not node:
+        problems.append(required("target.name"))
+    if problems:
+        raise invalid_object("", "Binding", name, problems)
+    return str(node)
+
+
+def _set_scheduled(pod: Json, now: int) -> None:
+    status = pod.get("status") or {}
+    pod["status"] = status
+    others = [entry for entry in status.get("conditions") or () if entry.get("type") != "PodScheduled"]
+    scheduled = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": format_time(now),
+    }
+    status["conditions"] = [*others, scheduled]

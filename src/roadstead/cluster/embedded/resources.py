@@ -1,0 +1,387 @@
+"""The Kubernetes API's semantics in process: what the HTTP surface and the Cluster port both call.
+
+A write runs in one go from the head object to the new one (no await in between, so nothing can race it) and is then
+handed to the store; it returns when the store has it on the disk. So preconditions compare with the head, `patch` never retries, and a refusal
+that may rest on a write still on its way waits for that write first.
+
+The order within a write is the observable contract of the real server (kubernetes-api sections 8, 9, 12):
+types and defaults, server-owned metadata, namespace, admission chain, the kind's own preparation and validation, generation, storage.
+
+managedFields are not kept: an object that was never applied to server-side needs none (section 11.6).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TypeVar
+
+from roadstead.cluster.embedded import binding as bindings
+from roadstead.cluster.embedded import metadata as owned
+from roadstead.cluster.embedded.admission import AdmissionPlugin, AdmissionRequest
+from roadstead.cluster.embedded.checks import check_and_default, validate_change, validate_new
+from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, is_finished
+from roadstead.cluster.embedded.failures import CommitFailed, DiskFull, StoreError
+from roadstead.cluster.embedded.listing import list_page
+from roadstead.cluster.embedded.requests import (
+    DeleteOptions,
+    ListOptions,
+    Page,
+    User,
+    WatchOptions,
+    WriteOptions,
+    Written,
+)
+from roadstead.cluster.embedded.store import Pending, Store
+from roadstead.cluster.embedded.watching import Event, open_watch
+from roadstead.kinds.errors import (
+    StatusError,
+    already_exists,
+    bad_request,
+    internal_error,
+    not_found,
+)
+from roadstead.kinds.names import NAMESPACES, PODS
+from roadstead.kinds.object import Json, Object
+from roadstead.kinds.registry import Kind, Registry
+
+_Plan = tuple[Written, Pending | None]
+_T = TypeVar("_T")
+
+
+def new_uid() -> str:
+    """A random UUID, lower case."""
+    return str(uuid.uuid4())
+
+
+class Resources:
+    """Create, read, change, delete and watch objects. All errors are `StatusError` with the real server's texts."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        admission: Sequence[AdmissionPlugin] = (),
+        clock: Callable[[], int] = time.time_ns,
+        new_uid: Callable[[], str] = new_uid,
+        name_suffix: Callable[[], str] = owned.random_suffix,
+    ) -> None:
+        """`clock` gives nanoseconds since the epoch; uid and name suffix makers are for reproducible runs."""
+        self._store = store
+        self._registry = registry
+        self._admission = tuple(admission)
+        self._clock = clock
+        self._new_uid = new_uid
+        self._name_suffix = name_suffix
+        self._has_namespaces = registry.get(NAMESPACES) is not None
+
+    @property
+    def registry(self) -> Registry:
+        return self._registry
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    # --- reading
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """The newest committed version. Raises StatusError 404."""
+        found = self._store.get(kind.resource, namespace, name)
+        if found is None:
+            raise not_found(kind.resource, name)
+        return found
+
+    async def list(self, kind: Kind, namespace: str, options: ListOptions = ListOptions()) -> Page:  # noqa: B008 (frozen)
+        """A consistent page, in byte order of namespace/name. Raises StatusError 400, 410, 422, 504."""
+        return await list_page(self._store, kind, namespace, options)
+
+    def watch(self, kind: Kind, namespace: str, options: WatchOptions, name: str = "") -> AsyncGenerator[Event, None]:
+        """Events (type, object, resourceVersion). A bad request raises StatusError here, expired history (410) while iterating.
+        Ends at the timeout, when the consumer is too slow, and when the store closes."""
+        return open_watch(self._store, kind, namespace, options, name)
+
+    def current_rv(self) -> str:
+        """The newest committed resourceVersion."""
+        return str(self._store.revision)
+
+    # --- writing
+
+    async def create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions = WriteOptions()) -> Written:  # noqa: B008
+        """Store a new object. `obj` is taken over and edited."""
+        return await self._carry_out(lambda: self._create(kind, namespace, obj, options))
+
+    async def update(
+        self, kind: Kind, namespace: str, name: str, obj: Json, options: WriteOptions, subresource: str = ""
+    ) -> Written:
+        """Replace an object (or its status). `obj` is taken over and edited; its uid and resourceVersion are preconditions."""
+        return await self._carry_out(lambda: self._put(kind, namespace, name, obj, options, subresource))
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        apply: Callable[[Json], Json],
+        options: WriteOptions,
+        subresource: str = "",
+    ) -> Written:
+        """Replace an object by what `apply` makes of a fresh decoded copy. A resourceVersion or uid that it changes is a
+        precondition."""
+        return await self._carry_out(lambda: self._patch(kind, namespace, name, apply, options, subresource))
+
+    async def delete(self, kind: Kind, namespace: str, name: str, options: DeleteOptions) -> Written:
+        """Delete, or mark as terminating: `Written.removed` says which; its object is what is left, or the last state."""
+        return await self._carry_out(lambda: self._delete(kind, namespace, name, options))
+
+    async def delete_collection(
+        self, kind: Kind, namespace: str, list_options: ListOptions, delete_options: DeleteOptions
+    ) -> Page:
+        """Delete what a list selects, one by one; gives the list as it was. Not atomic: stops at the first error but 404."""
+        page = await self.list(kind, namespace, list_options)
+        plans: list[Pending] = []
+        for found in page.items:
+            try:
+                _, pending = self._delete(kind, found.meta.namespace, found.meta.name, delete_options)
+            except StatusError as error:
+                if error.code != 404:
+                    await self._settled()
+                    raise
+            else:
+                if pending is not None:
+                    plans.append(pending)
+        await self._settled()
+        for pending in plans:
+            await self._committed(pending)
+        return page
+
+    async def bind(self, namespace: str, pod_name: str, binding: Json, options: WriteOptions) -> None:
+        """pods/binding: give a pod its node. Raises StatusError 404, 409 (already bound, terminating), 422."""
+        kind = self._registry.get(PODS)
+        if kind is None:
+            raise not_found(PODS, pod_name)
+        await self._carry_out(lambda: self._bind(kind, namespace, pod_name, binding, options))
+
+    # --- from plan to disk
+
+    async def _carry_out(self, plan: Callable[[], _Plan]) -> Written:
+        try:
+            written, pending = plan()
+        except StatusError:
+            await self._settled()
+            raise
+        except StoreError as error:
+            raise StatusError(503, "ServiceUnavailable", str(error), retry_after=1) from error
+        if pending is None:
+            await self._settled()
+        else:
+            await self._committed(pending)
+        return written
+
+    async def _committed(self, pending: Pending) -> None:
+        try:
+            await pending.committed
+        except CommitFailed as error:
+            raise _refusal(error) from error
+
+    async def _settled(self) -> None:
+        """What was concluded from the head may rest on writes on their way: they decide first."""
+        try:
+            await self._store.settled()
+        except CommitFailed as error:
+            raise _refusal(error) from error
+
+    def _create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> _Plan:
+        owned.check_type(kind, obj)
+        metadata = owned.metadata_of(kind, obj)
+        warnings = check_and_default(kind, obj, options)
+        owned.stamp_new(kind, metadata, self._clock(), self._new_uid())
+        owned.settle_namespace(kind, metadata, namespace)
+        if kind.namespaced and self._has_namespaces:
+            owned.check_namespace(self._store, kind, namespace, metadata.get("name") or "")
+        name = metadata.get("name") or ""
+        self._admit("CREATE", kind, namespace, name, "", obj, None, options.user, options.dry_run)
+        owned.choose_name(self._store, kind, metadata, namespace, self._name_suffix)
+        if kind.strategy.has_status:
+            obj.pop("status", None)
+        kind.strategy.prepare_create(obj)
+        if kind.strategy.has_generation:
+            metadata["generation"] = 1
+        validate_new(kind, obj)
+        name = metadata["name"]
+        taken = self._store.head(kind.resource, namespace, name)
+        if taken is not None:
+            error = already_exists(kind.resource, name)
+            if taken.meta.deletion_timestamp:
+                error.message = f"object is being deleted: {error.message}"
+            raise error
+        warnings += kind.strategy.warnings(obj)
+        if options.dry_run:
+            return Written(Object.of(kind.resource, obj), warnings, created=True), None
+        pending = self._store.put(kind.resource, obj, None)
+        return Written(pending.object, warnings, created=True), pending
+
+    def _put(self, kind: Kind, namespace: str, name: str, obj: Json, options: WriteOptions, subresource: str) -> _Plan:
+        owned.check_type(kind, obj)
+        metadata = owned.metadata_of(kind, obj)
+        if metadata.setdefault("name", name) != name:
+            raise bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            )
+        old = self._store.head(kind.resource, namespace, name)
+        if old is None:
+            if kind.strategy.create_on_update and not subresource:
+                metadata.pop("resourceVersion", None)
+                return self._create(kind, namespace, obj, options)
+            raise not_found(kind.resource, name)
+        return self._replace(kind, namespace, obj, old, old.decode(), options, subresource)
+
+    def _patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        apply: Callable[[Json], Json],
+        options: WriteOptions,
+        subresource: str,
+    ) -> _Plan:
+        old = self._store.head(kind.resource, namespace, name)
+        if old is None:
+            raise not_found(kind.resource, name)
+        obj = apply(old.decode())
+        owned.check_type(kind, obj)
+        metadata = owned.metadata_of(kind, obj)
+        if metadata.setdefault("name", name) != name:
+            raise bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            )
+        if not metadata.get("resourceVersion"):
+            metadata["resourceVersion"] = old.meta.resource_version
+        return self._replace(kind, namespace, obj, old, old.decode(), options, subresource)
+
+    def _replace(
+        self,
+        kind: Kind,
+        namespace: str,
+        obj: Json,
+        old: Object,
+        before: Json,
+        options: WriteOptions,
+        subresource: str,
+    ) -> _Plan:
+        metadata = obj["metadata"]
+        name = old.meta.name
+        owned.settle_namespace(kind, metadata, namespace)
+        owned.check_preconditions(kind, name, metadata, old)
+        warnings = check_and_default(kind, obj, options)
+        owned.keep_owned(metadata, before["metadata"])
+        _keep_other_half(kind, obj, before, subresource)
+        metadata = obj["metadata"]
+        kind.strategy.prepare_update(obj, before, subresource)
+        self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
+        validate_change(kind, obj, before, subresource)
+        warnings += kind.strategy.warnings(obj)
+        if obj == before:
+            return Written(old, warnings), None
+        if (
+            kind.strategy.has_generation
+            and subresource != "status"
+            and owned.differs_outside_metadata_and_status(obj, before)
+        ):
+            metadata["generation"] = (before["metadata"].get("generation") or 0) + 1
+        if is_finished(kind, obj):
+            if options.dry_run:
+                return Written(Object.of(kind.resource, obj), warnings, removed=True), None
+            pending = self._store.remove(kind.resource, obj, old)
+            return Written(pending.object, warnings, removed=True), pending
+        if options.dry_run:
+            return Written(Object.of(kind.resource, obj), warnings), None
+        pending = self._store.put(kind.resource, obj, old)
+        return Written(pending.object, warnings), pending
+
+    def _delete(self, kind: Kind, namespace: str, name: str, options: DeleteOptions) -> _Plan:
+        old = self._store.head(kind.resource, namespace, name)
+        if old is None:
+            raise not_found(kind.resource, name)
+        check_delete(kind, old, options)
+        obj = old.decode()
+        if self._admission:
+            self._admit("DELETE", kind, namespace, name, "", None, old.decode(), options.user, options.dry_run)
+        effect = apply_delete(kind, obj, options, self._clock())
+        if effect is Effect.UNCHANGED:
+            return Written(old), None
+        removed = effect is Effect.REMOVED
+        if options.dry_run:
+            return Written(Object.of(kind.resource, obj), removed=removed), None
+        if removed:
+            pending = self._store.remove(kind.resource, obj, old)
+        else:
+            pending = self._store.put(kind.resource, obj, old)
+        return Written(pending.object, removed=removed), pending
+
+    def _bind(self, kind: Kind, namespace: str, name: str, binding: Json, options: WriteOptions) -> _Plan:
+        old = self._store.head(PODS, namespace, name)
+        if old is None:
+            raise not_found(PODS, name)
+        pod = old.decode()
+        bindings.apply_binding(pod, binding, self._clock())
+        self._admit("CREATE", kind, namespace, name, "binding", binding, None, options.user, options.dry_run)
+        if kind.strategy.has_generation and pod["metadata"].get("generation"):
+            pod["metadata"]["generation"] += 1
+        if options.dry_run:
+            return Written(old), None
+        pending = self._store.put(PODS, pod, old)
+        return Written(pending.object), pending
+
+    def _admit(
+        self,
+        operation: str,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        subresource: str,
+        obj: Json | None,
+        old: Json | None,
+        user: User,
+        dry_run: bool,
+    ) -> None:
+        if not self._admission:
+            return
+        request = AdmissionRequest(
+            operation, kind, namespace, name, subresource, obj, old, user, dry_run, self._store.head
+        )
+        for plugin in self._admission:
+            plugin.admit(request)
+
+
+def _keep_other_half(kind: Kind, obj: Json, before: Json, subresource: str) -> None:
+    """The main endpoint ignores status; /status ignores all but status (built-in kinds: and metadata); namespaces/finalize
+    all but spec.finalizers."""
+    if subresource == "status":
+        kept = {"status": obj.get("status")} if "status" in obj else {}
+        metadata = before["metadata"] if kind.is_custom else obj["metadata"]
+        rest = {key: value for key, value in before.items() if key not in ("status", "metadata")}
+        obj.clear()
+        obj.update({**rest, "metadata": dict(metadata), **kept})
+    elif subresource == "finalize":
+        spec = dict(before.get("spec") or {})
+        asked = (obj.get("spec") or {}).get("finalizers")
+        if asked:
+            spec["finalizers"] = asked
+        else:
+            spec.pop("finalizers", None)
+        obj.clear()
+        obj.update({**before, "metadata": dict(before["metadata"]), "spec": spec})
+    elif kind.strategy.has_status:
+        if "status" in before:
+            obj["status"] = before["status"]
+        else:
+            obj.pop("status", None)
+
+
+def _refusal(error: CommitFailed) -> StatusError:
+    """A batch that was not stored, as its writers hear it. A full disk is the one case known to have stored nothing."""
+    if isinstance(error, DiskFull):
+        return StatusError(507, "InternalError", f"Internal error occurred: {error}", retry_after=5)
+    return internal_error(str(error))

@@ -1,0 +1,154 @@
+"""WATCH: the changes of one resource as events for one client (kubernetes-api section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TypeAlias
+
+import orjson
+
+from roadstead.cluster.embedded.history import Change, Lagging, Subscription
+from roadstead.cluster.embedded.listing import parse_version
+from roadstead.cluster.embedded.requests import WatchOptions
+from roadstead.cluster.embedded.selection import Selection
+from roadstead.cluster.embedded.store import Store, TooOld
+from roadstead.kinds.errors import StatusError, expired, forbidden, invalid_object
+from roadstead.kinds.object import Object
+from roadstead.kinds.registry import Kind
+
+Event: TypeAlias = tuple[str, Object | None, str]
+"""(ADDED | MODIFIED | DELETED | BOOKMARK, object, resourceVersion to resume from). A bookmark carries an object only when it ends the
+initial events: the one with the annotation `k8s.io/initial-events-end`."""
+
+BOOKMARK_SECONDS = 60.0
+_LAST_BOOKMARK_SECONDS = 2.0  # before the end of a watch with a timeout
+
+
+def open_watch(
+    store: Store, kind: Kind, namespace: str, options: WatchOptions, name: str = ""
+) -> AsyncGenerator[Event, None]:
+    """Events from now on or since a version. Raises StatusError 400 and 422 at once; 410 comes out of the iterator."""
+    selection = Selection(kind, options.label_selector, options.field_selector, name)
+    _check(options)
+    since = parse_version(options.resource_version)
+    return _events(store, kind, namespace, selection, options, since)
+
+
+def _check(options: WatchOptions) -> None:
+    match = options.resource_version_match
+    if options.send_initial_events and match != "NotOlderThan":
+        problem = forbidden(
+            "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        )
+    elif match and not options.send_initial_events:
+        problem = forbidden(
+            "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        )
+    else:
+        return
+    raise invalid_object("meta.k8s.io", "ListOptions", "", [problem])
+
+
+async def _events(
+    store: Store, kind: Kind, namespace: str, selection: Selection, options: WatchOptions, since: int
+) -> AsyncGenerator[Event, None]:
+    loop = asyncio.get_running_loop()
+    deadline = None if options.timeout_seconds is None else loop.time() + options.timeout_seconds
+    if options.send_initial_events or since == 0:
+        # The newest state is at least as new as any version asked for, except one from the future.
+        current, since = store.revision, max(since, store.revision)
+        subscription = store.subscribe(kind.resource, current)
+        for found in store.list(kind.resource, namespace):
+            if selection.matches(found):
+                yield "ADDED", found, found.meta.resource_version
+        if options.bookmarks:
+            yield "BOOKMARK", _end_of_initial_events(kind, current), str(current)
+    else:
+        try:
+            subscription = store.subscribe(kind.resource, since)
+        except TooOld as error:
+            raise _expired(error.asked, error.oldest) from None
+    next_bookmark = loop.time() + BOOKMARK_SECONDS
+    if deadline is not None:
+        next_bookmark = max(loop.time(), min(next_bookmark, deadline - _LAST_BOOKMARK_SECONDS))
+    while True:
+        try:
+            changes = subscription.take()
+        except Lagging:
+            return  # a slow consumer is dropped; it resumes, or hears 410
+        for change in changes:
+            if change.rv <= since or (namespace and change.object.meta.namespace != namespace):
+                continue
+            event = event_for(change, selection)
+            if event is not None:
+                yield event
+        if changes:
+            continue
+        if subscription.is_closed:
+            return
+        now = loop.time()
+        if deadline is not None and now >= deadline:
+            return
+        if options.bookmarks and now >= next_bookmark:
+            next_bookmark = now + BOOKMARK_SECONDS
+            if deadline is not None and now < deadline - _LAST_BOOKMARK_SECONDS:
+                next_bookmark = min(next_bookmark, deadline - _LAST_BOOKMARK_SECONDS)
+            yield "BOOKMARK", None, str(max(store.revision, since))
+            continue  # changes may have come while the consumer held the bookmark
+        await subscription.wait(_until(now, deadline, next_bookmark if options.bookmarks else None))
+
+
+def _until(now: float, *times: float | None) -> float | None:
+    ahead = [time - now for time in times if time is not None]
+    return max(min(ahead), 0.0) if ahead else None
+
+
+def event_for(change: Change, selection: Selection) -> Event | None:
+    """What a watcher with this selection sees of a change. Raises StatusError 410 if that is no longer known."""
+    version = str(change.rv)
+    if selection.everything:
+        return change.type, change.object, version
+    matches = selection.matches_side(change, change.object)
+    if change.type == "ADDED":
+        return ("ADDED", change.object, version) if matches else None
+    if change.previous is None:
+        if change.type == "DELETED":
+            return ("DELETED", change.object, version) if matches else None
+        raise _expired(change.rv - 1, change.rv)  # after a restart: whether it matched before is not known
+    matched = selection.matches_side(change, change.previous)
+    if change.type == "DELETED":
+        return ("DELETED", change.object, version) if matched else None
+    if matches:
+        return ("MODIFIED" if matched else "ADDED"), change.object, version
+    if matched:
+        return "DELETED", _at_version(change.previous, version), version
+    return None
+
+
+def _at_version(found: Object, version: str) -> Object:
+    value = found.decode()
+    value["metadata"]["resourceVersion"] = version
+    return Object(found.resource, orjson.dumps(value))
+
+
+def _end_of_initial_events(kind: Kind, rv: int) -> Object:
+    return Object.of(
+        kind.resource,
+        {
+            "kind": kind.kind,
+            "apiVersion": kind.resource.api_version,
+            "metadata": {
+                "resourceVersion": str(rv),
+                "creationTimestamp": None,
+                "annotations": {"k8s.io/initial-events-end": "true"},
+            },
+        },
+    )
+
+
+def _expired(asked: int, oldest: int) -> StatusError:
+    return expired(f"too old resource version: {asked} ({oldest})")
+
+
+__all__ = ["BOOKMARK_SECONDS", "Event", "Subscription", "event_for", "open_watch"]
