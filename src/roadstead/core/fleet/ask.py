@@ -25,10 +25,16 @@ class PodSetAsk:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """All pod sets of a workload. `assume_empty`: could it be placed if no workload used anything (Kueue 3.5.4)?"""
+    """All pod sets of a workload. `assume_empty`: could it be placed if no workload used anything (Kueue 3.5.4)?
+
+    `exact`: every pod must have a node that holds it, matches it and has its devices. Off, topologies that end above the node are
+    counted as Kueue does: a leaf holds what the sum of its nodes holds, and taints, selectors and affinity of pods are not looked at
+    (kube-scheduler will); the Placement's nodes are then only a guess, its domains count.
+    """
 
     pod_sets: tuple[PodSetAsk, ...]
     assume_empty: bool = False
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

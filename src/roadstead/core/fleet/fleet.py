@@ -1,0 +1,232 @@
+"""The Fleet: one ledger of nodes, topology domains and devices, and the only place that picks any of them.
+
+Called by the World (facts and holds) and by the cycle (`place`, and what explanations need). Quota admission, topology assignment,
+device allocation and pods outside any queue all draw on it, so a device can't be promised twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from roadstead.core.fleet.ask import Ask, Found
+from roadstead.core.fleet.forest import Demand, Forest
+from roadstead.core.fleet.ledger import Holder, NodeLine, shares
+from roadstead.core.fleet.placing import Placer
+from roadstead.core.undo import UndoLog
+from roadstead.model.amounts import Amounts, ResourceName
+from roadstead.model.nodes import Node
+from roadstead.model.refusals import Refusal
+from roadstead.model.workload import Placement, PodSetPlacement
+
+FORESTS_MAX: Final = 96
+"""Demands that are kept counted. More different ones at a time only cost counting again."""
+
+CHANGES_MAX: Final = 200_000
+"""Changes remembered for demands that have not been asked about since."""
+
+
+class Fleet:
+    """Nodes, what is held on them, and answers about where a gang could go.
+
+    Holders are named "workload:namespace/name" or "pod:namespace/name". A hold survives its node's change and even its absence.
+    What is bound is recorded, never refused, even where it overcommits a node; `place` never adds to that.
+    """
+
+    def __init__(self, undo: UndoLog) -> None:
+        self._undo = undo
+        self._lines: dict[str, NodeLine] = {}
+        self._holds: dict[Holder, Placement] = {}
+        self._forests: dict[Demand, Forest] = {}
+        # What the forests have to catch up with: nodes whose facts, or whose amounts, changed.
+        self._changed_facts: list[NodeLine] = []
+        self._changed_amounts: list[NodeLine] = []
+
+    # --- facts ---
+
+    def set_node(self, node: Node) -> None:
+        """Add or replace a node. Idempotent. A node without `pods` in allocatable takes no pods (kubelet always says how many).
+
+        O(devices + resources); each demand then matches this one node again.
+        """
+        line = self._lines.get(node.name)
+        old = line.node if line else None
+        if old == node:
+            return
+        self._set_node(node.name, node)
+        self._undo.record(lambda: self._set_node(node.name, old))
+
+    def remove_node(self, name: str) -> None:
+        line = self._lines.get(name)
+        if line is None or line.node is None:
+            return
+        old = line.node
+        self._set_node(name, None)
+        self._undo.record(lambda: self._set_node(name, old))
+
+    def _set_node(self, name: str, node: Node | None) -> None:
+        line = self._line(name)
+        line.set_node(node)
+        self._changed_facts.append(line)
+        self._drop_if_blank(line)
+        self._trim()
+
+    # --- holds ---
+
+    def hold(self, holder: Holder, placement: Placement) -> None:
+        """Record what a holder uses, in place of what it used. O(members x resources)."""
+        old = self._holds.get(holder)
+        if old == placement:
+            return
+        self._set_hold(holder, placement)
+        self._undo.record(lambda: self._set_hold(holder, old))
+
+    def release(self, holder: Holder) -> None:
+        """Forget a holder. Nothing happens if it holds nothing."""
+        old = self._holds.get(holder)
+        if old is None:
+            return
+        self._set_hold(holder, None)
+        self._undo.record(lambda: self._set_hold(holder, old))
+
+    def _set_hold(self, holder: Holder, placement: Placement | None) -> None:
+        old = self._holds.pop(holder, None)
+        if old is not None:
+            for name in dict.fromkeys(member.node for pod_set in old.pod_sets for member in pod_set.members):
+                line = self._lines[name]
+                line.give(holder)
+                self._changed_amounts.append(line)
+                self._drop_if_blank(line)
+        if placement is not None:
+            self._holds[holder] = placement
+            for name, share in shares(placement).items():
+                line = self._line(name)
+                line.take(holder, share)
+                self._changed_amounts.append(line)
+        self._trim()
+
+    def held(self, holder: Holder) -> Placement | None:
+        """What the holder holds."""
+        return self._holds.get(holder)
+
+    def holders_on(self, node: str) -> tuple[Holder, ...]:
+        """Who holds something on the node, by name."""
+        line = self._lines.get(node)
+        return tuple(sorted(line.holders)) if line else ()
+
+    def holders_of(self, resource: ResourceName, node_labels: Iterable[tuple[str, str]] = ()) -> tuple[Holder, ...]:
+        """Who holds some of the resource on nodes with these labels, by name. O(nodes + holds)."""
+        wanted = tuple(node_labels)
+        found = {
+            holder
+            for line in self._lines.values()
+            if line.used.get(resource) and all(line.labels.get(key) == value for key, value in wanted)
+            for holder, share in line.holders.items()
+            if share.amounts.get(resource)
+        }
+        return tuple(sorted(found))
+
+    # --- questions ---
+
+    def place(self, ask: Ask) -> Found | Refusal:
+        """A place for every pod of the gang, or why there is none, with numbers. Changes nothing.
+
+        Costs what changed since the last question of this kind, plus O(log nodes) for a pod, O(children of the chosen domains)
+        for a gang.
+        """
+        return Placer(self).place(ask)
+
+    def could_ever_place(self, ask: Ask) -> Found | Refusal:
+        """The same question if no workload used anything (pods outside workloads stay): Kueue 3.5.4."""
+        return self.place(Ask(ask.pod_sets, assume_empty=True, exact=ask.exact))
+
+    def capacity(self, node_labels: Iterable[tuple[str, str]] = ()) -> Amounts:
+        """Allocatable amounts of ready, schedulable nodes with these labels, in total. O(nodes)."""
+        return self._total(line.allocatable for line in self._usable(node_labels))
+
+    def free(self, node_labels: Iterable[tuple[str, str]] = ()) -> Amounts:
+        """What is free on ready, schedulable nodes with these labels, in total; overcommitted nodes count as 0. O(nodes)."""
+        return self._total(line.free for line in self._usable(node_labels))
+
+    def node(self, name: str) -> Node | None:
+        line = self._lines.get(name)
+        return line.node if line else None
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes, by name."""
+        for name in sorted(self._lines):
+            node = self._lines[name].node
+            if node is not None:
+                yield node
+
+    def digest_parts(self) -> Iterator[tuple[str, str, object]]:
+        """Everything that the Fleet knows, independent of the order in which it learnt it: (kind, name, value)."""
+        for node in self.nodes():
+            yield ("node", node.name, node)
+        for holder in sorted(self._holds):
+            yield ("hold", holder, self._holds[holder])
+
+    # --- what Placer needs (placing.Books) ---
+
+    def forest(self, demand: Demand) -> Forest:
+        """The up-to-date counts of a demand."""
+        forest = self._forests.pop(demand, None)
+        if forest is None:
+            if len(self._forests) >= FORESTS_MAX:
+                del self._forests[next(iter(self._forests))]  # the one asked for longest ago
+            forest = Forest(demand, self._lines.values(), len(self._changed_facts), len(self._changed_amounts))
+        else:
+            forest.refresh(self._changed_facts, self._changed_amounts)
+        self._forests[demand] = forest
+        return forest
+
+    def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]:
+        """Count these members as placed until the returned function is called: later pod sets of the same ask see them."""
+        holder = f"ask:{pod_set.name}"
+        touched = [(self._lines[name], share) for name, share in shares(Placement((pod_set,))).items()]
+        for line, share in touched:
+            line.take(holder, share)
+            self._changed_amounts.append(line)
+
+        def rub_out() -> None:
+            for line, _ in touched:
+                line.give(holder)
+                self._changed_amounts.append(line)
+
+        return rub_out
+
+    # --- inside ---
+
+    def _line(self, name: str) -> NodeLine:
+        line = self._lines.get(name)
+        if line is None:
+            line = self._lines[name] = NodeLine(name)
+        return line
+
+    def _drop_if_blank(self, line: NodeLine) -> None:
+        if line.is_blank:
+            del self._lines[line.name]
+
+    def _trim(self) -> None:
+        """Keep the lists of changes bounded: start them (and the counts that rest on them) afresh once in a long while."""
+        if len(self._changed_facts) + len(self._changed_amounts) > max(CHANGES_MAX, 16 * len(self._lines)):
+            self._changed_facts.clear()
+            self._changed_amounts.clear()
+            self._forests.clear()
+
+    def _usable(self, node_labels: Iterable[tuple[str, str]]) -> Iterator[NodeLine]:
+        wanted = tuple(node_labels)
+        for line in self._lines.values():
+            node = line.node
+            if node is None or not node.ready or node.unschedulable:
+                continue
+            if all(line.labels.get(key) == value for key, value in wanted):
+                yield line
+
+    @staticmethod
+    def _total(amounts: Iterable[Amounts]) -> Amounts:
+        total: dict[ResourceName, int] = {}
+        for each in amounts:
+            for name, amount in each.items():
+                total[name] = total.get(name, 0) + max(amount, 0)
+        return total

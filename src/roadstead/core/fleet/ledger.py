@@ -1,0 +1,145 @@
+"""One node's line in the ledger: its facts, what its holders use, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from roadstead.core.fleet.devices import DeviceAllocator
+from roadstead.model.amounts import PODS, ResourceName
+from roadstead.model.nodes import Node
+from roadstead.model.workload import Placement
+
+Holder: TypeAlias = str
+"""Who holds amounts and devices: "workload:namespace/name" or "pod:namespace/name"."""
+
+WORKLOAD_PREFIX: Final = "workload:"
+
+Requests: TypeAlias = tuple[tuple[ResourceName, int], ...]
+
+UNBOUNDED: Final = 2**31 - 1
+"""How many pods fit where nothing bounds them (Kueue counts in int32)."""
+
+
+@dataclass(slots=True)
+class Share:
+    """What one holder uses on one node."""
+
+    amounts: dict[ResourceName, int]
+    devices: tuple[str, ...]
+
+
+def per_pod(requests: Requests) -> Requests:
+    """What one pod takes from a node: its requests and one of the node's `pods`. `pods` itself is a reserved key (Kueue 1.6)."""
+    return (*((name, amount) for name, amount in requests if amount > 0 and name != PODS), (PODS, 1))
+
+
+def shares(placement: Placement) -> dict[str, Share]:
+    """What a placement uses on each node. O(members x resources)."""
+    found: dict[str, Share] = {}
+    for pod_set in placement.pod_sets:
+        requests = per_pod(pod_set.requests)
+        for member in pod_set.members:
+            share = found.get(member.node)
+            if share is None:
+                found[member.node] = Share(dict(requests), member.devices)
+                continue
+            for name, amount in requests:
+                share.amounts[name] = share.amounts.get(name, 0) + amount
+            share.devices += member.devices
+    return found
+
+
+class NodeLine:
+    """One node. `node` is None while only holders know its name (they outlive their node's object)."""
+
+    __slots__ = ("allocatable", "devices", "fixed", "free", "holders", "labels", "name", "node", "used")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.node: Node | None = None
+        self.labels: Mapping[str, str] = {}
+        self.allocatable: dict[ResourceName, int] = {}
+        self.devices = DeviceAllocator()
+        self.holders: dict[Holder, Share] = {}
+        self.used: dict[ResourceName, int] = {}
+        self.fixed: dict[ResourceName, int] = {}  # the part of `used` that pods outside workloads use
+        self.free: dict[ResourceName, int] = {}
+        """What is left of each allocatable resource; below 0 where more is bound than there is."""
+
+    @property
+    def is_blank(self) -> bool:
+        return self.node is None and not self.holders
+
+    def set_node(self, node: Node | None) -> None:
+        self.node = node
+        self.labels = dict(node.labels) if node else {}
+        self.allocatable = dict(node.allocatable) if node else {}
+        self.devices.set_devices(node.devices if node else ())
+        self.free = {}
+        self._update_free(self.allocatable)
+
+    def take(self, holder: Holder, share: Share) -> None:
+        """Add a holder. O(resources + devices of the share)."""
+        self.holders[holder] = share
+        self._charge(share, 1, by_workload=holder.startswith(WORKLOAD_PREFIX))
+
+    def give(self, holder: Holder) -> None:
+        share = self.holders.pop(holder)
+        self._charge(share, -1, by_workload=holder.startswith(WORKLOAD_PREFIX))
+
+    def _charge(self, share: Share, sign: int, *, by_workload: bool) -> None:
+        tables = (self.used,) if by_workload else (self.used, self.fixed)
+        for table in tables:
+            for name, amount in share.amounts.items():
+                left = table.get(name, 0) + sign * amount
+                if left:
+                    table[name] = left
+                else:
+                    table.pop(name, None)
+        touched: Iterable[ResourceName] = share.amounts
+        if share.devices:
+            if sign > 0:
+                self.devices.take(share.devices, by_workload=by_workload)
+            else:
+                self.devices.give(share.devices, by_workload=by_workload)
+            touched = (*share.amounts, *self.devices.resources)
+        self._update_free(touched)
+
+    def _update_free(self, names: Iterable[ResourceName]) -> None:
+        for name in names:
+            total = self.allocatable.get(name)
+            if total is None:
+                continue
+            left = total - self.used.get(name, 0)
+            if self.devices.lists(name):
+                left = min(left, self.devices.count_free(name))
+            self.free[name] = left
+
+    def room(self, *, without_workloads: bool) -> Mapping[ResourceName, int]:
+        """What is free, or would be if no workload used anything."""
+        if not without_workloads:
+            return self.free
+        room = {}
+        for name, total in self.allocatable.items():
+            left = total - self.fixed.get(name, 0)
+            if self.devices.lists(name):
+                left = min(left, self.devices.count_free(name, without_workloads=True))
+            room[name] = left
+        return room
+
+
+def fits(room: Mapping[ResourceName, int], requests: Requests) -> int:
+    """How many pods with these requests (`per_pod`) fit into the room. O(resources asked for)."""
+    count = UNBOUNDED
+    for name, amount in requests:
+        k = room.get(name, 0) // amount
+        if k < count:
+            count = k
+    return count if count > 0 else 0
+
+
+def scarcest(room: Mapping[ResourceName, int], requests: Requests) -> ResourceName:
+    """The resource that bounds how many pods fit: fewest pods, then name."""
+    return min(requests, key=lambda entry: (max(room.get(entry[0], 0), 0) // entry[1], entry[0]))[0]

@@ -1,0 +1,124 @@
+"""Which nodes a pod may use at all: readiness, taints, labels, affinity. Amounts are not looked at here.
+
+A `Selection` is what one pod set and its flavor demand of a node. Its `Matcher` remembers the verdict per node class (the labels
+that the selection mentions, the taints, readiness), so a fleet of equal nodes is matched once, not per node or per pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from roadstead.model.nodes import Node
+from roadstead.model.selection import NodeTerm, Requirement, Taint, Toleration
+
+NOT_READY: Final = "notReady"
+UNSCHEDULABLE: Final = "unschedulable"
+FLAVOR: Final = "flavor"  # lacks a label of the flavor, or of a topology level
+TAINT: Final = "taint"
+SELECTOR: Final = "nodeSelector"
+AFFINITY: Final = "affinity"
+TEMPORARY: Final = frozenset({NOT_READY, UNSCHEDULABLE})
+"""Causes that someone's action on the node removes; the others are the request's own."""
+
+_BLOCKING_EFFECTS: Final = frozenset({"NoSchedule", "NoExecute"})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a pod set and its flavor demand of a node. `pod_rules` off: only readiness and the flavor's labels count, as for
+    topologies whose lowest level is not a node (Kueue 4.1)."""
+
+    node_labels: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    node_selector: tuple[tuple[str, str], ...] = ()
+    node_affinity: tuple[NodeTerm, ...] = ()
+    pod_rules: bool = True
+
+
+def untolerated(taints: Iterable[Taint], tolerations: tuple[Toleration, ...]) -> Taint | None:
+    """The first NoSchedule or NoExecute taint that nothing tolerates."""
+    for taint in taints:
+        if taint.effect in _BLOCKING_EFFECTS and not any(toleration.tolerates(taint) for toleration in tolerations):
+            return taint
+    return None
+
+
+def satisfies(requirement: Requirement, labels: Mapping[str, str]) -> bool:
+    """One match expression over labels (apimachinery `labels.Requirement.Matches`): NotIn holds for a missing label, Gt and Lt
+    want integers on both sides."""
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value is not None and value in requirement.values
+        case "NotIn":
+            return value is None or value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt":
+            if value is None or len(requirement.values) != 1:
+                return False
+            try:
+                left, right = int(value), int(requirement.values[0])
+            except ValueError:
+                return False
+            return left > right if requirement.operator == "Gt" else left < right
+        case _:
+            return False
+
+
+def matches_any(terms: tuple[NodeTerm, ...], labels: Mapping[str, str], name: str) -> bool:
+    """True if one of the ORed terms holds (component-helpers `nodeaffinity.NodeSelector`); an empty term matches nothing."""
+    fields = {"metadata.name": name}
+    return any(
+        (term.labels or term.fields)
+        and all(satisfies(requirement, labels) for requirement in term.labels)
+        and all(satisfies(requirement, fields) for requirement in term.fields)
+        for term in terms
+    )
+
+
+class Matcher:
+    """Answers for one Selection, remembered per node class."""
+
+    __slots__ = ("_keys", "_memo", "_needs_name", "_selection")
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        keys = {key for key, _ in (*selection.node_labels, *selection.node_selector)}
+        keys.update(requirement.key for term in selection.node_affinity for requirement in term.labels)
+        self._keys = tuple(sorted(keys))
+        self._needs_name = any(term.fields for term in selection.node_affinity)
+        self._memo: dict[object, str | None] = {}
+
+    def cause(self, node: Node, labels: Mapping[str, str]) -> str | None:
+        """Why the node is left out, or None if it may be used. O(labels mentioned) once its class is known."""
+        values = tuple(labels.get(key) for key in self._keys)
+        name = node.name if self._needs_name else ""
+        kind = (node.ready, node.unschedulable, node.taints, values, name)
+        if kind not in self._memo:
+            if len(self._memo) > 4096:
+                self._memo.clear()
+            self._memo[kind] = self._find_cause(node, labels)
+        return self._memo[kind]
+
+    def _find_cause(self, node: Node, labels: Mapping[str, str]) -> str | None:
+        wanted = self._selection
+        if any(labels.get(key) != value for key, value in wanted.node_labels):
+            return FLAVOR
+        if not node.ready:
+            return NOT_READY
+        if node.unschedulable:
+            return UNSCHEDULABLE
+        if not wanted.pod_rules:
+            return None
+        if untolerated(node.taints, wanted.tolerations) is not None:
+            return TAINT
+        if any(labels.get(key) != value for key, value in wanted.node_selector):
+            return SELECTOR
+        if wanted.node_affinity and not matches_any(wanted.node_affinity, labels, node.name):
+            return AFFINITY
+        return None

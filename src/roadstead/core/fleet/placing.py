@@ -1,0 +1,270 @@
+"""From an Ask to an Answer: pod sets (and groups of two) in order, each seeing what the ones before it took.
+
+Here the counts of `forest`, the choice of `search` and the devices of `devices` come together into members with node and devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
+from roadstead.core.fleet.forest import HOSTNAME, NODE_LEVEL, Demand, Forest
+from roadstead.core.fleet.ledger import NodeLine, Requests, fits, per_pod
+from roadstead.core.fleet.matching import Selection
+from roadstead.core.fleet.refusing import no_level, refuse
+from roadstead.core.fleet.search import Pick, Shortfall, Want, search
+from roadstead.model.refusals import Refusal
+from roadstead.model.workload import Member, Placement, PodSetPlacement, TopologyAssignment, TopologyRequest
+
+_NO_REQUEST = TopologyRequest(unconstrained=True)
+
+
+class Books(Protocol):
+    """What placing needs of the Fleet."""
+
+    def forest(self, demand: Demand) -> Forest: ...
+
+    def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    placement: PodSetPlacement
+    topology: TopologyAssignment
+
+
+class Placer:
+    """Answers one Ask. What it pencils in on the way it rubs out again, whatever happens."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._rub_out: list[Callable[[], None]] = []
+
+    def place(self, ask: Ask) -> Found | Refusal:
+        try:
+            return self._place(ask)
+        finally:
+            while self._rub_out:
+                self._rub_out.pop()()
+
+    def _place(self, ask: Ask) -> Found | Refusal:
+        groups = _groups(ask.pod_sets)
+        parts: dict[str, _Part] = {}
+        for at, (workers, leader) in enumerate(groups):
+            answer = self._place_group(ask, workers, leader, is_last=at == len(groups) - 1)
+            if isinstance(answer, Refusal):
+                return answer
+            parts.update(answer)
+        in_order = [parts[pod_set.name] for pod_set in ask.pod_sets]
+        return Found(Placement(tuple(part.placement for part in in_order)), tuple(part.topology for part in in_order))
+
+    def _place_group(
+        self, ask: Ask, workers: PodSetAsk, leader: PodSetAsk | None, *, is_last: bool
+    ) -> dict[str, _Part] | Refusal:
+        if workers.count == 0 and leader is None:
+            return {workers.name: _part(workers, [], _shown_levels(workers.levels))}
+        shape = _shape(ask, workers, leader)
+        if isinstance(shape, Refusal):
+            return shape
+        demand, want = shape
+        forest = self._books.forest(demand)
+        picks = search(forest, want) if forest.node_count else Shortfall(want.level, 0, want.count // demand.slice_size)
+        if isinstance(picks, Shortfall):
+            return self._refuse(ask, workers, forest, want, picks)
+        return self._fill(workers, leader, forest, picks, is_last=is_last)
+
+    def _fill(
+        self, workers: PodSetAsk, leader: PodSetAsk | None, forest: Forest, picks: Sequence[Pick], *, is_last: bool
+    ) -> dict[str, _Part]:
+        """Name the node and devices of every member. The leader goes first: it is the one with the fewest choices."""
+        levels = _shown_levels(workers.levels)
+        parts: dict[str, _Part] = {}
+        if leader is not None:
+            requests = per_pod(leader.pod.requests)
+            seats = [
+                (_shown_values(pick.domain.values, levels, workers.levels), _leader_line(forest, pick, requests), 1)
+                for pick in picks
+                if pick.leaders
+            ]
+            parts[leader.name] = _part(leader, seats, levels, without_workloads=forest.demand.without_workloads)
+            self._rub_out.append(self._books.pencil_in(parts[leader.name].placement))
+        seats = []
+        left = workers.count
+        for pick in picks:
+            values = _shown_values(pick.domain.values, levels, workers.levels)
+            for line, count in _spread(forest, pick):
+                count = min(count, left)  # the last slice of an exact ask may be cut short
+                left -= count
+                if count:
+                    seats.append((values, line, count))
+        parts[workers.name] = _part(workers, seats, levels, without_workloads=forest.demand.without_workloads)
+        if not is_last:
+            self._rub_out.append(self._books.pencil_in(parts[workers.name].placement))
+        return parts
+
+    def _refuse(self, ask: Ask, pod_set: PodSetAsk, forest: Forest, want: Want, short: Shortfall) -> Refusal:
+        """With the numbers, and with a second look at an empty fleet: wait, or change the request?"""
+        empty_fit: Refusal | None = None
+        if not ask.assume_empty and forest.node_count:
+            while self._rub_out:
+                self._rub_out.pop()()
+            answer = self._place(replace(ask, assume_empty=True))
+            empty_fit = answer if isinstance(answer, Refusal) else None
+        return refuse(pod_set, forest, want, short, empty_fit, assume_empty=ask.assume_empty)
+
+
+def _groups(pod_sets: Sequence[PodSetAsk]) -> list[tuple[PodSetAsk, PodSetAsk | None]]:
+    """(workers, leader) in order of first appearance; two pod sets of one group name belong together, the larger are the workers
+    (Kueue: findLeaderAndWorkers)."""
+    found: dict[object, list[PodSetAsk]] = {}
+    for at, pod_set in enumerate(pod_sets):
+        group = pod_set.request.group if pod_set.request else ""
+        found.setdefault(group or at, []).append(pod_set)
+    pairs: list[tuple[PodSetAsk, PodSetAsk | None]] = []
+    for members in found.values():
+        if len(members) != 2:
+            pairs += [(member, None) for member in members]
+        elif members[1].count > members[0].count:
+            pairs.append((members[1], members[0]))
+        else:
+            pairs.append((members[0], members[1]))
+    return pairs
+
+
+def _shape(ask: Ask, workers: PodSetAsk, leader: PodSetAsk | None) -> tuple[Demand, Want] | Refusal:
+    """Which counts to look at, and what to look for in them."""
+    request = workers.request or _NO_REQUEST
+    levels = workers.levels
+    if ask.exact and levels[-1] != HOSTNAME:
+        levels = (*levels, NODE_LEVEL)
+    lowest = len(levels) - 1
+    layers = request.slice_layers or (
+        ((request.slice_level, request.slice_size),) if request.slice_level and request.slice_size > 0 else ()
+    )
+    for named in (request.required, request.preferred, *(name for name, _ in layers)):
+        if named and named not in levels:
+            return no_level(workers, named)
+    slice_level, slice_size = (levels.index(layers[0][0]), layers[0][1]) if layers else (lowest, 1)
+    unconstrained = not request.required and not request.preferred
+    if not unconstrained:
+        level = levels.index(request.required or request.preferred)
+    else:
+        level = 0 if layers else lowest
+    if level > slice_level:
+        return no_level(workers, layers[0][0])
+    inner = _inner_sizes(levels, layers)
+    by_node = ask.exact or levels[-1] == HOSTNAME
+    demand = Demand(
+        selection=_selection(workers, pod_rules=by_node),
+        levels=levels,
+        requests=per_pod(workers.pod.requests),
+        slice_level=slice_level,
+        slice_size=slice_size,
+        inner=inner,
+        leader=per_pod(leader.pod.requests) if leader else None,
+        leader_selection=_selection(leader, pod_rules=True) if leader and ask.exact else None,
+        without_workloads=ask.assume_empty,
+        by_node=by_node,
+    )
+    count = workers.count
+    if ask.exact:
+        count = -(-count // slice_size) * slice_size  # room for the last slice whole, so that it stays together
+    return demand, Want(count, level, bool(request.required), unconstrained)
+
+
+def _selection(pod_set: PodSetAsk, *, pod_rules: bool) -> Selection:
+    pod = pod_set.pod
+    if not pod_rules:
+        return Selection(pod_set.node_labels, pod_rules=False)
+    return Selection(pod_set.node_labels, pod.tolerations + pod_set.tolerations, pod.node_selector, pod.node_affinity)
+
+
+def _inner_sizes(levels: tuple[str, ...], layers: Sequence[tuple[str, int]]) -> tuple[int, ...]:
+    """Per level, the slice size of the inner layer that reaches down to it; () without inner layers (Kueue:
+    buildSliceSizeAtLevel)."""
+    if len(layers) < 2:
+        return ()
+    sizes = [0] * len(levels)
+    above = levels.index(layers[0][0])
+    for name, size in layers[1:]:
+        level = levels.index(name)
+        for each in range(above + 1, level + 1):
+            sizes[each] = size
+        above = max(above, level)
+    return tuple(sizes)
+
+
+def _shown_levels(levels: tuple[str, ...]) -> tuple[str, ...]:
+    """An assignment names only hosts where the lowest level is the host (Kueue 4.1)."""
+    return levels[-1:] if levels[-1] == HOSTNAME else levels
+
+
+def _shown_values(values: tuple[str, ...], shown: tuple[str, ...], levels: tuple[str, ...]) -> tuple[str, ...]:
+    return values[len(levels) - len(shown) : len(levels)]
+
+
+def _leader_line(forest: Forest, pick: Pick, requests: Requests) -> NodeLine:
+    """The node of the leaf that loses the fewest pods to the leader; where only the sum of the leaf counts, the first."""
+    lines = sorted(pick.domain.lines.values(), key=lambda line: line.name)
+    if len(lines) == 1:
+        return lines[0]
+    demand = forest.demand
+
+    def loss(line: NodeLine) -> tuple[bool, int, str]:
+        room = dict(line.room(without_workloads=demand.without_workloads))
+        able = forest.can_lead(line) and fits(room, requests) > 0
+        before = fits(room, demand.requests)
+        for name, amount in requests:
+            room[name] = room.get(name, 0) - amount
+        return (not able, before - fits(room, demand.requests), line.name)
+
+    return min(lines, key=loss)
+
+
+def _spread(forest: Forest, pick: Pick) -> list[tuple[NodeLine, int]]:
+    """The pods of one leaf over its nodes, by name. What only the sum of the leaf holds goes to its first node."""
+    lines = pick.domain.lines
+    if len(lines) == 1:
+        return [(line, pick.pods) for line in lines.values()]
+    demand = forest.demand
+    left = pick.pods
+    counts: dict[str, int] = {}
+    for name in sorted(lines):
+        room = lines[name].room(without_workloads=demand.without_workloads)
+        counts[name] = min(left, fits(room, demand.requests))
+        left -= counts[name]
+    if left:
+        counts[min(counts)] += left
+    return [(lines[name], count) for name, count in counts.items() if count]
+
+
+def _part(
+    pod_set: PodSetAsk,
+    seats: Sequence[tuple[tuple[str, ...], NodeLine, int]],
+    levels: tuple[str, ...],
+    *,
+    without_workloads: bool = False,
+) -> _Part:
+    """Members in rank order (the order of the domains, then of nodes, then of device indices) and the same as an assignment."""
+    members: list[Member] = []
+    domains: dict[tuple[str, ...], int] = {}
+    for values, line, count in seats:
+        domains[values] = domains.get(values, 0) + count
+        members += _members(line, pod_set.pod.requests, count, without_workloads=without_workloads)
+    return _Part(
+        PodSetPlacement(pod_set.name, tuple(members), pod_set.pod.requests),
+        TopologyAssignment(levels, tuple(domains.items())),
+    )
+
+
+def _members(line: NodeLine, requests: Requests, count: int, *, without_workloads: bool) -> list[Member]:
+    listed = [(name, amount) for name, amount in requests if amount > 0 and line.devices.lists(name)]
+    if not listed:
+        return [Member(line.name)] * count
+    devices: list[tuple[str, ...]] = [()] * count
+    for name, amount in listed:
+        picked = line.devices.pick(name, amount * count, without_workloads=without_workloads)
+        devices = [had + picked[i * amount : (i + 1) * amount] for i, had in enumerate(devices)]
+    return [Member(line.name, names) for names in devices]

@@ -1,0 +1,96 @@
+"""Why a gang found no place, as one Refusal with the numbers that prove it."""
+
+from __future__ import annotations
+
+from roadstead.core.fleet.ask import PodSetAsk
+from roadstead.core.fleet.forest import Forest
+from roadstead.core.fleet.matching import TEMPORARY
+from roadstead.core.fleet.search import Shortfall, Want
+from roadstead.model.amounts import PODS, ResourceName
+from roadstead.model.refusals import Code, Level, Refusal, Verdict
+
+
+def no_level(pod_set: PodSetAsk, level: str) -> Refusal:
+    """The flavor's topology has no such level, or not in this order."""
+    return Refusal(Code.TOPOLOGY_TOO_SMALL, Verdict.CHANGE, Level.FLAVOR, pod_set=pod_set.name, subject=level)
+
+
+def refuse(
+    pod_set: PodSetAsk, forest: Forest, want: Want, short: Shortfall, when_empty: Refusal | None, *, assume_empty: bool
+) -> Refusal:
+    """`when_empty`: the refusal of the same ask by an empty fleet, if that refuses too.
+
+    `counts` says how many nodes were left out by each cause, and how many have no room for even one pod by the resource that is
+    scarcest there. `needed` is the amount of `resource` that the pods ask for, `available` what found room together, `limit` what
+    would if no workload used anything; for a single pod, the most that one node has. `subject` is the topology level.
+    """
+    counts = _counts(forest)
+    if not forest.node_count:
+        is_temporary = any(cause in TEMPORARY for cause, _ in counts) or not counts
+        verdict = Verdict.ASK if is_temporary else Verdict.CHANGE
+        return Refusal(Code.NO_NODE_MATCHES, verdict, Level.NODE, pod_set=pod_set.name, counts=counts)
+
+    resource = _scarcest(forest)
+    amount = dict(forest.demand.requests).get(resource, 0)
+    level = forest.demand.levels[want.level]
+    if want.count == 1:
+        needed, available = amount, _most_on_one_node(forest, resource)
+        if available >= needed:  # another resource stands in the way on that node
+            available = min(available, max(needed - 1, 0))
+    else:
+        needed, available = amount * want.count, amount * short.fit * forest.demand.slice_size
+    never = when_empty is not None or assume_empty
+    if never:
+        code, verdict = Code.TOPOLOGY_TOO_SMALL, Verdict.CHANGE
+        limit = when_empty.available if when_empty is not None else available
+    else:
+        code, verdict = _code_when_full(forest, want, resource), Verdict.WAIT
+        limit = needed
+    return Refusal(
+        code,
+        verdict,
+        Level.FLEET,
+        pod_set=pod_set.name,
+        resource=resource,
+        needed=needed,
+        available=available,
+        limit=limit,
+        subject="" if want.unconstrained else level,
+        counts=counts,
+    )
+
+
+def _counts(forest: Forest) -> tuple[tuple[str, int], ...]:
+    found = [*forest.left_out.items(), *forest.short.items()]
+    return tuple(sorted((cause, count) for cause, count in found if count))
+
+
+def _scarcest(forest: Forest) -> ResourceName:
+    """The resource that leaves the most nodes without room for one pod; where every node has room for one, the first device or
+    amount asked for (the gang is too large for what is left of it)."""
+    short = {name: count for name, count in forest.short.items() if count}
+    if short:
+        return min(short, key=lambda name: (-short[name], name))
+    rooms: dict[ResourceName, int] = {}
+    for line in forest.lines():
+        room = line.room(without_workloads=forest.demand.without_workloads)
+        for name, amount in forest.demand.requests:
+            rooms[name] = rooms.get(name, 0) + max(room.get(name, 0), 0) // amount
+    return min(rooms, key=lambda name: (rooms[name], name == PODS, name))
+
+
+def _most_on_one_node(forest: Forest, resource: ResourceName) -> int:
+    demand = forest.demand
+    return max(
+        (max(line.room(without_workloads=demand.without_workloads).get(resource, 0), 0) for line in forest.lines()),
+        default=0,
+    )
+
+
+def _code_when_full(forest: Forest, want: Want, resource: ResourceName) -> Code:
+    slices = want.count // forest.demand.slice_size
+    if not want.unconstrained and sum(domain.slices for domain in forest.domains[0].values()) >= slices:
+        return Code.TOPOLOGY_FULL  # there is room, but not close enough together
+    if any(line.devices.lists(resource) for line in forest.lines()):
+        return Code.DEVICES_EXHAUSTED
+    return Code.NODES_EXHAUSTED
