@@ -6,12 +6,38 @@ import msgspec
 
 from roadstead.kinds.object import ObjectMeta
 from roadstead.kinds.views.common import Condition
+from roadstead.kinds.views.kueue import TolerationView
 
 ENDED_PHASES = ("Succeeded", "Failed")
 
 
+class TerminatedView(msgspec.Struct, frozen=True, rename="camel"):
+    exit_code: int = 0
+    reason: str = ""
+    finished_at: str | None = None
+
+
+class ContainerStateView(msgspec.Struct, frozen=True, rename="camel"):
+    terminated: TerminatedView | None = None
+
+
+class ContainerStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerStateView | None = None
+
+
+class SchedulingGateView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+
+
 class PodSpecView(msgspec.Struct, frozen=True, rename="camel"):
     node_name: str = ""
+    scheduling_gates: tuple[SchedulingGateView, ...] | None = None
+    restart_policy: str = "Always"
+    termination_grace_period_seconds: int | None = None
+    tolerations: tuple[TolerationView, ...] | None = None
     priority: int | None = None
     priority_class_name: str = ""
 
@@ -21,6 +47,8 @@ class PodStatusView(msgspec.Struct, frozen=True, rename="camel"):
     reason: str = ""
     message: str = ""
     conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatusView, ...] | None = None
+    init_container_statuses: tuple[ContainerStatusView, ...] | None = None
 
 
 class PodView(msgspec.Struct, frozen=True, rename="camel"):
