@@ -101,8 +101,7 @@ class EmbeddedCluster:
             return (await self._resources.create(kind, ref.namespace, value, self._write_options)).object
         if (ref.resource, write.subresource) != (PODS, "binding"):
             raise not_found(ref.resource, ref.name)
-        await self._resources.bind(ref.namespace, ref.name, value, self._write_options)
-        return None
+        return (await self._resources.bind(ref.namespace, ref.name, value, self._write_options)).object
 
     def _kind(self, resource: Resource) -> Kind:
         kind = self._resources.registry.get(resource)

@@ -156,12 +156,12 @@ class Resources:
             await self._committed(pending)
         return page
 
-    async def bind(self, namespace: str, pod_name: str, binding: Json, options: WriteOptions) -> None:
-        """pods/binding: give a pod its node. Raises StatusError 404, 409 (already bound, terminating), 422."""
+    async def bind(self, namespace: str, pod_name: str, binding: Json, options: WriteOptions) -> Written:
+        """pods/binding: give a pod its node; the bound pod. Raises StatusError 404, 409 (already bound, terminating), 422."""
         kind = self._registry.get(PODS)
         if kind is None:
             raise not_found(PODS, pod_name)
-        await self._carry_out(lambda: self._bind(kind, namespace, pod_name, binding, options))
+        return await self._carry_out(lambda: self._bind(kind, namespace, pod_name, binding, options))
 
     # --- from plan to disk
 
