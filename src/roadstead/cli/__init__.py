@@ -1,0 +1,81 @@
+"""The `roadstead` command. Each verb lives in a module of its own, imported only when it is called (start-up time)."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from roadstead import __version__
+from roadstead.cli.failure import Failure
+
+VERBS = {
+    "up": "start the embedded cluster on this machine",
+    "down": "stop it and everything it runs",
+    "status": "what is running, and how full it is",
+    "run": "submit a command, follow it, relay its exit code",
+    "queue": "who waits, in which order, and for what",
+    "why": "why a job waits, with the numbers",
+    "logs": "print or follow the output of a job or pod",
+    "kubeconfig": "print a kubeconfig for kubectl",
+    "demo": "two teams, real training, one queue; ends by itself",
+    "server": "the API server and controllers, in the foreground",
+    "node": "a node agent, in the foreground",
+}
+"""Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`."""
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"roadstead.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in VERBS:
+            raise click.UsageError(f"there is no command {args[0]!r}; there are: {', '.join(VERBS)}.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="roadstead")
+def group() -> None:
+    """One queue for AI work on shared accelerators."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. Exits 0 on success, 2 on words it does not understand, else with the verb's own code."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result = group.main(arguments, prog_name="roadstead", standalone_mode=False)
+    except Failure as failure:
+        click.echo(f"error: {failure.what}", err=True)
+        if failure.hint:
+            click.echo(failure.hint, err=True)
+        return failure.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; saying so would only break again
+        return 1
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,3 @@
+from roadstead.cli import main
+
+main()
