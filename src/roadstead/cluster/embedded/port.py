@@ -68,7 +68,7 @@ class EmbeddedCluster:
             async with aclosing(self._resources.watch(self._kind(resource), namespace, options)) as events:
                 async for kind, found, version in events:
                     if kind == "BOOKMARK":
-                        yield WatchEvent(EventType.BOOKMARK, None, version)
+                        yield WatchEvent(EventType.BOOKMARK, None, version.partition("+")[0])
                     else:
                         yield WatchEvent(EventType(kind), found, version)
         except StatusError as error:

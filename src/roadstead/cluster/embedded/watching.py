@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import orjson
 
-from roadstead.cluster.embedded.history import Change, Lagging, Subscription
+from roadstead.cluster.embedded.history import Change, Lagging
 from roadstead.cluster.embedded.listing import parse_version
 from roadstead.cluster.embedded.requests import WatchOptions
 from roadstead.cluster.embedded.selection import Selection
@@ -18,8 +18,10 @@ from roadstead.kinds.object import Object
 from roadstead.kinds.registry import Kind
 
 Event: TypeAlias = tuple[str, Object | None, str]
-"""(ADDED | MODIFIED | DELETED | BOOKMARK, object, resourceVersion to resume from). A bookmark carries an object only when it ends the
-initial events: the one with the annotation `k8s.io/initial-events-end`."""
+"""(ADDED | MODIFIED | DELETED | BOOKMARK, object, resourceVersion to resume from). A bookmark has no object; the one that ends the
+initial events is marked by `INITIAL_EVENTS_END` after its version."""
+
+INITIAL_EVENTS_END = "+initial-events-end"
 
 BOOKMARK_SECONDS = 60.0
 _LAST_BOOKMARK_SECONDS = 2.0  # before the end of a watch with a timeout
@@ -63,7 +65,7 @@ async def _events(
             if selection.matches(found):
                 yield "ADDED", found, found.meta.resource_version
         if options.bookmarks:
-            yield "BOOKMARK", _end_of_initial_events(kind, current), str(current)
+            yield "BOOKMARK", None, f"{current}{INITIAL_EVENTS_END}"
     else:
         try:
             subscription = store.subscribe(kind.resource, since)
@@ -132,23 +134,5 @@ def _at_version(found: Object, version: str) -> Object:
     return Object(found.resource, orjson.dumps(value))
 
 
-def _end_of_initial_events(kind: Kind, rv: int) -> Object:
-    return Object.of(
-        kind.resource,
-        {
-            "kind": kind.kind,
-            "apiVersion": kind.resource.api_version,
-            "metadata": {
-                "resourceVersion": str(rv),
-                "creationTimestamp": None,
-                "annotations": {"k8s.io/initial-events-end": "true"},
-            },
-        },
-    )
-
-
 def _expired(asked: int, oldest: int) -> StatusError:
     return expired(f"too old resource version: {asked} ({oldest})")
-
-
-__all__ = ["BOOKMARK_SECONDS", "Event", "Subscription", "event_for", "open_watch"]

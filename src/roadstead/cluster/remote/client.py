@@ -1,0 +1,264 @@
+"""The Cluster port over HTTP or HTTPS.
+
+Objects stay as the bytes that came, so that fields unknown here survive a read and a write. Reads raise Unavailable for whatever
+keeps a server from answering; writes always give an Outcome. The caller (an informer) lists again after Expired and watches
+again after the stream ends.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import msgspec
+import orjson
+
+from roadstead import __version__
+from roadstead.cluster.remote.outcomes import outcome_of_answer, outcome_of_silence, status_of
+from roadstead.cluster.remote.wire import EventLine, ListBody, delete_body, items_of, path_of, remains
+from roadstead.kinds.object import Object, Ref, Resource
+from roadstead.runtime.cluster import (
+    EVERYTHING,
+    Create,
+    Delete,
+    EventType,
+    Expired,
+    Listing,
+    Outcome,
+    Result,
+    Selector,
+    Unavailable,
+    Update,
+    WatchEvent,
+    Write,
+)
+
+PAGE_SIZE: Final = 2_000
+_LIST_ATTEMPTS: Final = 4
+WATCH_SECONDS: Final = (300, 600)
+IDLE_SECONDS: Final = 150.0
+"""A watch that is silent for so long is broken: servers send a bookmark about every minute."""
+_TOKEN_AGE_SECONDS: Final = 60.0
+
+
+class RemoteCluster:
+    """`runtime.cluster.Cluster` of a server at `base_url`. Close it with `await cluster.close()`."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str = "",
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        uds: Path | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        server_name: str = "",
+        timeout_seconds: float = 30.0,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """`uds`: a Unix socket to connect to instead of base_url's host. `token_file` is read again every minute.
+        `ssl_context` (client certificates, ready made) goes before `ca_file`; `server_name` is the name that the
+        certificate must bear if it is not the host."""
+        if ssl_context is None:
+            ssl_context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        limits = httpx2.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=30.0)
+        transport = httpx2.AsyncHTTPTransport(verify=ssl_context, uds=str(uds) if uds else None, limits=limits)
+        self._timeout_seconds = timeout_seconds
+        self._idle_seconds = idle_seconds
+        self._token = token
+        self._token_file = token_file
+        self._token_read_at = float("-inf")
+        self._extensions: dict[str, Any] = {"sni_hostname": server_name} if server_name else {}
+        self._client = httpx2.AsyncClient(
+            base_url=base_url,
+            transport=transport,
+            timeout=timeout_seconds,
+            trust_env=False,
+            headers={"accept": "application/json", "user-agent": f"roadstead/{__version__}"},
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    # --- reads
+
+    async def get(self, ref: Ref) -> Object | None:
+        response = await self._read(path_of(ref.resource, ref.namespace, ref.name), {})
+        if response.status_code == 404:
+            return None
+        self._must_be_ok(response)
+        return _object(ref.resource, response.content)
+
+    async def list(self, resource: Resource, namespace: str = "", selector: Selector = EVERYTHING) -> Listing:
+        for _ in range(_LIST_ATTEMPTS):
+            listing = await self._list(resource, namespace, selector, PAGE_SIZE)
+            if listing is not None:
+                return listing
+        listing = await self._list(resource, namespace, selector, 0)  # the pages expired again and again: all at once
+        if listing is None:
+            raise Unavailable(f"the server could not give a consistent list of {resource}")
+        return listing
+
+    async def _list(self, resource: Resource, namespace: str, selector: Selector, limit: int) -> Listing | None:
+        """None if the pages expired on the way."""
+        path = path_of(resource, namespace)
+        params = _selection(selector)
+        if limit:
+            params["limit"] = str(limit)
+        items: list[Object] = []
+        while True:
+            response = await self._read(path, params)
+            if response.status_code == 410:
+                return None
+            self._must_be_ok(response)
+            try:
+                body = msgspec.json.decode(response.content, type=ListBody)
+                items += items_of(resource, body)
+            except msgspec.MsgspecError as error:
+                raise Unavailable(f"the server's list of {resource} cannot be read: {error}") from error
+            if not body.metadata.continue_:
+                return Listing(tuple(items), body.metadata.resource_version)
+            params["continue"] = body.metadata.continue_
+
+    async def watch(
+        self, resource: Resource, since: str, namespace: str = "", selector: Selector = EVERYTHING
+    ) -> AsyncIterator[WatchEvent]:
+        params = _selection(selector) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": since,
+            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),
+        }
+        timeout = httpx2.Timeout(self._timeout_seconds, read=self._idle_seconds)
+        request = self._client.build_request(
+            "GET",
+            path_of(resource, namespace),
+            params=params,
+            headers=self._headers(),
+            timeout=timeout,
+            extensions=self._extensions,
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    await response.aread()
+                    if response.status_code == 410:
+                        raise Expired(status_of(response).get("message", ""))
+                    self._must_be_ok(response)
+                async for line in _lines(response):
+                    yield _event(resource, line)
+            finally:
+                await response.aclose()
+        except httpx2.HTTPError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _read(self, path: str, params: dict[str, str]) -> httpx2.Response:
+        try:
+            return await self._client.get(path, params=params, headers=self._headers(), extensions=self._extensions)
+        except httpx2.HTTPError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    @staticmethod
+    def _must_be_ok(response: httpx2.Response) -> None:
+        if response.status_code != 200:
+            raise Unavailable(str(status_of(response).get("message", response.status_code)))
+
+    # --- writes
+
+    async def write(self, write: Write) -> Outcome:
+        ref = write.ref
+        subresource = "" if isinstance(write, Delete) else write.subresource
+        named = isinstance(write, Update | Delete) or bool(subresource)
+        path = path_of(ref.resource, ref.namespace, ref.name if named else "", subresource)
+        match write:
+            case Create():
+                method, body = "POST", write.value
+            case Update():
+                method, body = "PUT", write.value
+            case Delete():
+                method, body = "DELETE", delete_body(write)
+        try:
+            response = await self._client.request(
+                method,
+                path,
+                content=orjson.dumps(body),
+                headers={"content-type": "application/json", **self._headers()},
+                extensions=self._extensions,
+            )
+        except httpx2.HTTPError as error:
+            return outcome_of_silence(error)
+        if not response.is_success:
+            return outcome_of_answer(write, response)
+        try:
+            return Outcome(Result.DONE, _left(write, response.content))
+        except (msgspec.MsgspecError, ValueError) as error:
+            return Outcome(Result.UNKNOWN, message=f"the answer ({response.status_code}) cannot be read: {error}")
+
+    def _headers(self) -> dict[str, str]:
+        if self._token_file is not None and time.monotonic() - self._token_read_at > _TOKEN_AGE_SECONDS:
+            try:
+                self._token = self._token_file.read_text().strip()
+            except OSError as error:
+                raise Unavailable(f"the token file {self._token_file} cannot be read: {error.strerror}") from error
+            self._token_read_at = time.monotonic()
+        return {"authorization": f"Bearer {self._token}"} if self._token else {}
+
+
+def _selection(selector: Selector) -> dict[str, str]:
+    params = {}
+    if selector.labels:
+        params["labelSelector"] = selector.labels
+    if selector.fields:
+        params["fieldSelector"] = selector.fields
+    return params
+
+
+def _object(resource: Resource, raw: bytes) -> Object:
+    try:
+        return Object(resource, raw)
+    except msgspec.MsgspecError as error:
+        raise Unavailable(f"the server's answer is not an object: {error}") from error
+
+
+def _left(write: Write, raw: bytes) -> Object | None:
+    """The object after a write that was done, where the answer holds it."""
+    if isinstance(write, Delete):
+        return remains(write.resource, raw)
+    found = Object(write.resource, raw)
+    return None if found.kind == "Status" else found
+
+
+async def _lines(response: httpx2.Response) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+    if rest.strip():
+        yield rest
+
+
+def _event(resource: Resource, line: bytes) -> WatchEvent:
+    try:
+        event = msgspec.json.decode(line, type=EventLine)
+        raw = bytes(event.object)
+        if event.type == "ERROR":
+            status = orjson.loads(raw)
+            message = str(status.get("message", "the watch failed"))
+            raise Expired(message) if status.get("code") == 410 else Unavailable(message)
+        found = Object(resource, raw)
+        version = found.meta.resource_version
+        if event.type == "BOOKMARK":
+            return WatchEvent(EventType.BOOKMARK, None, version)
+        return WatchEvent(EventType(event.type), found, version)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Unavailable(f"the server's watch of {resource} cannot be read: {error}") from error
