@@ -41,6 +41,9 @@ JOB_TRACKING_FINALIZER: Final = "batch.kubernetes.io/job-tracking"
 JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
 JOB_CONTROLLER_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 JOB_INDEX_ANNOTATION: Final = "batch.kubernetes.io/job-completion-index"
+JOB_INDEX_FAILURES_ANNOTATION: Final = "batch.kubernetes.io/job-index-failure-count"
+JOB_INDEX_IGNORED_FAILURES_ANNOTATION: Final = "batch.kubernetes.io/job-index-ignored-failure-count"
+JOB_CONTROLLER_NAME: Final = "kubernetes.io/job-controller"  # spec.managedBy of Jobs that the built-in controller runs
 
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 MEMBER_ANNOTATION: Final = "roadstead.dev/member"  # on bound pods: index of the member in its pod set's Placement
