@@ -39,7 +39,42 @@ class FieldError:
 
 def go_value(value: Any) -> str:
     """A value as Go's field errors print it: strings quoted, null, true, numbers, objects as compact JSON."""
+    if isinstance(value, str):
+        return go_quote(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_ESCAPES: Final = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}
+
+
+def go_quote(text: str) -> str:
+    """A string as Go's %q prints it."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    out: list[str] = []
+    for char in text:
+        code = ord(char)
+        if char in _ESCAPES:
+            out.append(_ESCAPES[char])
+        elif char.isprintable():
+            out.append(char)
+        elif code < 0x80:
+            out.append(f"\\x{code:02x}")
+        elif code < 0x10000:
+            out.append(f"\\u{code:04x}")
+        else:
+            out.append(f"\\U{code:08x}")
+    return '"' + "".join(out) + '"'
 
 
 def required(field: str, detail: str = "") -> FieldError:
@@ -50,8 +85,9 @@ def invalid(field: str, value: Any, detail: str) -> FieldError:
     return FieldError(INVALID, field, f"Invalid value: {go_value(value)}: {detail}")
 
 
-def not_supported(field: str, value: Any, supported: Sequence[str]) -> FieldError:
-    choices = ", ".join(go_value(choice) for choice in sorted(supported))
+def not_supported(field: str, value: Any, supported: Sequence[str], *, keep_order: bool = False) -> FieldError:
+    """Sets are printed sorted; some rules of the real server list their choices in an order of their own."""
+    choices = ", ".join(go_value(choice) for choice in (supported if keep_order else sorted(supported)))
     return FieldError(NOT_SUPPORTED, field, f"Unsupported value: {go_value(value)}: supported values: {choices}")
 
 

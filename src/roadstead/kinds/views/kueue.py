@@ -60,6 +60,15 @@ class FlavorUsageView(msgspec.Struct, frozen=True, rename="camel"):
     resources: tuple[UsageView, ...] = ()
 
 
+class AdmissionCheckRuleView(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    on_flavors: tuple[str, ...] = ()
+
+
+class AdmissionChecksStrategyView(msgspec.Struct, frozen=True, rename="camel"):
+    admission_checks: tuple[AdmissionCheckRuleView, ...] = ()
+
+
 class ClusterQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     resource_groups: tuple[ResourceGroupView, ...] = ()
     cohort_name: str = ""
@@ -69,6 +78,7 @@ class ClusterQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     preemption: PreemptionView | None = None
     stop_policy: str | None = None
     fair_sharing: FairSharingView | None = None
+    admission_checks_strategy: AdmissionChecksStrategyView | None = None
 
 
 class ClusterQueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
@@ -248,3 +258,16 @@ class WorkloadView(msgspec.Struct, frozen=True, rename="camel"):
     metadata: ObjectMeta = ObjectMeta()
     spec: WorkloadSpecView = WorkloadSpecView()
     status: WorkloadStatusView = WorkloadStatusView()
+
+
+class TopologyLevelView(msgspec.Struct, frozen=True, rename="camel"):
+    node_label: str = ""
+
+
+class TopologySpecView(msgspec.Struct, frozen=True, rename="camel"):
+    levels: tuple[TopologyLevelView, ...] = ()
+
+
+class TopologyView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: TopologySpecView = TopologySpecView()

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Write the packaged schema facts of the kinds that are served, from facts recorded of a real server.
+
+    scripts/facts.py OPENAPI.json.gz OPENAPI-QUEUEING.json.gz CRDS.json.gz [-o src/roadstead/kinds/facts/facts.json.gz]
+
+The inputs hold the /openapi/v3 components of a real API server without prose (`$ref` shortened to `ref`) and the static
+part of CustomResourceDefinitions. The output keeps what the served kinds reach; to serve another kind, add it below and
+run this again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SERVED = (
+    "v1/Namespace",
+    "v1/Node",
+    "v1/Pod",
+    "v1/ConfigMap",
+    "v1/Secret",
+    "v1/ServiceAccount",
+    "v1/Event",
+    "v1/Binding",
+    "coordination.k8s.io/v1/Lease",
+    "scheduling.k8s.io/v1/PriorityClass",
+    "batch/v1/Job",
+    "kueue.x-k8s.io/v1beta2/ResourceFlavor",
+    "kueue.x-k8s.io/v1beta2/ClusterQueue",
+    "kueue.x-k8s.io/v1beta2/LocalQueue",
+    "kueue.x-k8s.io/v1beta2/Workload",
+    "kueue.x-k8s.io/v1beta2/WorkloadPriorityClass",
+)
+ALSO = ("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",)
+
+
+def references(value: Any) -> Iterator[str]:
+    """Names of the components that a schema refers to."""
+    if isinstance(value, dict):
+        if isinstance(value.get("ref"), str):
+            yield value["ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def read(path: str) -> Any:
+    return json.loads(gzip.decompress(Path(path).read_bytes()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("openapi")
+    parser.add_argument("queueing")
+    parser.add_argument("crds")
+    default = Path(__file__).parent.parent / "src/roadstead/kinds/facts/facts.json.gz"
+    parser.add_argument("-o", "--output", type=Path, default=default)
+    options = parser.parse_args()
+
+    kinds: dict[str, str] = {}
+    schemas: dict[str, Any] = {}
+    for source in (read(options.queueing), read(options.openapi)):
+        kinds |= source["kinds"]
+        schemas |= source["schemas"]
+
+    wanted = {name: kinds[name] for name in SERVED}
+    wanted |= {f"{name}List": kinds[f"{name}List"] for name in SERVED if f"{name}List" in kinds}
+    kept: dict[str, Any] = {}
+    todo = [*wanted.values(), *ALSO]
+    while todo:
+        name = todo.pop()
+        if name in kept:
+            continue
+        kept[name] = schemas[name]
+        todo.extend(references(schemas[name]))
+
+    columns: dict[str, Any] = {}
+    for crd in read(options.crds):
+        group = crd["name"].split(".", 1)[1]
+        for version in crd["versions"]:
+            key = f"{group}/{version['name']}/{crd['names']['kind']}"
+            if key in wanted:
+                columns[key] = {
+                    "names": crd["names"],
+                    "scope": crd["scope"],
+                    "subresources": version["subresources"] or {},
+                    "columns": [
+                        {key: value for key, value in column.items() if value is not None}
+                        for column in version["additionalPrinterColumns"]
+                    ],
+                    "selectable": [field["jsonPath"] for field in version["selectableFields"] or ()],
+                }
+    facts = {"kinds": wanted, "schemas": kept, "custom": columns}
+    packed = gzip.compress(json.dumps(facts, separators=(",", ":"), sort_keys=True).encode(), 9, mtime=0)
+    options.output.write_bytes(packed)
+    print(f"{len(wanted)} kinds, {len(kept)} schemas, {len(packed)} bytes in {options.output.name}")
+
+
+if __name__ == "__main__":
+    main()

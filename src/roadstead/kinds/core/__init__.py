@@ -1,0 +1,1 @@
+"""The core group: namespaces, nodes, pods and what they read."""

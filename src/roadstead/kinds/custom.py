@@ -1,0 +1,139 @@
+"""What every custom kind shares: schema validation first, the kind's own rules after it, printer columns from the recorded CRD."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from roadstead.expr import jsonpath
+from roadstead.kinds import ages, structural
+from roadstead.kinds.errors import FieldError
+from roadstead.kinds.facts import facts
+from roadstead.kinds.object import Json, Resource
+from roadstead.kinds.registry import Kind, Subresource
+from roadstead.kinds.schema import Schema, recorded
+from roadstead.kinds.strategy import Column, Strategy
+
+
+class CustomStrategy(Strategy):
+    """A kind served as a custom resource would be. Subclasses write `rules` and `update_rules` (CEL and webhook rules)."""
+
+    has_generation = True
+    unconditional_update = False
+
+    def __init__(self, schema: Schema, printed: Json) -> None:
+        """`printed` is the CRD's static part: `columns`, `selectable`, `subresources`."""
+        self.schema = schema
+        self.has_status = "status" in printed["subresources"]
+        self._columns: list[Json] = printed["columns"] or [
+            {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+        ]
+        self.columns = (
+            Column("Name", format="name"),
+            *(
+                Column(column["name"], column["type"], column.get("format", ""), column.get("priority", 0))
+                for column in self._columns
+            ),
+        )
+        self._selectable: list[str] = printed["selectable"]
+        self.field_names = tuple(path.removeprefix(".") for path in self._selectable)
+
+    # --- writing
+
+    def prepare_create(self, obj: Json) -> None:
+        if self.has_status:
+            obj.pop("status", None)
+
+    def prepare_update(self, new: Json, old: Json, subresource: str) -> None:
+        if subresource == "status":
+            status = new.get("status")
+            managed = new.get("metadata", {}).get("managedFields")
+            kept = {**old, "metadata": dict(old["metadata"])}
+            if managed is not None:
+                kept["metadata"]["managedFields"] = managed
+            if status is None:
+                kept.pop("status", None)
+            else:
+                kept["status"] = status
+            new.clear()
+            new.update(kept)
+        elif self.has_status:
+            if "status" in old:
+                new["status"] = old["status"]
+            else:
+                new.pop("status", None)
+
+    def validate(self, obj: Json) -> list[FieldError]:
+        found = self.schema.validate(obj)
+        if structural.blocks_rules(found):
+            return [*found, structural.UNCHECKED]
+        return found + self.rules(obj)
+
+    def validate_update(self, new: Json, old: Json, subresource: str) -> list[FieldError]:
+        found = self.schema.validate(new, subresource)
+        if structural.blocks_rules(found):
+            return [*found, structural.UNCHECKED]
+        return found + self.rules(new) + self.update_rules(new, old)
+
+    def rules(self, obj: Json) -> list[FieldError]:
+        """Rules of one object that its schema cannot say."""
+        return []
+
+    def update_rules(self, new: Json, old: Json) -> list[FieldError]:
+        """What may not change, and when."""
+        return []
+
+    # --- reading
+
+    @cached_property
+    def _paths(self) -> list[jsonpath.Path]:
+        return [jsonpath.parse(column["jsonPath"]) for column in self._columns]
+
+    def fields(self, obj: Json) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path, name in zip(self._selectable, self.field_names, strict=True):
+            value = jsonpath.parse(path).first(obj)
+            found[name] = "" if value is None else jsonpath.text(value)
+        return found
+
+    def cells(self, obj: Json, now: float) -> list[Any]:
+        row: list[Any] = [obj["metadata"]["name"]]
+        for column, path in zip(self._columns, self._paths, strict=True):
+            row.append(_cell(column["type"], path.first(obj), now))
+        return row
+
+
+def _cell(kind: str, value: Any, now: float) -> Any:
+    """A printer column's cell: null where the value is missing or of another type."""
+    if value is None:
+        return None
+    match kind:
+        case "date":
+            return ages.age(value, now) if isinstance(value, str) else None
+        case "integer":
+            return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        case "number":
+            return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        case "boolean":
+            return value if isinstance(value, bool) else None
+        case _:
+            return jsonpath.text(value)
+
+
+def custom_kind(resource: Resource, kind: str, strategy: type[CustomStrategy]) -> Kind:
+    """A recorded CRD as a served kind."""
+    printed = facts().custom[f"{resource.group}/{resource.version}/{kind}"]
+    schema = recorded(resource, kind, is_custom=True)
+    names = printed["names"]
+    return Kind(
+        resource=resource,
+        kind=kind,
+        singular=names["singular"],
+        namespaced=printed["scope"] == "Namespaced",
+        schema=schema,
+        strategy=strategy(schema, printed),
+        short_names=tuple(names.get("shortNames", ())),
+        categories=tuple(names.get("categories", ())),
+        subresources=(Subresource("status"),) if "status" in printed["subresources"] else (),
+        is_custom=True,
+    )

@@ -1,0 +1,38 @@
+"""The kinds that are served, in the order of discovery."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from roadstead.kinds.batch import job
+from roadstead.kinds.coordination import lease
+from roadstead.kinds.core import config_map, event, namespace, node, pod, secret, service_account
+from roadstead.kinds.kueue import cluster_queue, local_queue, resource_flavor, workload, workload_priority_class
+from roadstead.kinds.registry import Registry
+from roadstead.kinds.roadstead import placement
+from roadstead.kinds.scheduling import priority_class
+
+
+@lru_cache(maxsize=1)
+def default_registry() -> Registry:
+    """Every kind that Roadstead serves. One registry per process: schemas compile once, on first use."""
+    return Registry(
+        [
+            config_map.kind(),
+            event.kind(),
+            namespace.kind(),
+            node.kind(),
+            pod.kind(),
+            secret.kind(),
+            service_account.kind(),
+            job.kind(),
+            lease.kind(),
+            priority_class.kind(),
+            cluster_queue.kind(),
+            local_queue.kind(),
+            resource_flavor.kind(),
+            workload.kind(),
+            workload_priority_class.kind(),
+            placement.kind(),
+        ]
+    )
