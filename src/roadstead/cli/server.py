@@ -1,0 +1,46 @@
+"""`roadstead server`: the API server, controllers and the deciding core, in the foreground. `up` starts it in the background."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from roadstead.cli.failure import Failure
+from roadstead.cli.home import find_home, write_record
+from roadstead.cli.output import home_option
+from roadstead.cli.processes import myself, running
+
+
+@click.command(short_help="the API server and controllers, in the foreground")
+@home_option
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on (TLS and a token are always needed)."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port; 0: any free one.")
+@click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True)
+@click.option("--verbose", is_flag=True, help="Log what controllers do.")
+def command(home: str | None, host: str, port: int, durability: str, verbose: bool) -> None:
+    """Serve until SIGTERM or SIGINT. Unexpected ends lose nothing that was answered."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    where = find_home(home)
+    if running(where, "server") is not None:
+        raise Failure(f"a server runs on {where.root} already.", "See: roadstead status")
+    where.prepare()
+    from roadstead.compose import Refused, ServerOptions, serve_forever
+
+    options = ServerOptions(
+        data=where.data,
+        pki=where.pki,
+        socket=where.socket,
+        kubeconfig=where.kubeconfig,
+        host=host,
+        port=port,
+        durability=durability,
+    )
+    try:
+        serve_forever(options, lambda url: write_record(where.record("server"), {**myself(), "url": url}))
+    except Refused as error:
+        raise Failure(str(error), error.hint) from error
