@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from roadstead.expr.selectors import matches_node_terms
 from roadstead.model.nodes import Node
-from roadstead.model.selection import NodeTerm, Requirement, Taint, Toleration
+from roadstead.model.selection import NodeTerm, Taint, Toleration
 
 NOT_READY: Final = "notReady"
 UNSCHEDULABLE: Final = "unschedulable"
@@ -43,42 +44,6 @@ def untolerated(taints: Iterable[Taint], tolerations: tuple[Toleration, ...]) ->
         if taint.effect in _BLOCKING_EFFECTS and not any(toleration.tolerates(taint) for toleration in tolerations):
             return taint
     return None
-
-
-def satisfies(requirement: Requirement, labels: Mapping[str, str]) -> bool:
-    """One match expression over labels (apimachinery `labels.Requirement.Matches`): NotIn holds for a missing label, Gt and Lt
-    want integers on both sides."""
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value is not None and value in requirement.values
-        case "NotIn":
-            return value is None or value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            if value is None or len(requirement.values) != 1:
-                return False
-            try:
-                left, right = int(value), int(requirement.values[0])
-            except ValueError:
-                return False
-            return left > right if requirement.operator == "Gt" else left < right
-        case _:
-            return False
-
-
-def matches_any(terms: tuple[NodeTerm, ...], labels: Mapping[str, str], name: str) -> bool:
-    """True if one of the ORed terms holds (component-helpers `nodeaffinity.NodeSelector`); an empty term matches nothing."""
-    fields = {"metadata.name": name}
-    return any(
-        (term.labels or term.fields)
-        and all(satisfies(requirement, labels) for requirement in term.labels)
-        and all(satisfies(requirement, fields) for requirement in term.fields)
-        for term in terms
-    )
 
 
 class Matcher:
@@ -119,6 +84,6 @@ class Matcher:
             return TAINT
         if any(labels.get(key) != value for key, value in wanted.node_selector):
             return SELECTOR
-        if wanted.node_affinity and not matches_any(wanted.node_affinity, labels, node.name):
+        if wanted.node_affinity and not matches_node_terms(wanted.node_affinity, labels, node.name):
             return AFFINITY
         return None

@@ -1,0 +1,57 @@
+"""Node -> `model.Node`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadstead.ingest.reading import Notes, amounts, taint_of, view
+from roadstead.kinds.names import NODE_DEVICES_ANNOTATION
+from roadstead.kinds.object import Object
+from roadstead.kinds.views.common import has_condition
+from roadstead.kinds.views.node import NodeView
+from roadstead.model.nodes import Device, Node
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """One entry of the annotation `roadstead.dev/node-devices`."""
+
+    name: str
+    resource: str
+    index: int
+    healthy: bool = True
+
+
+_DEVICES = msgspec.json.Decoder(tuple[_Listed, ...])
+
+
+def fact_of(obj: Object, notes: Notes) -> Node:
+    """The node's facts. One that can't be read, is being deleted, or lists devices that can't be read takes no new work: handing
+    out devices that nobody can name would hand them out twice."""
+    found = view(obj, NodeView, notes)
+    if found is None:
+        return Node(obj.meta.name, ready=False, unschedulable=True)
+    devices, devices_readable = _devices(found, notes)
+    return Node(
+        name=obj.meta.name,
+        labels=tuple(sorted(found.metadata.labels.items())),
+        taints=tuple(taint_of(taint) for taint in found.spec.taints or ()),
+        unschedulable=found.spec.unschedulable or obj.meta.deletion_timestamp is not None or not devices_readable,
+        ready=has_condition(found.status.conditions, "Ready"),
+        allocatable=amounts(found.status.allocatable, notes, "status.allocatable"),
+        devices=devices,
+    )
+
+
+def _devices(found: NodeView, notes: Notes) -> tuple[tuple[Device, ...], bool]:
+    listed = found.metadata.annotations.get(NODE_DEVICES_ANNOTATION)
+    if not listed:
+        return (), True
+    try:
+        entries = _DEVICES.decode(listed)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        notes.append(
+            f"annotation {NODE_DEVICES_ANNOTATION} can't be read: {error}. No pod is placed on this node until it holds"
+            ' a list of {"name", "resource", "index", "healthy"}.'
+        )
+        return (), False
+    return tuple(Device(each.name, each.resource, each.index, each.healthy) for each in entries), True

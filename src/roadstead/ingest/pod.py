@@ -1,0 +1,76 @@
+"""Pod -> `model.Pod`: pods outside every workload, which use a node or want one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from roadstead.ingest.pod_class import UnreadableError, pod_class_of_bytes
+from roadstead.ingest.reading import Notes, time_of, view
+from roadstead.kinds.names import POD_DEVICES_ANNOTATION, WORKLOAD_ANNOTATION
+from roadstead.kinds.object import Object, ObjectMeta
+from roadstead.kinds.views.pod import ENDED_PHASES
+from roadstead.model.workload import Pod, PodClass
+
+OUR_SCHEDULERS: Final = frozenset({"", "default-scheduler"})
+"""Values of spec.schedulerName that leave the choice to the cluster's own scheduler: us."""
+
+
+class _Gate(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Spec(msgspec.Struct, frozen=True, rename="camel"):
+    node_name: str = ""
+    scheduler_name: str = ""
+    priority: int | None = None
+    scheduling_gates: tuple[_Gate, ...] = ()
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    phase: str = ""
+
+
+class _PodView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+
+class _RawSpec(msgspec.Struct, frozen=True):
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+def fact_of(obj: Object, notes: Notes) -> Pod | None:
+    """The pod if it matters outside workloads, else None.
+
+    Not listed: pods of workloads (their Placement speaks for them), ended ones, and those that are not ours to place yet:
+    gated, being deleted, or asking for another scheduler. Once bound, whoever did it, a pod uses its node until it has ended.
+    """
+    found = view(obj, _PodView, notes)
+    if found is None or found.status.phase in ENDED_PHASES or WORKLOAD_ANNOTATION in found.metadata.annotations:
+        return None
+    spec = found.spec
+    if not spec.node_name and (
+        spec.scheduling_gates or spec.scheduler_name not in OUR_SCHEDULERS or obj.meta.deletion_timestamp is not None
+    ):
+        return None
+    try:
+        pod = pod_class_of_bytes(bytes(obj.view(_RawSpec).spec))
+    except (UnreadableError, msgspec.ValidationError, msgspec.DecodeError) as error:
+        notes.append(f"spec can't be read: {error}")
+        if not spec.node_name:
+            return None
+        pod = PodClass()  # it runs there all the same
+    devices = found.metadata.annotations.get(POD_DEVICES_ANNOTATION, "")
+    return Pod(
+        namespace=obj.meta.namespace,
+        name=obj.meta.name,
+        uid=obj.meta.uid,
+        pod=pod,
+        created_at=time_of(obj.meta.creation_timestamp, notes, "metadata.creationTimestamp"),
+        priority=spec.priority or 0,
+        node=spec.node_name,
+        devices=tuple(name for name in devices.split(",") if name) if spec.node_name else (),
+    )

@@ -1,0 +1,112 @@
+"""Object changes -> facts: the one door that deciders (and the runner of recorded scenarios) use.
+
+Never raises for what an object says. What could not be used as it is becomes a `Trouble` and the safest fact: a node that takes
+nothing new, a queue that is inactive, a workload that is not admitted but keeps what it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from roadstead.ingest import node, pod, queues, workload
+from roadstead.ingest.reading import COHORTS, TOPOLOGIES, Lookup, Notes, Trouble
+from roadstead.kinds.names import (
+    CLUSTER_QUEUES,
+    LOCAL_QUEUES,
+    NAMESPACES,
+    NODES,
+    PLACEMENTS,
+    PODS,
+    RESOURCE_FLAVORS,
+    WORKLOADS,
+)
+from roadstead.kinds.object import Json, Object, Resource
+from roadstead.model.facts import Fact, Gone, Noun
+from roadstead.model.nodes import Node
+from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, Topology
+from roadstead.model.workload import Pod, Workload
+
+_Make = Callable[[Object, Notes], Noun | None]
+
+_NOUNS: Final[dict[Resource, tuple[type[Noun], _Make]]] = {
+    NAMESPACES: (Namespace, lambda obj, notes: queues.namespace_of(obj)),
+    TOPOLOGIES: (Topology, queues.topology_of),
+    NODES: (Node, node.fact_of),
+    RESOURCE_FLAVORS: (ResourceFlavor, queues.flavor_of),
+    COHORTS: (Cohort, queues.cohort_of),
+    CLUSTER_QUEUES: (ClusterQueue, queues.cluster_queue_of),
+    LOCAL_QUEUES: (LocalQueue, queues.local_queue_of),
+    PODS: (Pod, pod.fact_of),
+}
+
+RESOURCES: Final[tuple[Resource, ...]] = (*_NOUNS, WORKLOADS, PLACEMENTS)
+"""What a decider has to watch for its world to be whole."""
+
+_BY_KIND: Final[dict[str, Resource]] = {
+    "Namespace": NAMESPACES,
+    "Topology": TOPOLOGIES,
+    "Node": NODES,
+    "ResourceFlavor": RESOURCE_FLAVORS,
+    "Cohort": COHORTS,
+    "ClusterQueue": CLUSTER_QUEUES,
+    "LocalQueue": LOCAL_QUEUES,
+    "Pod": PODS,
+    "Workload": WORKLOADS,
+    "Placement": PLACEMENTS,
+}
+_NAMESPACED: Final = frozenset({LOCAL_QUEUES, PODS, WORKLOADS, PLACEMENTS})
+
+
+def fact(
+    resource: Resource,
+    key: tuple[str, str],
+    obj: Object | None,
+    lookup: Lookup,
+    troubles: list[Trouble] | None = None,
+) -> list[Fact]:
+    """The facts that follow from one change: `obj` is the newest version of `key`, None if it is gone.
+
+    A Workload is read together with its Placement (same namespace and name), and a change of either makes the Workload's fact
+    anew, so the order in which the two become known does not matter. `lookup(resource, namespace, name)` gives the newest known
+    version of another object. Resources that no fact comes from give []. Notes are added to `troubles`.
+    """
+    notes: Notes = []
+    found = _facts(resource, key, obj, lookup, notes)
+    if troubles is not None:
+        troubles += [Trouble(resource, key, message) for message in notes]
+    return found
+
+
+def _facts(resource: Resource, key: tuple[str, str], obj: Object | None, lookup: Lookup, notes: Notes) -> list[Fact]:
+    if resource in (WORKLOADS, PLACEMENTS):
+        placement = obj if resource == PLACEMENTS else lookup(PLACEMENTS, *key)
+        owner = obj if resource == WORKLOADS else lookup(WORKLOADS, *key)
+        if owner is None:
+            return [Gone(Workload, key)]
+        return [workload.fact_of(owner, placement, notes)]
+    known = _NOUNS.get(resource)
+    if known is None:
+        return []
+    noun, make = known
+    made = make(obj, notes) if obj is not None else None
+    return [made if made is not None else Gone(noun, key)]
+
+
+def fact_of_dict(value: Json, placement: Json | None = None, troubles: list[Trouble] | None = None) -> Fact | None:
+    """The fact of an object given as a dict with `kind`; a Workload may bring its Placement. Namespaced objects without a
+    namespace are in `default`. None for kinds that no fact comes from (a Placement alone among them)."""
+    resource = _BY_KIND.get(str(value.get("kind", "")))
+    if resource is None or resource == PLACEMENTS:
+        return None
+    obj = _object(resource, value)
+    placed = _object(PLACEMENTS, placement) if placement is not None else None
+    found = fact(resource, obj.key, obj, lambda *_: placed, troubles)
+    return found[0]
+
+
+def _object(resource: Resource, value: Json) -> Object:
+    metadata = dict(value.get("metadata") or {})
+    if resource in _NAMESPACED:
+        metadata.setdefault("namespace", "default")
+    return Object.of(resource, {**value, "metadata": metadata})

@@ -1,0 +1,188 @@
+"""Workload (and its Placement, if it has one) -> `model.Workload`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadstead.ingest import topology
+from roadstead.ingest.placement import placement_of, speaks_for
+from roadstead.ingest.pod_class import UnreadableError, pod_class
+from roadstead.ingest.reading import Notes, amounts, time_of, view
+from roadstead.kinds.object import Object, ObjectMeta
+from roadstead.kinds.views.common import Condition, find_condition
+from roadstead.kinds.views.kueue import (
+    AdmissionView,
+    PodSetAssignmentView,
+    PodSetTopologyRequestView,
+    WorkloadPodSetView,
+    WorkloadView,
+)
+from roadstead.model.workload import (
+    Admission,
+    PodClass,
+    PodSet,
+    PodSetAssignment,
+    TopologyAssignment,
+    TopologyRequest,
+    Workload,
+    WorkloadState,
+)
+
+REQUEUED_AT_EVICTION = frozenset({"PodsReadyTimeout", "AdmissionCheck"})
+"""Reasons of Evicted after which the queue order counts from the eviction (Kueue 2.3, requeuingStrategy Eviction)."""
+
+
+def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
+    """The workload's facts.
+
+    One whose pod sets can't be read is never admitted (`active` is off), but keeps what it holds: its Placement and reservation
+    are read apart from its spec. The same goes for one that is being deleted before it holds quota.
+    """
+    meta = obj.meta
+    found = view(obj, WorkloadView, notes)
+    created_at = time_of(meta.creation_timestamp, notes, "metadata.creationTimestamp")
+    placed = placement_of(placement, notes) if placement is not None and speaks_for(placement, meta.uid) else None
+    if found is None:
+        return Workload(
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            queue="",
+            pod_sets=(),
+            created_at=created_at,
+            queued_at=created_at,
+            active=False,
+            generation=max(meta.generation, 1),
+            state=_state_alone(obj),
+            placement=placed,
+        )
+    spec, status = found.spec, found.status
+    before = len(notes)
+    pod_sets = tuple(_pod_set(pod_set, notes) for pod_set in spec.pod_sets)
+    is_readable = len(notes) == before
+    conditions = {condition.type: condition for condition in status.conditions}
+    state = _state(conditions, has_admission=status.admission is not None)
+    reserved = conditions.get("QuotaReserved") if state is WorkloadState.RESERVED else None
+    evicted = _true(conditions, "Evicted")
+    requeued = conditions.get("Requeued")
+    is_going = meta.deletion_timestamp is not None and state is WorkloadState.PENDING
+    requeue = status.requeue_state
+    return Workload(
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        queue=spec.queue_name,
+        pod_sets=pod_sets,
+        created_at=created_at,
+        queued_at=_queued_at(evicted, created_at, notes),
+        priority=spec.priority or 0,
+        active=spec.active is not False and is_readable and not is_going,
+        generation=max(meta.generation, 1),
+        state=state,
+        admission=_admission(status.admission, found, notes) if reserved and status.admission else None,
+        reserved_at=time_of(reserved.last_transition_time, notes, "QuotaReserved") if reserved else 0,
+        admitted=reserved is not None and _true(conditions, "Admitted") is not None,
+        evicted=evicted.reason if evicted else "",
+        requeue_blocked=requeued is not None and requeued.status == "False",
+        requeue_at=time_of(requeue.requeue_at, notes, "status.requeueState.requeueAt") if requeue else 0,
+        reclaimable=tuple((each.name.lower(), max(each.count, 0)) for each in status.reclaimable_pods),
+        placement=placed,
+    )
+
+
+def _true(conditions: dict[str, Condition], type: str) -> Condition | None:
+    condition = conditions.get(type)
+    return condition if condition is not None and condition.is_true else None
+
+
+def _state(conditions: dict[str, Condition], *, has_admission: bool) -> WorkloadState:
+    if _true(conditions, "Finished"):
+        return WorkloadState.FINISHED
+    if _true(conditions, "QuotaReserved") and has_admission:
+        return WorkloadState.RESERVED
+    return WorkloadState.PENDING
+
+
+class _Conditions(msgspec.Struct, frozen=True):
+    conditions: tuple[Condition, ...] = ()
+
+
+class _StatusOnly(msgspec.Struct, frozen=True):
+    metadata: ObjectMeta = ObjectMeta()
+    status: _Conditions = _Conditions()
+
+
+def _state_alone(obj: Object) -> WorkloadState:
+    """FINISHED or PENDING of a workload whose other fields can't be read: without an admission it can't be counted as reserving."""
+    found = view(obj, _StatusOnly, [])
+    finished = find_condition(found.status.conditions, "Finished") if found else None
+    return WorkloadState.FINISHED if finished and finished.is_true else WorkloadState.PENDING
+
+
+def _queued_at(evicted: Condition | None, created_at: int, notes: Notes) -> int:
+    if evicted is not None and evicted.reason in REQUEUED_AT_EVICTION:
+        return time_of(evicted.last_transition_time, notes, "Evicted") or created_at
+    return created_at
+
+
+def _pod_set(pod_set: WorkloadPodSetView, notes: Notes) -> PodSet:
+    name = pod_set.name.lower()
+    try:
+        pod = pod_class(pod_set.template.get("spec") or {})
+    except UnreadableError as error:
+        notes.append(f"pod set {name} can't be read: {error}")
+        pod = PodClass()
+    return PodSet(
+        name=name,
+        count=max(pod_set.count, 0),
+        pod=pod,
+        min_count=pod_set.min_count,
+        topology=_topology_request(pod_set.topology_request),
+    )
+
+
+def _topology_request(request: PodSetTopologyRequestView | None) -> TopologyRequest | None:
+    """None also for a request that asks for nothing by itself (only indices for rank order)."""
+    if request is None:
+        return None
+    made = TopologyRequest(
+        required=request.required or "",
+        preferred=request.preferred or "",
+        unconstrained=bool(request.unconstrained),
+        group=request.pod_set_group_name or "",
+        slice_level=request.pod_set_slice_required_topology or "",
+        slice_size=request.pod_set_slice_size or 0,
+        slice_layers=tuple(
+            (layer.topology, layer.size) for layer in request.podset_slice_required_topology_constraints
+        ),
+    )
+    return made if made != TopologyRequest() else None
+
+
+def _admission(admission: AdmissionView, found: WorkloadView, notes: Notes) -> Admission:
+    counts = {pod_set.name.lower(): pod_set.count for pod_set in found.spec.pod_sets}
+    return Admission(
+        admission.cluster_queue,
+        tuple(_assignment(each, counts, notes) for each in admission.pod_set_assignments),
+    )
+
+
+def _assignment(assigned: PodSetAssignmentView, counts: dict[str, int], notes: Notes) -> PodSetAssignment:
+    name = assigned.name.lower()
+    return PodSetAssignment(
+        name=name,
+        count=assigned.count if assigned.count is not None else counts.get(name, 0),
+        flavors=tuple(sorted(assigned.flavors.items())),
+        usage=amounts(assigned.resource_usage, notes, f"resourceUsage of pod set {name}"),
+        topology=_topology(assigned, notes),
+    )
+
+
+def _topology(assigned: PodSetAssignmentView, notes: Notes) -> TopologyAssignment | None:
+    if assigned.topology_assignment is None:
+        return None
+    try:
+        return topology.decode(msgspec.to_builtins(assigned.topology_assignment))
+    except topology.EncodingError as error:
+        notes.append(f"topologyAssignment of pod set {assigned.name}: {error}")
+        return None
