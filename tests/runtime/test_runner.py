@@ -104,7 +104,9 @@ class Children:
         have = read.owned_by(CONFIG_MAPS, parent.meta.uid)
         if len(have) >= wanted:
             return NOTHING
-        return in_order(Create(CONFIG_MAPS, child(parent, len(have))))
+        return in_order(
+            Create(CONFIG_MAPS, child(parent, len(have))), again_at=now
+        )  # at once: faster than any informer
 
 
 def child(parent: Object, number: int) -> Json:
