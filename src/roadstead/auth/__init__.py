@@ -1,0 +1,1 @@
+"""Who is asking: the cluster's certificate authority, tokens, and how a connection or a header becomes an `Identity`."""

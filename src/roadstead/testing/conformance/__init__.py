@@ -66,21 +66,24 @@ class Unusable(Exception):
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a `.jsonl` or `.jsonl.gz` file."""
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except ValueError as err:
-                    raise Unusable(f"{path}, line {number} is not JSON: {err}") from err
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as err:
+                raise Unusable(f"{path}, line {number} is not JSON: {err}") from err
 
 
 def judge(relative: str) -> ModuleType:
     """A judge that came with the recordings, loaded from the checkout's `tests/data` (e.g. "api/replay.py")."""
     path = REPOSITORY / "tests" / "data" / relative
     if not path.exists():
-        raise Unusable(f"The judge {path} does not exist: run from a checkout of the project, it is not part of the package.")
+        raise Unusable(
+            f"The judge {path} does not exist: run from a checkout of the project, it is not part of the package."
+        )
     spec = importlib.util.spec_from_file_location(f"conformance_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

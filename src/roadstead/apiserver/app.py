@@ -1,0 +1,179 @@
+"""The way of a request: who asks, what for, may it be asked this way, then `resources.py` for objects or a document.
+
+A raw ASGI application. Nothing that a client sends may bring it down: refusals are `StatusError`s, anything else is logged and
+answered with a 500 that says nothing about our insides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Collection
+from typing import Any, Final
+
+from roadstead.apiserver.bodies import ClientGone
+from roadstead.apiserver.discovery import Discovery
+from roadstead.apiserver.documents import Documents
+from roadstead.apiserver.errors import PathUnknown, method_not_allowed, not_served, unauthorized
+from roadstead.apiserver.negotiate import negotiate
+from roadstead.apiserver.objects import ObjectApi
+from roadstead.apiserver.paths import ResourcePath, parse_path
+from roadstead.apiserver.responses import Exchange, Receive, Scope, Send
+from roadstead.auth.authenticator import Authenticator
+from roadstead.auth.identity import ANONYMOUS, Connection, Identity
+from roadstead.cluster.embedded.requests import User
+from roadstead.kinds.errors import StatusError, access_denied
+from roadstead.kinds.object import Resource
+from roadstead.kinds.registry import Kind, Registry
+
+log = logging.getLogger(__name__)
+
+LOCAL_HOSTS: Final = frozenset({"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"})
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        objects: ObjectApi,
+        registry: Registry,
+        discovery: Discovery,
+        documents: Documents,
+        authenticator: Authenticator,
+        host_names: Collection[str] = (),
+    ) -> None:
+        self._objects = objects
+        self._registry = registry
+        self._discovery = discovery
+        self._documents = documents
+        self._authenticator = authenticator
+        self._host_names = LOCAL_HOSTS | {name.lower() for name in host_names}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"This application speaks http, not {scope['type']}.")
+        exchange = Exchange(scope, receive, send)
+        try:
+            await self._serve(exchange)
+        except StatusError as error:
+            if not exchange.is_started:
+                await exchange.reply_status(error)
+        except PathUnknown:
+            await exchange.reply_text(404, "404 page not found\n", ((b"x-content-type-options", b"nosniff"),))
+        except ClientGone:
+            pass
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("%s %s failed", exchange.method, exchange.path)
+            if exchange.is_started:
+                raise
+            message = "Internal error occurred: the server failed on this request; its log says more"
+            await exchange.reply_status(StatusError(500, "InternalError", message, {"causes": [{"message": message}]}))
+
+    async def _serve(self, exchange: Exchange) -> None:
+        state: dict[str, Any] = exchange.scope["state"]
+        connection: Connection = state["connection"]
+        self._check_origin(exchange, connection)
+        identity = self._authenticator.identify(
+            exchange.header(b"authorization") if b"authorization" in exchange.headers else None, connection
+        )
+        if identity is None:
+            raise unauthorized()
+        path = exchange.path
+        target = parse_path(path)
+        if identity is ANONYMOUS:
+            raise _denied(identity, exchange, target, self._registry)
+        if any(name.startswith(b"impersonate-") for name in exchange.headers):
+            message = "forbidden: impersonation is not supported by this server; authenticate as the user you mean"
+            raise StatusError(403, "Forbidden", message)
+        if target is not None and target.plural:
+            await self._serve_resource(exchange, target, identity)
+            return
+        if await self._documents.serve(exchange):
+            return
+        await self._serve_discovery(exchange, target)
+
+    async def _serve_resource(self, exchange: Exchange, target: ResourcePath, identity: Identity) -> None:
+        kind = self._registry.get(Resource(target.group, target.version, target.plural))
+        if kind is None or target.rest or bool(target.namespace) > kind.namespaced:
+            if target.group and not self._discovery.has_group(target.group):
+                raise PathUnknown
+            raise not_served()
+        if kind.namespaced and not target.namespace:
+            if target.name:
+                raise not_served()
+            if exchange.method != "GET":
+                raise method_not_allowed()
+        await self._objects.serve(exchange, kind, target, User(identity.name, tuple(identity.groups)))
+
+    async def _serve_discovery(self, exchange: Exchange, target: ResourcePath | None) -> None:
+        path = exchange.path.rstrip("/")
+        document = self._discovery.find(path, exchange.header(b"accept"))
+        if document is None:
+            if target is not None and (not target.group or self._discovery.has_group(target.group)):
+                raise not_served()
+            raise PathUnknown
+        if exchange.method != "GET":
+            raise method_not_allowed()
+        extra: list[tuple[bytes, bytes]] = []
+        if document.etag:
+            extra = [(b"etag", document.etag.encode()), (b"vary", b"Accept")]
+            if exchange.header(b"if-none-match") == document.etag:
+                await exchange.reply(304, document.content_type, b"", extra)
+                return
+        else:
+            negotiate(exchange.header(b"accept"))
+        await exchange.reply_json(200, document.body, extra, media=document.content_type)
+
+    def _check_origin(self, exchange: Exchange, connection: Connection) -> None:
+        """A web page must not reach us through the user's browser: neither under a name that was re-bound to our address, nor
+        from a page of another origin. Programs send no Origin; a Unix socket is out of a browser's reach."""
+        if connection.is_local:
+            return
+        host = exchange.header(b"host")
+        if not self._is_our_name(_host_of(host)):
+            message = f'forbidden: this server does not answer to the host name "{_host_of(host)}"; use its address or localhost'
+            raise StatusError(403, "Forbidden", message)
+        origin = exchange.header(b"origin")
+        if origin and origin.partition("://")[2] != host:
+            raise StatusError(403, "Forbidden", f'forbidden: requests from the origin "{origin}" are not accepted')
+
+    def _is_our_name(self, name: str) -> bool:
+        if name in self._host_names:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _host_of(header: str) -> str:
+    """The host of a Host header, without port and brackets."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()
+
+
+_VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def _denied(identity: Identity, exchange: Exchange, target: ResourcePath | None, registry: Registry) -> StatusError:
+    """403 in the words of the real server's authorizer."""
+    kind: Kind | None = None
+    if target is not None:
+        kind = registry.get(Resource(target.group, target.version, target.plural))
+    if target is None or kind is None:
+        verb = exchange.method.lower()
+        message = f'forbidden: User "{identity.name}" cannot {verb} path "{exchange.path}"'
+        return StatusError(403, "Forbidden", message, {})
+    verb = _VERBS.get(exchange.method, exchange.method.lower())
+    if not target.name:
+        verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
+    resource = f"{target.plural}/{target.subresource}" if target.subresource else target.plural
+    where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
+    why = f'User "{identity.name}" cannot {verb} resource "{resource}" in API group "{target.group}" {where}'
+    return access_denied(kind.resource, target.name, why)

@@ -1,0 +1,210 @@
+"""Request bodies: read with a limit, decoded by content type, checked to be of the kind that the path names.
+
+The refusals are those of the real server's decoders, word for word.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from roadstead.apiserver import yaml_body
+from roadstead.apiserver.errors import BODY_LIMIT, body_too_large, media_type_unknown
+from roadstead.apiserver.go_json import syntax_error
+from roadstead.apiserver.negotiate import JSON, MEDIA_TYPES, YAML
+from roadstead.kinds.errors import bad_request
+from roadstead.kinds.object import Json
+from roadstead.kinds.registry import Kind, Registry
+
+Receive = Callable[[], Awaitable[Any]]
+
+SUMMARY_LENGTH: Final = 30
+_SURROGATE: Final = re.compile(r"(?<!\\)\\ud[89a-f][0-9a-f]{2}")
+
+
+class ClientGone(Exception):
+    """The client hung up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A body as an object, and the paths of fields that were written twice (the last one counts)."""
+
+    value: Json
+    duplicates: tuple[str, ...] = ()
+
+
+async def read_body(receive: Receive, announced: bytes | None) -> bytes:
+    """The whole body. Raises StatusError 413 as soon as it is known to be too large, ClientGone if the client hangs up."""
+    if announced is not None and announced.isdigit() and int(announced) > BODY_LIMIT:
+        raise body_too_large()
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > BODY_LIMIT:
+            raise body_too_large()
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_LIMIT:
+            raise body_too_large()
+    return b"".join(parts)
+
+
+def media_type(content_type: str) -> str:
+    """The media type of a body that is an object: none given means JSON. Raises StatusError 415."""
+    media = content_type.partition(";")[0].strip().lower() or JSON
+    if media == "application/vnd.kubernetes.protobuf":
+        accepted = ", ".join(MEDIA_TYPES[:2])
+        error = media_type_unknown(MEDIA_TYPES[:2])
+        error.message = (
+            f"protobuf request bodies are not read by this server - accepted media types include: {accepted}"
+        )
+        raise error
+    if media not in (JSON, YAML):
+        raise media_type_unknown(MEDIA_TYPES)
+    return media
+
+
+def parse(body: bytes, media: str) -> Any:
+    """JSON or YAML to values. Raises ValueError with the decoder's words."""
+    if media == YAML:
+        return yaml_body.load(body)
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        pass
+    problem = syntax_error(body)
+    if problem is None:
+        # Go is more liberal than orjson in a few things: bytes that are not UTF-8, lone surrogates.
+        try:
+            text = json.dumps(json.loads(body.decode("utf-8", "replace")))
+            return json.loads(_SURROGATE.sub(r"\\ufffd", text))
+        except (ValueError, RecursionError):
+            problem = "exceeded max depth"
+    raise ValueError(f"couldn't get version/kind; json parse error: {problem}")
+
+
+def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, *, strict: bool) -> Decoded:
+    """The body as an object of `kind`, apiVersion and kind filled in from the path where they are missing.
+
+    With `strict`, fields written twice are reported too (a second pass over the text). Raises StatusError 400.
+    """
+    try:
+        value = parse(body, media)
+    except ValueError as err:
+        summary = _summary(body)
+        message = f"the object provided is unrecognized (must be of type {kind.kind}): {err} ({summary})"
+        raise bad_request(message) from err
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        go_type = "array" if isinstance(value, list) else _json_type(value)
+        why = (
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type} into Go value of type "
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+        )
+        message = f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(body)})"
+        raise bad_request(message)
+    value = checked_kind(value, kind, registry)
+    duplicates = duplicate_fields(body) if strict and media == JSON else ()
+    return Decoded(value, duplicates)
+
+
+def checked_kind(value: Json, kind: Kind, registry: Registry) -> Json:
+    """The object with apiVersion and kind first, filled in if they were missing; those of another kind are refused (400)."""
+    group_version = kind.resource.api_version
+    for field, go_type in (("apiVersion", "string"), ("kind", "string")):
+        given = value.get(field)
+        if given is not None and not isinstance(given, str):
+            raise bad_request(
+                f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json parse error: "
+                f"json: cannot unmarshal {_json_type(given)} into Go struct field .{field} of type {go_type} (<object>)"
+            )
+    api_version = value.get("apiVersion") or group_version
+    name = value.get("kind") or kind.kind
+    if api_version == group_version and name == kind.kind:
+        rest = {key: item for key, item in value.items() if key not in ("apiVersion", "kind")}
+        return {"apiVersion": api_version, "kind": name, **rest}
+    version = api_version.rpartition("/")[2]
+    refused = f'{name} in version "{version}" cannot be handled as a {kind.kind}: '
+    if registry.by_kind(api_version, name) is None:
+        scheme = 'in scheme "pkg/runtime/scheme.go:111"'
+        raise bad_request(f'{refused}no kind "{name}" is registered for version "{api_version}" {scheme}')
+    if name == kind.kind:
+        raise bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({group_version})"
+        )
+    internal = kind.resource.group.partition(".")[0] or "core"
+    raise bad_request(f"{refused}converting ({version}.{name}) to ({internal}.{kind.kind}): unknown conversion")
+
+
+def duplicate_fields(body: bytes) -> tuple[str, ...]:
+    """Paths of fields that occur twice in their object, in order of appearance: `metadata.labels.a`, `spec.containers[0].name`."""
+    found = False
+
+    def watch(pairs: list[tuple[str, Any]]) -> Json:
+        nonlocal found
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            found = True
+        return value
+
+    try:
+        json.loads(body, object_pairs_hook=watch)
+        if not found:
+            return ()
+        paths: list[str] = []
+        _duplicates(json.loads(body, object_pairs_hook=_Pairs), "", paths)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(dict.fromkeys(paths))
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as its pairs, to tell it from an array."""
+
+
+def _duplicates(value: Any, path: str, paths: list[str]) -> None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, item in value:
+            below = f"{path}.{key}" if path else key
+            if key in seen:
+                paths.append(below)
+            seen.add(key)
+            _duplicates(item, below, paths)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _duplicates(item, f"{path}[{index}]", paths)
+
+
+def _json_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def _summary(body: bytes) -> str:
+    """What the real server shows of a body that it cannot read: text if it looks like JSON, else hexadecimal."""
+    if not body:
+        return "<empty>"
+    shown = body[:SUMMARY_LENGTH]
+    text = shown.decode("utf-8", "replace") if body.startswith(b"{") else shown.hex()
+    return f"{text} ..." if len(body) > SUMMARY_LENGTH else text

@@ -1,0 +1,111 @@
+"""What is not about objects: version, health, OpenAPI, the list of paths (kubernetes-api sections 1.4 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import orjson
+
+from roadstead.apiserver.errors import method_not_allowed
+from roadstead.apiserver.negotiate import JSON
+from roadstead.apiserver.openapi import OpenApi
+from roadstead.apiserver.query import parse_query
+from roadstead.apiserver.responses import Exchange
+from roadstead.apiserver.version import version_info
+
+HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
+OPENAPI_V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+OPENAPI_V2: Final = bytes([0x0A, 0x03, 0x32, 0x2E, 0x30])
+"""An OpenAPI v2 document in protobuf that says only `swagger: "2.0"`. kubectl asks for one before `create -f` of a List or of a
+kind it does not know; the rest it reads from v3."""
+
+
+class Documents:
+    """Serves everything under a path of its own. `checks` are named health checks: each says None, or what is wrong."""
+
+    def __init__(self, openapi: OpenApi, checks: Mapping[str, Callable[[], str | None]], paths: list[str]) -> None:
+        self._openapi = openapi
+        self._checks = checks
+        self._version = orjson.dumps(version_info())
+        listed = sorted({*paths, *HEALTH_PATHS, *(f"{path}/{name}" for path in HEALTH_PATHS for name in checks)})
+        self._root = orjson.dumps({"paths": [*listed, *openapi.paths(), "/openapi/v2", "/version"]})
+
+    async def serve(self, exchange: Exchange) -> bool:
+        """Answer if the path is one of ours; False if it is not."""
+        path = exchange.path.rstrip("/") or "/"
+        head = path.split("/", 2)[1]
+        if path not in ("/", "/version") and head not in ("healthz", "livez", "readyz", "openapi"):
+            return False
+        if head in ("healthz", "livez", "readyz"):
+            if path.count("/") > 2 or not self._knows(path):
+                return False
+        elif head == "openapi" and not (path == "/openapi/v2" or self._openapi.knows(path)):
+            return False
+        if exchange.method != "GET":
+            raise method_not_allowed()
+        if path == "/":
+            await exchange.reply_json(200, self._root)
+        elif path == "/version":
+            await exchange.reply_json(200, self._version)
+        elif path == "/openapi/v2":
+            await exchange.reply(200, OPENAPI_V2_TYPE, OPENAPI_V2, ((b"etag", b'"2"'), (b"vary", b"Accept")))
+        elif head == "openapi":
+            await self._serve_openapi(exchange, path)
+        else:
+            await self._serve_health(exchange, path)
+        return True
+
+    def _knows(self, path: str) -> bool:
+        _, _, *check = path.split("/")
+        return not check or check[0] in self._checks or check[0] == "ping"
+
+    async def _serve_health(self, exchange: Exchange, path: str) -> None:
+        query = parse_query(exchange.query_string)
+        _, endpoint, *only = path.split("/")
+        lines, is_failed = [], False
+        for name, check in {"ping": lambda: None, **self._checks}.items():
+            if (only and only[0] != name) or query.get("exclude") == name:
+                continue
+            problem = check()
+            is_failed |= problem is not None
+            lines.append(f"[-]{name} failed: {problem}" if problem else f"[+]{name} ok")
+        if is_failed:
+            await exchange.reply_text(500, "\n".join([*lines, f"{endpoint} check failed\n"]))
+        elif "verbose" in query:
+            await exchange.reply_text(200, "\n".join([*lines, f"{endpoint} check passed\n"]))
+        else:
+            await exchange.reply_text(200, "ok")
+
+    async def _serve_openapi(self, exchange: Exchange, path: str) -> None:
+        if path == "/openapi/v3":
+            index, etag = self._openapi.index()
+            # The real server labels this JSON as plain text; kubectl does not mind, and recorded answers say so.
+            await _cached(exchange, "text/plain; charset=utf-8", index, etag, ())
+            return
+        body, etag = self._openapi.document(path)
+        wanted = parse_query(exchange.query_string).get("hash")
+        if wanted is not None and wanted != etag:
+            location = f"{path}?hash={etag}".encode()
+            await exchange.reply(301, JSON, b"", ((b"location", location),))
+            return
+        extra = ((b"expires", b"Fri, 31 Dec 2100 23:59:59 GMT"),) if wanted else ()
+        await _cached(exchange, JSON, body, etag, extra, is_immutable=wanted is not None)
+
+
+async def _cached(
+    exchange: Exchange,
+    content_type: str,
+    body: bytes,
+    etag: str,
+    extra: tuple[tuple[bytes, bytes], ...],
+    *,
+    is_immutable: bool = False,
+) -> None:
+    quoted = f'"{etag}"'
+    headers = [(b"etag", quoted.encode()), (b"vary", b"Accept"), *extra]
+    cache = b"public, immutable" if is_immutable else b"no-cache, private"
+    if exchange.header(b"if-none-match") == quoted:
+        await exchange.reply(304, content_type, b"", headers, cache=cache)
+    else:
+        await exchange.reply(200, content_type, body, headers, cache=cache)

@@ -1,0 +1,305 @@
+"""Objects over HTTP: each verb's options, body and answer. What happens to objects is `cluster.embedded`'s."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+
+from roadstead.apiserver import encode, tables, watching
+from roadstead.apiserver.bodies import Decoded, decode_object, media_type, parse, read_body
+from roadstead.apiserver.errors import media_type_unknown, method_not_allowed, not_served
+from roadstead.apiserver.logs import PodLogs
+from roadstead.apiserver.negotiate import JSON, Form, Format, negotiate
+from roadstead.apiserver.patches import decode_patch
+from roadstead.apiserver.paths import ResourcePath
+from roadstead.apiserver.query import (
+    Query,
+    delete_options,
+    flag,
+    list_options,
+    parse_query,
+    watch_options,
+    write_options,
+)
+from roadstead.apiserver.responses import Exchange, success, warning_headers
+from roadstead.cluster.embedded.listing import parse_version, wait_for_version
+from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Written
+from roadstead.cluster.embedded.resources import Resources
+from roadstead.kinds.errors import StatusError, bad_request
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Json, Object
+from roadstead.kinds.registry import Kind, Registry, Subresource
+
+RETURNS_OBJECT_ON_DELETE: Final = ("pods", "services", "serviceaccounts", "persistentvolumeclaims", "namespaces")
+"""Core kinds whose DELETE answers with the object even when nothing is left of it."""
+
+_METHOD_VERBS: Final = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+class ObjectApi:
+    """Serves the resource paths of all kinds."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        registry: Registry,
+        logs: PodLogs,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._resources = resources
+        self._registry = registry
+        self._logs = logs
+        self._wall_clock = wall_clock
+        self._encoder = watching.EventEncoder(wall_clock)
+        self.stopping = asyncio.Event()
+        """Set when the server stops: ends all streams."""
+
+    async def serve(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
+        """Answer a request for objects of `kind`. Raises StatusError."""
+        if target.subresource:
+            await self._serve_subresource(exchange, kind, target, user)
+        elif target.name:
+            await self._serve_named(exchange, kind, target, user)
+        else:
+            await self._serve_collection(exchange, kind, target, user)
+
+    async def _serve_collection(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
+        query = parse_query(exchange.query_string)
+        if exchange.method == "GET":
+            if target.watch or flag(query, "watch"):
+                _allow(kind, "watch")
+                await self._watch(exchange, kind, target, query)
+            else:
+                _allow(kind, "list")
+                await self._list(exchange, kind, target, query)
+        elif exchange.method == "POST":
+            _allow(kind, "create")
+            await self._create(exchange, kind, target, user, query)
+        elif exchange.method == "DELETE":
+            _allow(kind, "deletecollection")
+            await self._delete_collection(exchange, kind, target, user, query)
+        else:
+            raise method_not_allowed()
+
+    async def _serve_named(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
+        method = exchange.method
+        verb = _METHOD_VERBS.get(method)
+        if verb is None:
+            raise method_not_allowed()
+        _allow(kind, verb)
+        query = parse_query(exchange.query_string)
+        if method == "GET":
+            if target.watch or flag(query, "watch"):
+                await self._watch(exchange, kind, target, query)
+            else:
+                await self._get(exchange, kind, target, query)
+        elif method == "PUT":
+            await self._update(exchange, kind, target, user, query)
+        elif method == "PATCH":
+            await self._patch(exchange, kind, target, user, query)
+        else:
+            await self._delete(exchange, kind, target, user, query)
+
+    async def _serve_subresource(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
+        sub = kind.subresource(target.subresource)
+        if sub is None:
+            raise not_served()
+        _allow_subresource(sub, exchange.method)
+        query = parse_query(exchange.query_string)
+        if kind.resource == PODS and sub.name == "log":
+            await self._logs.serve(exchange, target.namespace, target.name, query, self.stopping)
+        elif kind.resource == PODS and sub.name == "binding":
+            await self._bind(exchange, target, user, query)
+        elif exchange.method == "GET":
+            await self._get(exchange, kind, target, query)
+        elif exchange.method == "PUT":
+            await self._update(exchange, kind, target, user, query)
+        else:
+            await self._patch(exchange, kind, target, user, query)
+
+    # --- reading
+
+    async def _get(self, exchange: Exchange, kind: Kind, target: ResourcePath, query: Query) -> None:
+        format = negotiate(exchange.header(b"accept"))
+        include = tables.include_object(query.get("includeObject")) if format.form is Form.TABLE else ""
+        version = query.get("resourceVersion", "")
+        if version:
+            await wait_for_version(self._resources.store, parse_version(version))
+        found = await self._resources.get(kind, target.namespace, target.name)
+        await self._reply_object(exchange, 200, kind, found, format, include)
+
+    async def _list(self, exchange: Exchange, kind: Kind, target: ResourcePath, query: Query) -> None:
+        format = negotiate(exchange.header(b"accept"))
+        if format.form is Form.PARTIAL:
+            message = (
+                f"you requested PartialObjectMetadata, but the requested object is a list (*core.{kind.list_kind})"
+            )
+            raise StatusError(406, "NotAcceptable", message)
+        include = tables.include_object(query.get("includeObject")) if format.form is Form.TABLE else ""
+        page = await self._resources.list(kind, target.namespace, list_options(query))
+        await self._reply_page(exchange, kind, page, format, include)
+
+    async def _watch(self, exchange: Exchange, kind: Kind, target: ResourcePath, query: Query) -> None:
+        format = negotiate(exchange.header(b"accept"), for_watch=True)
+        include = tables.include_object(query.get("includeObject")) if format.form is Form.TABLE else ""
+        options = watch_options(query)
+        events = self._resources.watch(kind, target.namespace, options, target.name)
+
+        def line_of(event: watching.Event, is_first: bool) -> bytes:
+            return self._encoder.encode(kind, event, format, include, is_first=is_first)
+
+        await watching.stream(exchange, events, line_of, self.stopping)
+
+    # --- writing
+
+    async def _create(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
+        format = negotiate(exchange.header(b"accept"))
+        media = media_type(exchange.header(b"content-type"))
+        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
+        options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))
+        decoded = self._decode(body, media, kind, options)
+        written = await self._resources.create(kind, target.namespace, decoded.value, options)
+        await self._reply_written(exchange, 201, kind, written, format, decoded)
+
+    async def _update(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
+        format = negotiate(exchange.header(b"accept"))
+        media = media_type(exchange.header(b"content-type"))
+        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
+        options = write_options(query, "UpdateOptions", user, exchange.header(b"user-agent"))
+        decoded = self._decode(body, media, kind, options)
+        written = await self._resources.update(
+            kind, target.namespace, target.name, decoded.value, options, target.subresource
+        )
+        await self._reply_written(exchange, 201 if written.created else 200, kind, written, format, decoded)
+
+    async def _patch(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
+        format = negotiate(exchange.header(b"accept"))
+        body_type = exchange.header(b"content-type")
+        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
+        options = write_options(query, "PatchOptions", user, exchange.header(b"user-agent"), is_patch=True)
+        patch = decode_patch(body, body_type, kind, strict=options.field_validation != "Ignore")
+        written = await self._resources.patch(
+            kind, target.namespace, target.name, patch.apply, options, target.subresource
+        )
+        await self._reply_written(exchange, 200, kind, written, format, None)
+
+    async def _bind(self, exchange: Exchange, target: ResourcePath, user: User, query: Query) -> None:
+        media = media_type(exchange.header(b"content-type"))
+        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
+        options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))
+        binding = _binding(body, media, target.name)
+        await self._resources.bind(target.namespace, target.name, binding, options)
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        await exchange.reply_json(201, orjson.dumps(status))
+
+    async def _delete(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
+        format = negotiate(exchange.header(b"accept"))
+        options = delete_options(query, await _options_body(exchange), user)
+        written = await self._resources.delete(kind, target.namespace, target.name, options)
+        if written.removed and not (not kind.resource.group and kind.resource.plural in RETURNS_OBJECT_ON_DELETE):
+            resource, meta = kind.resource, written.object.meta
+            body = orjson.dumps(success(resource.plural, resource.group, meta.name, meta.uid))
+            await exchange.reply_json(200, body, warning_headers(written.warnings), format.media)
+        else:
+            await self._reply_written(exchange, 200, kind, written, format, None)
+
+    async def _delete_collection(
+        self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query
+    ) -> None:
+        format = negotiate(exchange.header(b"accept"))
+        listing = list_options(query)
+        options = delete_options(query, await _options_body(exchange), user)
+        page = await self._resources.delete_collection(kind, target.namespace, listing, options)
+        await self._reply_page(exchange, kind, page, format, "Metadata")
+
+    # --- answering
+
+    def _decode(self, body: bytes, media: str, kind: Kind, options: WriteOptions) -> Decoded:
+        return decode_object(body, media, kind, self._registry, strict=options.field_validation != "Ignore")
+
+    async def _reply_written(
+        self, exchange: Exchange, status: int, kind: Kind, written: Written, format: Format, decoded: Decoded | None
+    ) -> None:
+        await self._reply_object(exchange, status, kind, written.object, format, "Metadata", tuple(written.warnings))
+
+    async def _reply_object(
+        self,
+        exchange: Exchange,
+        status: int,
+        kind: Kind,
+        found: Object,
+        format: Format,
+        include: str,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        extra = warning_headers(warnings) if warnings else ()
+        if format.form is Form.TABLE:
+            body = tables.of_object(kind, found, format.version, include or "Metadata", self._wall_clock())
+        elif format.form is Form.PARTIAL:
+            body = encode.partial(found, format.version)
+        elif format.form is Form.PARTIAL_LIST:
+            message = (
+                f"you requested PartialObjectMetadataList, but the requested object is not a list (*core.{kind.kind})"
+            )
+            raise StatusError(406, "NotAcceptable", message)
+        else:
+            body = found.raw
+        await exchange.reply_json(status, body, extra, format.media)
+
+    async def _reply_page(self, exchange: Exchange, kind: Kind, page: Page, format: Format, include: str) -> None:
+        if format.form is Form.TABLE:
+            body = tables.of_page(kind, page, format.version, include, self._wall_clock())
+        elif format.form is Form.OBJECT:
+            body = encode.plain_page(kind, page)
+        else:
+            body = encode.partial_page(page, format.version)
+        await exchange.reply_json(200, body, (), format.media)
+
+
+def _allow(kind: Kind, verb: str) -> None:
+    if verb not in kind.verbs:
+        raise method_not_allowed()
+
+
+def _allow_subresource(sub: Subresource, method: str) -> None:
+    verb = "create" if method == "POST" else _METHOD_VERBS.get(method)
+    if verb not in sub.verbs:
+        raise method_not_allowed()
+
+
+async def _options_body(exchange: Exchange) -> Any:
+    """A DeleteOptions body, decoded; None if there is none."""
+    body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
+    if not body:
+        return None
+    try:
+        media = media_type(exchange.header(b"content-type"))
+    except StatusError:
+        raise media_type_unknown((JSON, "application/yaml")) from None
+    try:
+        return parse(body, media)
+    except ValueError as err:
+        raise bad_request(str(err)) from err
+
+
+def _binding(body: bytes, media: str, name: str) -> Json:
+    try:
+        value = parse(body, media)
+    except ValueError as err:
+        raise bad_request(f"the object provided is unrecognized (must be of type Binding): {err}") from err
+    if not isinstance(value, dict):
+        raise bad_request("the object provided is unrecognized (must be of type Binding)")
+    kind = value.get("kind") or "Binding"
+    if kind != "Binding" or (value.get("apiVersion") or "v1") != "v1":
+        version = value.get("apiVersion") or "v1"
+        raise bad_request(
+            f'{kind} in version "{version}" cannot be handled as a Binding: no kind "{kind}" is registered for version "{version}"'
+        )
+    metadata = value.setdefault("metadata", {})
+    if isinstance(metadata, dict):
+        metadata.setdefault("name", name)
+    return value

@@ -1,0 +1,60 @@
+"""uvicorn's HTTP protocol, extended by what a connection proves: the peer's user id on a Unix socket, the subject of the client
+certificate on TLS. The application finds it as `scope["state"]["connection"]`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+from typing import Final
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from roadstead.apiserver.errors import method_not_allowed
+from roadstead.auth.identity import Connection, certificate_identity
+
+_PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux struct ucred
+_REQUEST_LINE: Final = re.compile(rb"[A-Z][A-Z0-9-]* \S+ HTTP/1\.[01]\r?\n")
+
+
+class ApiProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "connection": _connection(transport)}
+
+    def data_received(self, data: bytes) -> None:
+        self._newest = data
+        super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser does not understand. A method it has never heard of is not a malformed request: 405, as the real
+        server answers."""
+        if not _REQUEST_LINE.match(self._newest) or _method_of(self._newest) in _KNOWN_METHODS:
+            super().send_400_response(msg)
+            return
+        body = orjson.dumps(method_not_allowed().status)
+        head = b"HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % len(body) + body)
+        self.transport.close()
+
+
+_KNOWN_METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+
+
+def _method_of(data: bytes) -> bytes:
+    return data.partition(b" ")[0]
+
+
+def _connection(transport: asyncio.Transport) -> Connection:
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family == socket.AF_UNIX:
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
+        _, uid, _ = _PEER_CREDENTIALS.unpack(credentials)
+        return Connection(peer_uid=uid)
+    tls = transport.get_extra_info("ssl_object")
+    certificate = tls.getpeercert() if tls is not None else None
+    return Connection(certificate=certificate_identity(certificate.get("subject", ())) if certificate else None)

@@ -1,0 +1,238 @@
+"""Query parameters and DeleteOptions bodies, read as leniently and refused in the same words as the real server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from roadstead.apiserver.errors import options_invalid
+from roadstead.cluster.embedded.requests import DeleteOptions, ListOptions, User, WatchOptions, WriteOptions
+from roadstead.kinds.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, TOO_LONG, FieldError, bad_request
+from roadstead.kinds.object import Json
+
+Query = Mapping[str, str]
+
+MANAGER_LENGTH: Final = 128
+NOTHING: Final[Query] = {}
+
+
+def parse_query(raw: bytes) -> Query:
+    """The parameters; the first value counts where one is repeated."""
+    if not raw:
+        return NOTHING
+    found: dict[str, str] = {}
+    for key, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True, errors="replace"):
+        found.setdefault(key, value)
+    return found
+
+
+def flag(query: Query, name: str) -> bool:
+    """A boolean: absent, `false` and `0` are false, anything else (also the bare name) is true."""
+    value = query.get(name)
+    return value is not None and value.lower() not in ("false", "0")
+
+
+def integer(query: Query, name: str) -> int | None:
+    """A number, or None if absent or empty. Raises StatusError 400."""
+    value = query.get(name)
+    if not value:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise bad_request(f"strconv.ParseInt: parsing {_quoted(value)}: invalid syntax") from None
+
+
+def write_options(query: Query, kind: str, user: User, user_agent: str, *, is_patch: bool = False) -> WriteOptions:
+    """Options of a create, update or patch. `kind` names them in refusals: CreateOptions, UpdateOptions, PatchOptions."""
+    if not query:
+        return WriteOptions(user, manager_of(user_agent), "Warn", False)
+    if is_patch and "force" in query:
+        raise options_invalid(
+            kind, FieldError(FORBIDDEN, "force", "Forbidden: may not be specified for non-apply patch")
+        )
+    manager = query.get("fieldManager", "")
+    validation = query.get("fieldValidation", "")
+    if manager:
+        _check_manager(manager, kind)
+    dry_run = _dry_run([query["dryRun"]] if query.get("dryRun") else [], kind)
+    if validation not in ("", "Ignore", "Warn", "Strict"):
+        supported = '"", "Ignore", "Strict", "Warn"'
+        body = f"Unsupported value: {_quoted(validation)}: supported values: {supported}"
+        raise options_invalid(kind, FieldError(NOT_SUPPORTED, "fieldValidation", body))
+    return WriteOptions(user, manager or manager_of(user_agent), validation or "Warn", dry_run)
+
+
+def manager_of(user_agent: str) -> str:
+    """The field manager of a client that names none: its User-Agent up to the first slash, printable characters only."""
+    name = user_agent.partition("/")[0]
+    return "".join(character for character in name if character.isprintable())[:MANAGER_LENGTH] or "unknown"
+
+
+def list_options(query: Query) -> ListOptions:
+    """Options of a list or deletecollection. Raises StatusError 400 or 422."""
+    if not query:
+        return ListOptions()
+    if "sendInitialEvents" in query:
+        body = "Forbidden: sendInitialEvents is forbidden for list"
+        raise options_invalid("ListOptions", FieldError(FORBIDDEN, "sendInitialEvents", body))
+    return ListOptions(
+        label_selector=query.get("labelSelector", ""),
+        field_selector=query.get("fieldSelector", ""),
+        limit=max(0, integer(query, "limit") or 0),
+        continue_token=query.get("continue", ""),
+        resource_version=query.get("resourceVersion", ""),
+        resource_version_match=query.get("resourceVersionMatch", ""),
+    )
+
+
+def watch_options(query: Query) -> WatchOptions:
+    """Options of a watch. Raises StatusError 400 or 422."""
+    send_initial = flag(query, "sendInitialEvents")
+    match = query.get("resourceVersionMatch", "")
+    if "sendInitialEvents" not in query and match:
+        body = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        raise options_invalid("ListOptions", FieldError(FORBIDDEN, "resourceVersionMatch", body))
+    if "sendInitialEvents" in query and match != "NotOlderThan":
+        body = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        raise options_invalid("ListOptions", FieldError(FORBIDDEN, "resourceVersionMatch", body))
+    return WatchOptions(
+        label_selector=query.get("labelSelector", ""),
+        field_selector=query.get("fieldSelector", ""),
+        resource_version=query.get("resourceVersion", ""),
+        bookmarks=flag(query, "allowWatchBookmarks"),
+        send_initial_events=send_initial,
+        resource_version_match=match if send_initial else "",
+        timeout_seconds=integer(query, "timeoutSeconds"),
+    )
+
+
+_DELETE_TYPES: Final = {
+    "gracePeriodSeconds": ("int64", int),
+    "propagationPolicy": ("v1.DeletionPropagation", str),
+    "orphanDependents": ("bool", bool),
+    "dryRun": ("[]string", list),
+    "preconditions": ("v1.Preconditions", dict),
+    "apiVersion": ("string", str),
+    "kind": ("string", str),
+}
+
+
+def delete_options(query: Query, body: Any, user: User) -> DeleteOptions:
+    """Options of a delete: from the body if there is one (`body` decoded, None for an empty one), else from the query."""
+    value = _from_query(query) if body is None else _checked(body)
+    preconditions = value.get("preconditions") or {}
+    for field in ("uid", "resourceVersion"):
+        _expect(preconditions, field, "string", str, "Preconditions.preconditions")
+    propagation, orphan = value.get("propagationPolicy") or "", value.get("orphanDependents")
+    if propagation and orphan is not None:
+        text = f"Invalid value: {_quoted(propagation)}: orphanDependents and deletionPropagation cannot be both set"
+        raise options_invalid("DeleteOptions", FieldError(INVALID, "propagationPolicy", text))
+    if propagation not in ("", "Foreground", "Background", "Orphan"):
+        supported = '"Foreground", "Background", "Orphan", "nil"'
+        text = f"Unsupported value: {_quoted(propagation)}: supported values: {supported}"
+        raise options_invalid("DeleteOptions", FieldError(NOT_SUPPORTED, "propagationPolicy", text))
+    if orphan is not None:
+        propagation = "Orphan" if orphan else "Background"
+    return DeleteOptions(
+        user=user,
+        dry_run=_dry_run(value.get("dryRun") or [], "DeleteOptions"),
+        grace_seconds=value.get("gracePeriodSeconds"),
+        propagation=propagation,
+        uid=preconditions.get("uid") or "",
+        resource_version=preconditions.get("resourceVersion") or "",
+    )
+
+
+def _from_query(query: Query) -> Json:
+    value: Json = {}
+    if query.get("propagationPolicy"):
+        value["propagationPolicy"] = query["propagationPolicy"]
+    grace = integer(query, "gracePeriodSeconds")
+    if grace is not None:
+        value["gracePeriodSeconds"] = grace
+    if "orphanDependents" in query:
+        value["orphanDependents"] = flag(query, "orphanDependents")
+    if query.get("dryRun"):
+        value["dryRun"] = [query["dryRun"]]
+    return value
+
+
+def _checked(body: Any) -> Json:
+    if not isinstance(body, dict):
+        raise bad_request(f"json: cannot unmarshal {go_type(body)} into Go value of type v1.DeleteOptions")
+    for field, (name, python) in _DELETE_TYPES.items():
+        _expect(body, field, name, python, "DeleteOptions")
+    return body
+
+
+def _expect(value: Json, field: str, name: str, python: type, struct: str) -> None:
+    given = value.get(field)
+    if given is None:
+        return
+    if not isinstance(given, python) or (python is int and isinstance(given, bool)):
+        raise bad_request(
+            f"json: cannot unmarshal {go_type(given)} into Go struct field {struct}.{field} of type {name}"
+        )
+
+
+def _dry_run(values: list[Any], kind: str) -> bool:
+    if any(value != "All" for value in values):
+        shown = "[" + ",".join(_quoted(str(value)) for value in values) + "]"
+        text = f'Unsupported value: {shown}: supported values: "All"'
+        raise options_invalid(kind, FieldError(NOT_SUPPORTED, "dryRun", text))
+    return bool(values)
+
+
+def _check_manager(manager: str, kind: str) -> None:
+    if len(manager.encode()) > MANAGER_LENGTH:
+        text = f"Too long: may not be more than {MANAGER_LENGTH} bytes"
+        raise options_invalid(kind, FieldError(TOO_LONG, "fieldManager", text))
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            text = (
+                f"Invalid value: {_quoted(manager)}: invalid character U+{ord(character):04X} (at position {position})"
+            )
+            raise options_invalid(kind, FieldError(INVALID, "fieldManager", text))
+
+
+def go_type(value: Any) -> str:
+    """What Go calls a JSON value's type in its decoding errors."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    if value is None:
+        return "null"
+    return "array" if isinstance(value, list) else "object"
+
+
+_ESCAPES: Final = {
+    "\\": "\\\\",
+    '"': '\\"',
+    "\n": "\\n",
+    "\t": "\\t",
+    "\r": "\\r",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\v": "\\v",
+}
+
+
+def _quoted(text: str) -> str:
+    """A string as Go's %q prints it."""
+    out = []
+    for character in text:
+        if character in _ESCAPES:
+            out.append(_ESCAPES[character])
+        elif character.isprintable():
+            out.append(character)
+        elif ord(character) < 0x80:
+            out.append(f"\\x{ord(character):02x}")
+        else:
+            out.append(f"\\u{ord(character):04x}")
+    return '"' + "".join(out) + '"'
