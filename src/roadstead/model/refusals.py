@@ -45,11 +45,13 @@ class Code(StrEnum):
     FLAVOR_NOT_FOUND = "FlavorNotFound"
     UNTOLERATED_TAINT = "UntoleratedTaint"
     NODE_AFFINITY_MISMATCH = "NodeAffinityMismatch"
+    FLAVOR_TOPOLOGY_MISMATCH = "FlavorTopologyMismatch"  # topology asked for and not there, or there and not asked for
     EXCEEDS_MAX_QUOTA = "ExceedsMaxQuota"  # more than the queue could ever have
     WAITING_FOR_QUOTA = "WaitingForQuota"  # quota exists and is in use
     NO_PREEMPTION_CANDIDATES = "NoPreemptionCandidates"
     PENDING_PREEMPTION = "PendingPreemption"  # victims were asked to go
     OVERTAKEN_IN_CYCLE = "OvertakenInCycle"  # fitted when nominated, taken by an entry before it
+    CYCLES_EXHAUSTED = "CyclesExhausted"  # a bound was hit while deciding: workloads displace one another for ever
     # fleet
     NO_NODE_MATCHES = "NoNodeMatches"  # nodes filtered out by label, taint, readiness
     NODES_EXHAUSTED = "NodesExhausted"  # matching nodes lack free amounts

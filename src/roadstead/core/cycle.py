@@ -1,0 +1,334 @@
+"""One scheduling cycle, and its repetition to a fixpoint. Start here: a breakpoint in `cycle` is hit by
+
+    .venv/bin/python -m pytest tests/core/test_cycle.py -k first_in_first_out
+
+`cycle(world, now, rules) -> Plan` does exactly what one cycle of Kueue does (kueue.md 3.4): one head of every active
+ClusterQueue, decided together. It leaves the world as found; `World.assume(plan)` makes the next cycle see the plan, and
+`World.forget(command)` takes back a command that could not be carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from roadstead.core.entry import IMMEDIATE, PARKS_CLASS, Entry, Outcome
+from roadstead.core.flavors.assignment import Assignment, Mode
+from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
+from roadstead.core.memory import Memory, Moved, Place, Ran, Scanned, Stuck, Unparked
+from roadstead.core.nominate import evaluate, nominate
+from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, Plan, Requeue, Verdicts
+from roadstead.core.preemption.classic import Target
+from roadstead.core.quota.tree import QuotaNode, Usage
+from roadstead.core.rules import Rules
+from roadstead.core.world import World, holder_of
+from roadstead.model.refusals import Code, Level, Refusal, Verdict
+from roadstead.model.workload import Admission, PodClass, PodSetAssignment, WorkloadKey
+
+DEFAULT_LEVELS: Final = PodSetAsk("", 0, PodClass()).levels
+
+MAX_CYCLES: Final = 100_000
+"""`settle` stops after so many cycles and says so."""
+
+MAX_IDLE_CYCLES: Final = 40
+"""So many cycles in a row without a command: nothing more will come. More than one is allowed, because a workload may stay at the
+head while flavors are left to try (kueue.md 3.5.5)."""
+
+
+def cycle(world: World, now: int, rules: Rules) -> Plan:
+    """Decide about one head of every active ClusterQueue, then about pods that no queue admits.
+
+    Commands: evictions that stop policies ask for, then per entry, in order, an admission or the evictions that make room for it,
+    then places for pods. Every workload evaluated and not admitted has Verdicts, the binding refusal first. Cost: O(queues with
+    pending work + heads x flavors), independent of how many workloads wait behind the heads or hold quota, except where
+    preemption has to look for candidates.
+    """
+    with world.trial():
+        return _Cycle(world, now, rules).run()
+
+
+class _Cycle:
+    """The state of one cycle: entries, victims chosen so far, and the plan in the making."""
+
+    def __init__(self, world: World, now: int, rules: Rules) -> None:
+        self.world = world
+        self.now = now
+        self.rules = rules
+        self.commands: list[Command] = []
+        self.verdicts: list[Verdicts] = []
+        self.memory: list[Memory] = [Ran(world.cycles + 1, now)]
+        self.victims: dict[WorkloadKey, Target] = {}
+        self.fleet_changed = False
+
+    def run(self) -> Plan:
+        # 1. Holders that stop policies and deactivation send away.
+        self.drain()
+        # 2. Heads: the workload whose turn it is, of every active ClusterQueue.
+        # 3. Nominate: flavors, places and victims for each, against the world as it stands.
+        tables = self.world.tables()
+        entries: list[Entry] = []
+        for name in sorted(tables):
+            pending = self.world.pending.get(name)
+            if pending is None or not pending.active or not tables[name].is_active:
+                continue
+            head = pending.head()
+            if head is not None:
+                entries.append(nominate(self.world, tables[name], head, self.rules))
+        # 4. Order: those that borrow least first, then priority, then time.
+        entries.sort(key=lambda entry: entry.order)
+        # 5. Process one by one; each sees what the ones before it took.
+        for entry in entries:
+            if entry.assignment is not None:
+                self.process(entry, entry.assignment)
+        # 6. Requeue what was not admitted, with the reason why.
+        for entry in entries:
+            self.requeue(entry)
+        # 7. Pods that no queue admits take what is left.
+        if self.rules.place_all and self.world.waiting_pods:
+            self.place_pods()
+        return Plan(tuple(self.commands), tuple(self.verdicts), tuple(self.memory), self.world.next_timer)
+
+    def drain(self) -> None:
+        for key in sorted(self.world.draining):
+            standing = self.world.workloads[key]
+            self.commands.append(Evict(key, standing.fact.uid, self.world.draining[key]))
+
+    # --- one entry (kueue.md 3.9)
+
+    def process(self, entry: Entry, assignment: Assignment) -> None:
+        if assignment.mode is not Mode.NO_FIT and self._must_recompute(entry, assignment):
+            assignment = self._recompute(entry, assignment)
+        mode = assignment.mode
+        node = entry.table.node
+        if mode is Mode.NO_FIT:
+            entry.outcome = Outcome.NO_FIT
+            entry.refusals.extend(assignment.refusals)
+            return
+        if mode is Mode.PREEMPT and not entry.targets:
+            entry.outcome = Outcome.NO_CANDIDATES
+            entry.refusals.extend(assignment.refusals)
+            if not entry.table.can_always_reclaim:
+                self.world.tree.add(node, self._reservation(entry, assignment))
+            return
+        if entry.deferred:
+            self.world.tree.add(node, assignment.cells)
+            entry.outcome = Outcome.PENDING_PREEMPTION
+            entry.refusals.append(self._pending(assignment, entry.targets))
+            return
+        if any(target.standing.key in self.victims for target in entry.targets) or not self._fits(entry, assignment):
+            entry.outcome = Outcome.SKIPPED
+            entry.refusals.append(self._overtaken(entry, assignment))
+            return
+        for target in entry.targets:
+            self.victims[target.standing.key] = target
+        self.world.tree.add(node, assignment.cells)
+        if entry.found is not None:
+            self.world.fleet.hold(holder_of(entry.standing.key), entry.found.placement)
+            self.fleet_changed = True
+        if mode is Mode.PREEMPT:
+            self._evict(entry)
+            entry.outcome = Outcome.PENDING_PREEMPTION
+            entry.refusals.append(self._pending(assignment, entry.targets))
+            entry.refusals.extend(assignment.refusals)
+        else:
+            entry.outcome = Outcome.ADMITTED
+            self.commands.append(self._admission(entry, assignment))
+
+    def _must_recompute(self, entry: Entry, assignment: Assignment) -> bool:
+        """Victims overlap with those chosen before, or only the place was taken meanwhile (3.9 step 2)."""
+        if any(target.standing.key in self.victims for target in entry.targets):
+            return True
+        if assignment.mode is not Mode.FIT or entry.ask is None or not self.fleet_changed:
+            return False
+        return self._cells_fit(entry, assignment) and not isinstance(self.world.fleet.place(entry.ask), Found)
+
+    def _recompute(self, entry: Entry, assignment: Assignment) -> Assignment:
+        """Nominate again, with the flavors nominated before and, for overlapping victims, with those gone."""
+        overlap = any(target.standing.key in self.victims for target in entry.targets)
+        allowed = [
+            {resource: (choice.flavor,) for resource, choice in ps.choices.items()} for ps in assignment.pod_sets
+        ]
+        if not overlap:
+            evaluate(self.world, entry, self.rules, allowed=allowed)
+        else:
+            with self.world.trial():
+                for target in self.victims.values():
+                    self.world.lift(target.standing)
+                evaluate(self.world, entry, self.rules, allowed=allowed)
+            assert entry.assignment is not None
+            entry.deferred = entry.assignment.mode is Mode.FIT
+        assert entry.assignment is not None
+        return entry.assignment
+
+    def _cells_fit(self, entry: Entry, assignment: Assignment) -> bool:
+        node = entry.table.node
+        removed = [*self.victims.values(), *(t for t in entry.targets if t.standing.key not in self.victims)]
+        parts: list[tuple[QuotaNode, Usage]] = []
+        for target in removed:
+            hold = target.standing.hold
+            assert hold is not None
+            parts.append((self.world.tree.queue(hold.admission.cluster_queue), hold.usage))
+        for holder, usage in parts:
+            for slot, amount in usage:
+                holder.remove(slot, amount)
+        fits = all(amount <= node.free(slot) for slot, amount in assignment.usage.items())
+        for holder, usage in parts:
+            for slot, amount in usage:
+                holder.add(slot, amount)
+        return fits
+
+    def _fits(self, entry: Entry, assignment: Assignment) -> bool:
+        """Does it still fit after the entries before it, with its victims gone? Finds its place anew if the Fleet changed."""
+        if not self._cells_fit(entry, assignment):
+            return False
+        if entry.ask is None:
+            return True
+        if assignment.mode is Mode.FIT:
+            if self.fleet_changed or entry.found is None:
+                answer = self.world.fleet.place(entry.ask)
+                if not isinstance(answer, Found):
+                    return False
+                entry.found = answer
+            return True
+        with self.world.trial():
+            for target in entry.targets:
+                self.world.lift(target.standing)
+            answer = self.world.fleet.place(entry.ask)
+        if not isinstance(answer, Found):
+            return False
+        entry.found = answer  # kept free for it during this cycle
+        return True
+
+    def _reservation(self, entry: Entry, assignment: Assignment) -> Usage:
+        """Capacity kept from others in this cycle although nothing can be preempted (3.9 step 5)."""
+        node = entry.table.node
+        kept: list[tuple[int, int]] = []
+        for slot, amount in assignment.usage.items():
+            used, nominal = node.usage.get(slot, 0), node.nominal.get(slot, 0)
+            if assignment.level > 0:
+                limit = node.borrow.get(slot)
+                kept.append((slot, amount if limit is None else min(amount, nominal + limit - used)))
+            else:
+                kept.append((slot, max(0, min(amount, nominal - used))))
+        return tuple((slot, amount) for slot, amount in kept if amount > 0)
+
+    def _evict(self, entry: Entry) -> None:
+        preemptor = entry.standing.fact
+        for target in entry.targets:
+            if target.standing.is_leaving:
+                continue
+            self.commands.append(
+                Evict(
+                    target.standing.key, target.standing.fact.uid, EvictionReason.PREEMPTED, preemptor.key, preemptor.uid,
+                    target.reason.value,
+                )
+            )  # fmt: skip
+
+    def _admission(self, entry: Entry, assignment: Assignment) -> Admit:
+        fact = entry.standing.fact
+        found = entry.found
+        topologies = {}
+        if found is not None and entry.ask is not None:
+            names = [ps.name for ps in entry.ask.pod_sets if ps.levels and self._has_topology(ps)]
+            topologies = {
+                n: t for n, t in zip([p.name for p in entry.ask.pod_sets], found.topologies, strict=True) if n in names
+            }
+        pod_sets = tuple(
+            PodSetAssignment(
+                name=choice.pod_set.name,
+                count=choice.count,
+                flavors=tuple((resource, taken.flavor) for resource, taken in choice.choices.items()),
+                usage=tuple((resource, choice.requests[resource]) for resource in choice.choices),
+                topology=topologies.get(choice.pod_set.name),
+            )
+            for choice in assignment.pod_sets
+        )
+        return Admit(fact.key, fact.uid, Admission(entry.table.name, pod_sets), found.placement if found else None)
+
+    def _has_topology(self, ask: PodSetAsk) -> bool:
+        return ask.request is not None or ask.levels != DEFAULT_LEVELS
+
+    # --- refusals
+
+    def _pending(self, assignment: Assignment, targets: list[Target]) -> Refusal:
+        return Refusal(
+            Code.PENDING_PREEMPTION, Verdict.WAIT, Level.QUEUE, needed=len(targets),
+            blockers=tuple(target.standing.key for target in targets),
+        )  # fmt: skip
+
+    def _overtaken(self, entry: Entry, assignment: Assignment) -> Refusal:
+        return Refusal(Code.OVERTAKEN_IN_CYCLE, Verdict.WAIT, Level.COHORT, subject=entry.table.name)
+
+    # --- after deciding
+
+    def requeue(self, entry: Entry) -> None:
+        if entry.outcome is Outcome.ADMITTED:
+            return
+        fact = entry.standing.fact
+        tried = entry.assignment.tried if entry.assignment is not None else None
+        if entry.outcome is Outcome.PENDING_PREEMPTION:
+            tried = None
+            self.memory.append(Stuck(entry.table.name, fact.key, fact.generation))
+        if entry.assignment is not None:
+            self.memory.append(Scanned(fact.key, tried))
+        strict = self.world.pending_queue(entry.table.name).is_strict
+        immediate = (
+            (strict and entry.outcome is not Outcome.NAMESPACE_MISMATCH)
+            or entry.outcome in IMMEDIATE
+            or (tried is not None and tried.is_pending)
+        )
+        if not immediate:
+            whole = not strict and entry.outcome in PARKS_CLASS
+            self.memory.append(Moved(fact.key, fact.uid, Place.PARKED, whole))
+        where = Requeue.HEAP if immediate else Requeue.PARKED
+        self.verdicts.append(Verdicts(fact.key, fact.uid, tuple(entry.refusals), where))
+
+    def place_pods(self) -> None:
+        refused: dict[object, Refusal] = {}
+        for pod in sorted(self.world.waiting_pods.values(), key=lambda p: (-p.priority, p.created_at, p.uid, p.key)):
+            refusal = refused.get(pod.pod)
+            if refusal is None:
+                answer = self.world.fleet.place(Ask((PodSetAsk(pod.name, 1, pod.pod),)))
+                if isinstance(answer, Found):
+                    member = answer.placement.pod_sets[0].members[0]
+                    command = BindPod(pod.key, pod.uid, member)
+                    self.commands.append(command)
+                    self.world.assume(Plan(commands=(command,)))
+                    continue
+                refusal = refused[pod.pod] = replace(answer, pod_set="")
+            self.verdicts.append(Verdicts(pod.key, pod.uid, (refusal,)))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Plans in the order in which they were made. `exhausted`: a bound was hit, and this says which."""
+
+    plans: tuple[Plan, ...]
+    exhausted: Refusal | None = None
+
+
+def settle(world: World, now: int, rules: Rules, *, max_cycles: int = MAX_CYCLES) -> Settlement:
+    """Cycle, assume, cycle again ... until nothing new is decided, on a trial: the world is left as found.
+
+    The caller repeats the outcome by `world.assume(plan)` for each plan in order. Evictions asked for do not free quota here (the
+    victims still run), so their preemptors wait. Parked workloads get their chance first where something was freed. Bounds:
+    `max_cycles` in all, MAX_IDLE_CYCLES in a row without a command; the former is reported in `exhausted`.
+    """
+    plans: list[Plan] = []
+    idle = 0
+    with world.trial():
+        if world.unpark_requested or (world.next_timer is not None and world.next_timer <= now):
+            wake = Plan(memory=(Unparked(now),))
+            world.assume(wake)
+            plans.append(wake)
+        for _ in range(max_cycles):
+            plan = cycle(world, now, rules)
+            changed = world.assume(plan)
+            plans.append(plan)
+            idle = 0 if plan.commands else idle + 1
+            if not changed or idle >= MAX_IDLE_CYCLES:
+                return Settlement(tuple(plans))
+    return Settlement(
+        tuple(plans),
+        Refusal(Code.CYCLES_EXHAUSTED, Verdict.ASK, Level.WORKLOAD, needed=max_cycles + 1, limit=max_cycles),
+    )

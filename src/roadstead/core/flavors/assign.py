@@ -1,0 +1,307 @@
+"""Find flavors for a workload (kueue.md 3.5): per resource group the first flavor in order that is good enough.
+
+Called by `cycle` for each head, and by partial admission for each size tried. Cost: O(pod sets x flavors x resources), plus
+one preemption search for each cell that does not fit and where one is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeAlias
+
+from roadstead.core.flavors.assignment import Assignment, Choice, Mode, PodSetChoice
+from roadstead.core.flavors.match import matches_affinity, untolerated_taint
+from roadstead.core.memory import Tried
+from roadstead.core.queueing.standing import Standing
+from roadstead.core.quota.table import GroupTable, QueueTable
+from roadstead.core.quota.tree import Slot
+from roadstead.core.world import World
+from roadstead.model.amounts import PODS, FlavorName, ResourceName
+from roadstead.model.queues import ResourceFlavor
+from roadstead.model.refusals import Code, Level, Refusal, Verdict
+from roadstead.model.workload import PodSet
+
+Simulate: TypeAlias = Callable[[Slot, int], tuple[Mode, int]]
+"""Preemption for one cell alone: (NO_CANDIDATES, PREEMPT or RECLAIM; borrowing level afterwards)."""
+
+Allowed: TypeAlias = Mapping[ResourceName, Collection[FlavorName]]
+"""Flavors that a recomputation within the cycle may use: those nominated before."""
+
+
+def assign(
+    world: World,
+    table: QueueTable,
+    standing: Standing,
+    simulate: Simulate,
+    counts: Sequence[int] | None = None,
+    allowed: Sequence[Allowed] | None = None,
+    tried: Tried | None = None,
+) -> Assignment:
+    """Flavors for every pod set, or as far as it went when one got none. `counts` replaces the pod sets' sizes."""
+    fact = standing.fact
+    result = Assignment()
+    sizes = effective_counts(standing) if counts is None else counts
+    remembered: list[tuple[tuple[str, int], ...]] = [() for _ in fact.pod_sets]
+    for members in _groups(fact.pod_sets):
+        chosen = [
+            PodSetChoice(fact.pod_sets[i], sizes[i], pod_set_requests(table, fact.pod_sets[i], sizes[i]))
+            for i in members
+        ]
+        start = dict(tried.pod_sets[members[0]]) if tried is not None else {}
+        _assign_group(
+            world, table, result, chosen, simulate, start, allowed[members[0]] if allowed is not None else None
+        )
+        for i, choice in zip(members, chosen, strict=True):
+            result.pod_sets.append(choice)
+            for resource, taken in choice.choices.items():
+                result.usage[taken.slot] = result.usage.get(taken.slot, 0) + choice.requests.get(resource, 0)
+                result.level = max(result.level, taken.level)
+            remembered[i] = tuple((resource, taken.tried) for resource, taken in choice.choices.items())
+            if choice.requests and not choice.choices:
+                result.failed = True
+        if result.failed:
+            break
+    order = {ps.name: i for i, ps in enumerate(fact.pod_sets)}
+    result.pod_sets.sort(key=lambda ps: order[ps.pod_set.name])
+    result.tried = Tried(world.cycles + 1, table.node.root.generation, standing.shape, tuple(remembered))
+    return result
+
+
+def effective_counts(standing: Standing) -> list[int]:
+    """Pods of each set that still need quota (kueue.md 2.10)."""
+    done = dict(standing.fact.reclaimable)
+    return [max(0, ps.count - done.get(ps.name, 0)) for ps in standing.fact.pod_sets]
+
+
+def pod_set_requests(table: QueueTable, pod_set: PodSet, count: int) -> dict[ResourceName, int]:
+    """Total requests of a pod set, by resource name in order; `pods` where the queue has a quota for it."""
+    requests = {name: amount * count for name, amount in pod_set.pod.requests if amount or name in table.group_of}
+    if table.covers_pods:
+        requests[PODS] = count
+    return dict(sorted(requests.items()))
+
+
+def _groups(pod_sets: Sequence[PodSet]) -> list[list[int]]:
+    """Indices of pod sets that share their flavors: those with the same topology group name."""
+    groups: dict[str, list[int]] = {}
+    for i, pod_set in enumerate(pod_sets):
+        group = pod_set.topology.group if pod_set.topology is not None else ""
+        groups.setdefault(f"group {group}" if group else f"set {i}", []).append(i)
+    return list(groups.values())
+
+
+def _assign_group(
+    world: World,
+    table: QueueTable,
+    result: Assignment,
+    chosen: list[PodSetChoice],
+    simulate: Simulate,
+    start: Mapping[ResourceName, int],
+    allowed: Allowed | None,
+) -> None:
+    """Fill in the choices of pod sets that share flavors; leave them empty (with refusals) if a resource finds none."""
+    total: dict[ResourceName, int] = {}
+    for pod_set in chosen:
+        for resource, amount in pod_set.requests.items():
+            total[resource] = total.get(resource, 0) + amount
+    found: dict[ResourceName, Choice] = {}
+    refusals: list[Refusal] = []
+    name = chosen[0].pod_set.name
+    for resource in total:
+        if resource in found:
+            continue
+        at = table.group_of.get(resource)
+        if at is None:
+            refusals.append(_not_covered(table, name, resource, total[resource]))
+            found = {}
+            break
+        group = table.groups[at]
+        requests = {r: total[r] for r in total if table.group_of.get(r) == at}
+        search = _Search(world, table, result, chosen, simulate, group, requests, allowed)
+        choices = search.run(start.get(resource, -1) + 1)
+        refusals.extend(search.refusals)
+        if not choices:
+            found = {}
+            break
+        found.update(choices)
+    for pod_set in chosen:
+        pod_set.choices = {resource: found[resource] for resource in pod_set.requests if resource in found}
+        pod_set.refusals = refusals if pod_set is chosen[0] else []
+
+
+class _Search:
+    """The scan over one resource group's flavors for one group of pod sets."""
+
+    def __init__(
+        self,
+        world: World,
+        table: QueueTable,
+        result: Assignment,
+        pod_sets: list[PodSetChoice],
+        simulate: Simulate,
+        group: GroupTable,
+        requests: Mapping[ResourceName, int],
+        allowed: Allowed | None,
+    ) -> None:
+        self.world = world
+        self.table = table
+        self.result = result
+        self.pod_sets = pod_sets
+        self.simulate = simulate
+        self.group = group
+        self.requests = requests
+        self.allowed = allowed
+        self.refusals: list[Refusal] = []
+
+    def run(self, start: int) -> dict[ResourceName, Choice]:
+        """The choices of the flavor taken; empty if none can ever do."""
+        best: dict[ResourceName, Choice] = {}
+        best_mode, best_level = Mode.NO_FIT, 0
+        last = len(self.group.flavors) - 1
+        at = start - 1
+        for at in range(start, last + 1):
+            flavor = self._usable(at)
+            if flavor is None:
+                continue
+            choices, mode, level = self._test(at)
+            if mode is Mode.NO_FIT:
+                continue
+            if not self._goes_on(mode, level):
+                best, best_mode, best_level = choices, mode, level
+                break
+            if self._is_preferred(mode, level, best_mode, best_level):
+                best, best_mode, best_level = choices, mode, level
+        for choice in best.values():
+            choice.tried = -1 if at == last else at
+        return best
+
+    def _usable(self, at: int) -> ResourceFlavor | None:
+        """The flavor at this index, if pods of these sets may use it at all."""
+        name = self.group.flavors[at]
+        flavor = self.world.flavor(name)
+        label = self.pod_sets[0].pod_set.name
+        if flavor is None:
+            self.refusals.append(Refusal(Code.FLAVOR_NOT_FOUND, Verdict.ASK, Level.FLAVOR, label, name, subject=name))
+            return None
+        if self.allowed is not None and any(name not in self.allowed.get(r, ()) for r in self.requests):
+            return None
+        for choice in self.pod_sets:
+            mismatch = self._topology_mismatch(flavor, choice)
+            if mismatch is not None:
+                self.refusals.append(mismatch)
+                return None
+        for choice in self.pod_sets:
+            pod = choice.pod_set.pod
+            taint = untolerated_taint(flavor, pod)
+            if taint is not None:
+                self.refusals.append(
+                    Refusal(
+                        Code.UNTOLERATED_TAINT, Verdict.CHANGE, Level.FLAVOR, label, name,
+                        subject=f"{taint.key}={taint.value}:{taint.effect}",
+                    )
+                )  # fmt: skip
+                return None
+            if not matches_affinity(flavor, pod, [key for key, _ in flavor.node_labels]):
+                self.refusals.append(Refusal(Code.NODE_AFFINITY_MISMATCH, Verdict.CHANGE, Level.FLAVOR, label, name))
+                return None
+        return flavor
+
+    def _topology_mismatch(self, flavor: ResourceFlavor, choice: PodSetChoice) -> Refusal | None:
+        """kueue.md 4.3: sets that ask for a topology need a flavor that has it, and only they may use one."""
+        request = choice.pod_set.topology
+        label = choice.pod_set.name
+        if request is None:
+            if flavor.topology and not self.table.is_topology_only:
+                return Refusal(
+                    Code.FLAVOR_TOPOLOGY_MISMATCH, Verdict.CHANGE, Level.FLAVOR, label, flavor.name, subject="only"
+                )
+            return None
+        if not flavor.topology:
+            if not any(resource in choice.requests for resource in self.group.resources):
+                return None
+            return Refusal(
+                Code.FLAVOR_TOPOLOGY_MISMATCH, Verdict.CHANGE, Level.FLAVOR, label, flavor.name, subject="none"
+            )
+        topology = self.world.topology(flavor.topology)
+        levels = topology.levels if topology is not None else ()
+        wanted = [
+            request.required,
+            request.preferred,
+            request.slice_level,
+            *(level for level, _ in request.slice_layers),
+        ]
+        for level in wanted:
+            if level and level not in levels:
+                return Refusal(
+                    Code.FLAVOR_TOPOLOGY_MISMATCH, Verdict.CHANGE, Level.FLAVOR, label, flavor.name, subject=level
+                )
+        return None
+
+    def _test(self, at: int) -> tuple[dict[ResourceName, Choice], Mode, int]:
+        """Test every resource in this flavor: choices, and the least preferred of their modes."""
+        name, slots = self.group.flavors[at], self.group.slots[at]
+        worst_mode, worst_level = Mode.FIT, 0
+        choices: dict[ResourceName, Choice] = {}
+        for resource, amount in self.requests.items():
+            slot = slots[resource]
+            mode, level = self._test_cell(slot, name, resource, amount)
+            if self._is_preferred(worst_mode, worst_level, mode, level):
+                worst_mode, worst_level = mode, level
+            if mode is Mode.NO_FIT:
+                break
+            choices[resource] = Choice(name, slot, mode, level, -1)
+        return choices, worst_mode, worst_level
+
+    def _test_cell(self, slot: Slot, flavor: FlavorName, resource: ResourceName, amount: int) -> tuple[Mode, int]:
+        """kueue.md 3.5.2."""
+        node = self.table.node
+        earlier = self.result.usage.get(slot, 0)
+        value = earlier + amount
+        most = node.potential_available(slot)
+        label = self.pod_sets[0].pod_set.name
+        if value > most:
+            self.refusals.append(
+                Refusal(
+                    Code.EXCEEDS_MAX_QUOTA, Verdict.CHANGE, Level.QUEUE, label, flavor, resource, value,
+                    node.free(slot), most, self.table.name, counts=(("earlier", earlier),) if earlier else (),
+                )
+            )  # fmt: skip
+            return Mode.NO_FIT, 0
+        level, may_reclaim = node.lowest_fit(slot, value)
+        free = node.free(slot)
+        if value <= free:
+            return Mode.FIT, level
+        self.refusals.append(
+            Refusal(
+                Code.WAITING_FOR_QUOTA, Verdict.WAIT, Level.COHORT if node.parent is not None else Level.QUEUE, label,
+                flavor, resource, value, free, most, self.table.name,
+            )
+        )  # fmt: skip
+        if node.nominal.get(slot, 0) >= value or may_reclaim or self.table.can_preempt_while_borrowing:
+            return self.simulate(slot, value)
+        return Mode.NO_FIT, level
+
+    def _goes_on(self, mode: Mode, level: int) -> bool:
+        """Shall the next flavor be tried although this one could be used?"""
+        fungibility = self.table.fact.fungibility
+        if mode is Mode.NO_CANDIDATES:
+            return True
+        if mode in (Mode.PREEMPT, Mode.RECLAIM) and fungibility.when_can_preempt == "TryNextFlavor":
+            return True
+        return level > 0 and fungibility.when_can_borrow == "TryNextFlavor"
+
+    def _is_preferred(self, mode: Mode, level: int, to_mode: Mode, to_level: int) -> bool:
+        """Is (mode, level) preferred to (to_mode, to_level)? kueue.md 3.5.3."""
+        if mode is Mode.NO_FIT or to_mode is Mode.NO_FIT:
+            return mode is not Mode.NO_FIT and to_mode is Mode.NO_FIT
+        if (mode is Mode.NO_CANDIDATES) != (to_mode is Mode.NO_CANDIDATES):
+            return to_mode is Mode.NO_CANDIDATES
+        if self.table.fact.fungibility.preference == "PreemptionOverBorrowing":
+            return (-level, mode) > (-to_level, to_mode)
+        return (mode, -level) > (to_mode, -to_level)
+
+
+def _not_covered(table: QueueTable, pod_set: str, resource: ResourceName, needed: int) -> Refusal:
+    return Refusal(
+        Code.RESOURCE_NOT_COVERED, Verdict.CHANGE, Level.QUEUE, pod_set, "", resource, needed, subject=table.name
+    )

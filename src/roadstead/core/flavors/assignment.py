@@ -1,0 +1,99 @@
+"""The value that flavor assignment produces: one flavor per pod set and resource, a mode, and what was refused on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from roadstead.core.fleet.ask import Found
+from roadstead.core.memory import Tried
+from roadstead.core.quota.tree import Slot, Usage
+from roadstead.model.amounts import FlavorName, ResourceName
+from roadstead.model.refusals import Refusal
+from roadstead.model.workload import PodSet
+
+
+class Mode(IntEnum):
+    """How a cell could take a request, worst first (kueue.md 3.5.1)."""
+
+    NO_FIT = 0
+    NO_CANDIDATES = 1  # others would have to go, and none of them may be asked
+    PREEMPT = 2  # workloads of the own queue go
+    RECLAIM = 3  # only workloads of other queues go
+    FIT = 4
+
+    @property
+    def is_preempt(self) -> bool:
+        """Kueue's coarse mode Preempt."""
+        return Mode.NO_FIT < self < Mode.FIT
+
+
+@dataclass(slots=True)
+class Choice:
+    """One resource of one pod set: the flavor taken, how it fits, and the smallest subtree (by height) that can hold it."""
+
+    flavor: FlavorName
+    slot: Slot
+    mode: Mode
+    level: int
+    tried: int
+
+
+@dataclass(slots=True)
+class PodSetChoice:
+    """One pod set's flavors; without choices it got none, and `refusals` say why."""
+
+    pod_set: PodSet
+    count: int
+    requests: dict[ResourceName, int]
+    choices: dict[ResourceName, Choice] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def mode(self) -> Mode:
+        if not self.choices:
+            return Mode.NO_FIT if self.requests else Mode.FIT
+        worst = min(choice.mode for choice in self.choices.values())
+        return worst if worst in (Mode.NO_FIT, Mode.FIT) else Mode.PREEMPT
+
+
+@dataclass(slots=True)
+class Assignment:
+    """What one workload would get. `refusals` gathers everything that stood in the way, in the order it was met."""
+
+    pod_sets: list[PodSetChoice] = field(default_factory=list)
+    usage: dict[Slot, int] = field(default_factory=dict)
+    level: int = 0
+    tried: Tried | None = None
+    found: Found | None = None
+    fleet_refusal: Refusal | None = None
+    fleet_is_hopeless: bool = False  # it could not be placed even with every workload gone
+    failed: bool = False  # some pod set got no flavor
+
+    @property
+    def mode(self) -> Mode:
+        """NO_FIT, PREEMPT or FIT: the worst of the pod sets."""
+        if self.failed or self.fleet_is_hopeless:
+            return Mode.NO_FIT
+        worst = min((ps.mode for ps in self.pod_sets), default=Mode.FIT)
+        return min(worst, Mode.PREEMPT) if self.fleet_refusal is not None else worst
+
+    @property
+    def cells(self) -> Usage:
+        return tuple(self.usage.items())
+
+    @property
+    def preempting_slots(self) -> frozenset[Slot]:
+        """Cells in which somebody has to give way."""
+        return frozenset(c.slot for ps in self.pod_sets for c in ps.choices.values() if c.mode.is_preempt)
+
+    @property
+    def has_pending_flavors(self) -> bool:
+        return self.tried is not None and self.tried.is_pending
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        found = [refusal for ps in self.pod_sets for refusal in ps.refusals]
+        if self.fleet_refusal is not None:
+            found.append(self.fleet_refusal)
+        return found

@@ -1,0 +1,92 @@
+"""Memory: what the core remembers beyond facts. All of it may be lost; decisions then get slower, never wrong.
+
+The whole list:
+
+* where each pending workload stands in its queue (active heap or parked), and which classes are parked in bulk;
+* the sticky head of each ClusterQueue: a workload whose preemptions are in progress;
+* where each workload's scan of flavors stopped;
+* commands assumed but not yet seen as facts (held by `World`), with the time of the cycle that made them;
+* requests to un-park a cohort's workloads that were not carried out yet; the number of the last cycle.
+
+`cycle` writes these values into `Plan.memory`; only `World.assume` reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from roadstead.model.workload import WorkloadKey
+
+
+class Place(StrEnum):
+    """Where a workload stands with its ClusterQueue; a pending one is in exactly one of heap, parked, held."""
+
+    NOWHERE = "nowhere"  # finished, inactive, or its LocalQueue is missing or stopped
+    HEAP = "heap"
+    PARKED = "parked"
+    HELD = "held"  # holds quota: reserved, or admission assumed ("in flight")
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Where a scan of flavors stopped: per pod set, resource -> index of the flavor (-1: the list was exhausted).
+
+    kueue.md 3.5.5. `generation` is the cohort tree's when it was computed, `shape` the workload's equivalence class.
+    """
+
+    cycle: int
+    generation: int
+    shape: int
+    pod_sets: tuple[tuple[tuple[str, int], ...], ...]
+
+    @property
+    def is_pending(self) -> bool:
+        """Some resource has flavors left to try."""
+        return any(index != -1 for pod_set in self.pod_sets for _, index in pod_set)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A cycle took place. First in `Plan.memory`: its time is the reservation time of the plan's admissions."""
+
+    cycle: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A head goes back to the heap or is parked; with `whole_class`, every active workload of its class in the queue too."""
+
+    workload: WorkloadKey
+    uid: str
+    place: Place
+    whole_class: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """This workload is the sticky head of its ClusterQueue now."""
+
+    cluster_queue: str
+    workload: WorkloadKey
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What to remember of a workload's scan of flavors; None: start from the first flavor next time."""
+
+    workload: WorkloadKey
+    tried: Tried | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unparked:
+    """Requests to un-park were carried out, and back-offs that ended by `now` were ended."""
+
+    now: int
+
+
+Memory: TypeAlias = Ran | Moved | Stuck | Scanned | Unparked

@@ -1,0 +1,298 @@
+"""Classic preemption: which workloads would have to go so that another fits (kueue.md 3.7.1; Kueue KEP-83, KEP-1337, KEP-79).
+
+Called by flavor assignment for one cell (would it help at all?) and by `cycle` for a whole workload. The ledgers are changed
+while searching and are as before on return. Cost: O(candidates x (cells x depth)), plus one placement for each candidate where
+the workload is placed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from roadstead.core.flavors.assignment import Mode
+from roadstead.core.queueing.standing import PreemptionOrder, Standing
+from roadstead.core.quota.table import QueueTable
+from roadstead.core.quota.tree import QuotaNode, Slot
+from roadstead.core.world import World, holder_of
+from roadstead.model.queues import PreemptionPolicy
+
+Placeable: TypeAlias = Callable[[], bool]
+"""Do nodes and devices suffice in the ledgers as they are right now?"""
+
+
+class Reason(StrEnum):
+    """Reason of the Preempted condition."""
+
+    IN_CLUSTER_QUEUE = "InClusterQueue"
+    IN_COHORT_RECLAMATION = "InCohortReclamation"
+    IN_COHORT_FAIR_SHARING = "InCohortFairSharing"
+    IN_COHORT_RECLAIM_WHILE_BORROWING = "InCohortReclaimWhileBorrowing"
+
+
+class Variant(StrEnum):
+    """In which way a candidate may be taken."""
+
+    WITHIN_QUEUE = "within queue"
+    HIERARCHICAL = "hierarchical reclaim"
+    RECLAIM_WITHOUT_BORROWING = "reclaim without borrowing"
+    RECLAIM_WHILE_BORROWING = "reclaim while borrowing"
+
+    @property
+    def reason(self) -> Reason:
+        match self:
+            case Variant.WITHIN_QUEUE:
+                return Reason.IN_CLUSTER_QUEUE
+            case Variant.RECLAIM_WHILE_BORROWING:
+                return Reason.IN_COHORT_RECLAIM_WHILE_BORROWING
+            case _:
+                return Reason.IN_COHORT_RECLAMATION
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A workload that is asked to go, and why it may be asked."""
+
+    standing: Standing
+    reason: Reason
+
+
+@dataclass(slots=True)
+class Candidate:
+    standing: Standing
+    variant: Variant
+    node: QuotaNode
+    ancestor: QuotaNode | None  # lowest common ancestor with the preemptor; None in its own queue
+
+    @property
+    def order(self) -> PreemptionOrder:
+        return self.standing.preemption_order
+
+
+def satisfies(policy: PreemptionPolicy, preemptor: Standing, candidate: Standing) -> bool:
+    """May `preemptor` ask `candidate` to go under this policy?"""
+    mine, theirs = preemptor.fact, candidate.fact
+    match policy:
+        case PreemptionPolicy.NEVER:
+            return False
+        case PreemptionPolicy.ANY:
+            return True
+        case PreemptionPolicy.LOWER_PRIORITY:
+            return mine.priority > theirs.priority
+        case PreemptionPolicy.LOWER_OR_NEWER_EQUAL_PRIORITY:
+            return mine.priority > theirs.priority or (
+                mine.priority == theirs.priority and mine.queued_at < theirs.queued_at
+            )
+
+
+class ClassicSearch:
+    """One search for one preemptor: `requests` are cells and amounts it needs, `scarce` the cells in which others must give way."""
+
+    def __init__(
+        self,
+        world: World,
+        table: QueueTable,
+        preemptor: Standing,
+        requests: Mapping[Slot, int],
+        scarce: frozenset[Slot],
+        placeable: Placeable | None = None,
+    ) -> None:
+        self.world = world
+        self.table = table
+        self.preemptor = preemptor
+        self.requests = requests
+        self.scarce = scarce
+        self.placeable = placeable
+
+    def targets(self) -> list[Target]:
+        """Who would have to go, in the order in which they were chosen; empty if nothing helps."""
+        hierarchical, others = self._from_cohort()
+        own = self._from_own_queue()
+        candidates = [
+            candidate
+            for leaving in (True, False)
+            for part in (hierarchical, others, own)
+            for candidate in sorted(part, key=lambda c: c.order)
+            if candidate.standing.is_leaving is leaving
+        ]
+        if not candidates:
+            return []
+        no_others = not hierarchical and not others
+        borrow_forbidden = not self.table.can_preempt_while_borrowing
+        if no_others or (borrow_forbidden and not self._is_under_nominal()):
+            attempts: tuple[bool, ...] = (True,)
+        elif borrow_forbidden and not hierarchical:
+            attempts = (False, True)
+        else:
+            attempts = (True, False)
+        for borrowing in attempts:
+            found = self._attempt(candidates, borrowing)
+            if found:
+                return found
+        return []
+
+    def _attempt(self, candidates: list[Candidate], borrowing: bool) -> list[Target]:
+        removed: list[Candidate] = []
+        try:
+            for candidate in candidates:
+                if not self._is_valid(candidate, borrowing):
+                    continue
+                self._remove(candidate)
+                removed.append(candidate)
+                if self._fits(borrowing):
+                    self._fill_back(removed, borrowing)
+                    return [Target(c.standing, c.variant.reason) for c in removed]
+            return []
+        finally:
+            for candidate in removed:
+                self._restore(candidate)
+
+    def _fill_back(self, removed: list[Candidate], borrowing: bool) -> None:
+        """Put back whoever turned out not to be in the way, last chosen first (the very last one made it fit)."""
+        for i in range(len(removed) - 2, -1, -1):
+            candidate = removed[i]
+            self._restore(candidate)
+            if self._fits(borrowing):
+                del removed[i]
+            else:
+                self._remove(candidate)
+
+    def _fits(self, borrowing: bool) -> bool:
+        node = self.table.node
+        for slot, amount in self.requests.items():
+            if not borrowing and node.would_borrow(slot, amount):
+                return False
+            if amount > node.free(slot):
+                return False
+        return self.placeable is None or self.placeable()
+
+    def _remove(self, candidate: Candidate) -> None:
+        hold = candidate.standing.hold
+        assert hold is not None
+        for slot, amount in hold.usage:
+            candidate.node.remove(slot, amount)
+        if self.placeable is not None and hold.placement is not None:
+            self.world.fleet.release(holder_of(candidate.standing.key))
+
+    def _restore(self, candidate: Candidate) -> None:
+        hold = candidate.standing.hold
+        assert hold is not None
+        for slot, amount in hold.usage:
+            candidate.node.add(slot, amount)
+        if self.placeable is not None and hold.placement is not None:
+            self.world.fleet.hold(holder_of(candidate.standing.key), hold.placement)
+
+    def _is_valid(self, candidate: Candidate, borrowing: bool) -> bool:
+        if candidate.ancestor is None:
+            return True
+        if borrowing and candidate.variant is Variant.RECLAIM_WITHOUT_BORROWING:
+            return False
+        node: QuotaNode | None = candidate.node
+        while node is not None and node is not candidate.ancestor:
+            if not self._exceeds(node):
+                return False
+            node = node.parent
+        return True
+
+    def _exceeds(self, node: QuotaNode) -> bool:
+        """Does the node use more than its own quota in some scarce cell?"""
+        return any(node.is_borrowing(slot) for slot in self.scarce)
+
+    def _is_under_nominal(self) -> bool:
+        node = self.table.node
+        return all(node.usage.get(slot, 0) < node.nominal.get(slot, 0) for slot in self.scarce)
+
+    def _from_own_queue(self) -> list[Candidate]:
+        policy = self.table.fact.preemption.within_cluster_queue
+        if policy is PreemptionPolicy.NEVER:
+            return []
+        found = []
+        for order, standing in self.world.holders.get(self.table.name, ()):
+            if order[0] > self.preemptor.fact.priority:
+                break
+            if self._uses_scarce(standing) and satisfies(policy, self.preemptor, standing):
+                found.append(Candidate(standing, Variant.WITHIN_QUEUE, self.table.node, None))
+        return found
+
+    def _from_cohort(self) -> tuple[list[Candidate], list[Candidate]]:
+        """(candidates by hierarchical advantage, the others), walking from the preemptor's cohort to the root."""
+        hierarchical: list[Candidate] = []
+        others: list[Candidate] = []
+        node = self.table.node
+        if node.parent is None or self.table.fact.preemption.reclaim_within_cohort is PreemptionPolicy.NEVER:
+            return hierarchical, others
+        remaining = dict(self.requests)
+        advantage = _fits_in_quota(node, remaining)
+        visited: QuotaNode = node
+        ancestor: QuotaNode | None = node.parent
+        while ancestor is not None:
+            for queue in self._exceeding_queues(ancestor, visited):
+                self._collect(queue, ancestor, advantage, hierarchical if advantage else others)
+            advantage = _fits_in_quota(ancestor, remaining) or advantage
+            visited, ancestor = ancestor, ancestor.parent
+        return hierarchical, others
+
+    def _exceeding_queues(self, ancestor: QuotaNode, skipped: QuotaNode) -> Iterable[QuotaNode]:
+        for child in ancestor.children:
+            if child is skipped or not self._exceeds(child):
+                continue
+            if child.is_queue:
+                yield child
+            else:
+                yield from self._exceeding_queues(child, skipped)
+
+    def _collect(self, queue: QuotaNode, ancestor: QuotaNode, advantage: bool, found: list[Candidate]) -> None:
+        preemption = self.table.fact.preemption
+        policy = preemption.reclaim_within_cohort
+        mine = self.preemptor.fact.priority
+        for order, standing in self.world.holders.get(queue.name, ()):
+            theirs = order[0]
+            if policy is not PreemptionPolicy.ANY and theirs > mine:
+                break
+            if not self._uses_scarce(standing) or not satisfies(policy, self.preemptor, standing):
+                continue
+            most = preemption.borrow_max_priority
+            if advantage:
+                variant = Variant.HIERARCHICAL
+            elif not self.table.can_preempt_while_borrowing or theirs >= mine or (most is not None and theirs > most):
+                variant = Variant.RECLAIM_WITHOUT_BORROWING
+            else:
+                variant = Variant.RECLAIM_WHILE_BORROWING
+            found.append(Candidate(standing, variant, queue, ancestor))
+
+    def _uses_scarce(self, standing: Standing) -> bool:
+        hold = standing.hold
+        return hold is not None and any(slot in self.scarce for slot, _ in hold.usage)
+
+
+def _fits_in_quota(node: QuotaNode, remaining: dict[Slot, int]) -> bool:
+    """Would the quota of this node hold `remaining`? Leaves in it what has to come from above."""
+    fits = True
+    for slot, amount in remaining.items():
+        if node.would_borrow(slot, amount):
+            fits = False
+        remaining[slot] = max(0, amount - node.local_available(slot))
+    return fits
+
+
+def possibility(world: World, table: QueueTable, preemptor: Standing, slot: Slot, amount: int) -> tuple[Mode, int]:
+    """Would preemption make room for `amount` in this one cell: how, and at which borrowing level (kueue.md 3.5.2)."""
+    targets = ClassicSearch(world, table, preemptor, {slot: amount}, frozenset((slot,))).targets()
+    if not targets:
+        return Mode.NO_CANDIDATES, table.node.lowest_fit(slot, amount)[0]
+    nodes = []
+    for target in targets:
+        hold = target.standing.hold
+        assert hold is not None
+        nodes.append((world.tree.queue(hold.admission.cluster_queue), hold.usage))
+    for node, usage in nodes:
+        for used, units in usage:
+            node.remove(used, units)
+    level = table.node.lowest_fit(slot, amount)[0]
+    for node, usage in nodes:
+        for used, units in usage:
+            node.add(used, units)
+    own = any(node is table.node for node, _ in nodes)
+    return (Mode.PREEMPT if own else Mode.RECLAIM), level

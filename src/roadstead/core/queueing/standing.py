@@ -1,0 +1,67 @@
+"""How one workload stands: its facts, what was decided about it, and where it is in its queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from roadstead.core.memory import Place, Tried
+from roadstead.core.plan import Admit, Evict
+from roadstead.core.quota.tree import Usage
+from roadstead.model.workload import Admission, Placement, Workload, WorkloadKey
+
+HeapOrder: TypeAlias = tuple[int, int, str, WorkloadKey]
+"""(-priority, queue time, uid, key): smallest first is the head (kueue.md 3.2)."""
+
+PreemptionOrder: TypeAlias = tuple[int, int, str, WorkloadKey]
+"""(priority, -reservation time, uid, key): smallest first is asked first to go (kueue.md 3.7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a workload holds: quota in a ClusterQueue, and nodes and devices where it was placed."""
+
+    admission: Admission
+    usage: Usage
+    reserved_at: int
+    placement: Placement | None
+
+
+class Standing:
+    """Mutable record of one workload. Changed only by the World and its queues, which also record how to undo it."""
+
+    __slots__ = (
+        "assumed",
+        "assumed_at",
+        "cluster_queue",
+        "evicting",
+        "fact",
+        "heap_order",
+        "hold",
+        "key",
+        "place",
+        "preemption_order",
+        "shape",
+        "ticket",
+        "tried",
+    )
+
+    def __init__(self, fact: Workload, shape: int) -> None:
+        self.fact = fact
+        self.key = fact.key
+        self.shape = shape
+        self.cluster_queue = ""  # of its LocalQueue; "" while that is unknown
+        self.place = Place.NOWHERE
+        self.ticket = 0
+        self.heap_order: HeapOrder = (-fact.priority, fact.queued_at, fact.uid, fact.key)
+        self.preemption_order: PreemptionOrder = (fact.priority, 0, fact.uid, fact.key)
+        self.hold: Hold | None = None
+        self.assumed: Admit | None = None
+        self.assumed_at = 0
+        self.evicting: Evict | None = None
+        self.tried: Tried | None = None
+
+    @property
+    def is_leaving(self) -> bool:
+        """It holds quota and was asked to give it up: taking it as a victim costs nothing more."""
+        return self.hold is not None and (self.evicting is not None or bool(self.fact.evicted and self.assumed is None))

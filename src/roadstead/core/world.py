@@ -1,0 +1,842 @@
+"""The world as the core knows it: facts and memory, in the shape in which decisions are cheap.
+
+`apply` takes facts (from `ingest`), in any order across kinds; `assume` takes what `cycle` decided, so that the next cycle
+sees it before the API does; `forget` takes one command back that could not be carried out. `trial` opens an undo log for
+what-if. Nothing is ever deep-copied.
+
+Facts make the digest; memory is listed in `core/memory.py`, dumped and loaded, and may be lost.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from roadstead.core.dump import digest_text, dump_world, fact_hash, ledger_parts, load_world, memory_digest_of
+from roadstead.core.fleet.fleet import Fleet
+from roadstead.core.memory import Moved, Place, Ran, Scanned, Stuck, Tried, Unparked
+from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, Plan
+from roadstead.core.queueing.pending import PendingQueue
+from roadstead.core.queueing.standing import Hold, PreemptionOrder, Standing
+from roadstead.core.quota.table import QueueTable, compile_queue
+from roadstead.core.quota.tree import QuotaTree
+from roadstead.core.quota.usage import admission_usage
+from roadstead.core.undo import UndoLog
+from roadstead.expr.selectors import matches_selector
+from roadstead.model.facts import Fact, Gone, Noun
+from roadstead.model.nodes import Node
+from roadstead.model.queues import (
+    ClusterQueue,
+    Cohort,
+    LocalQueue,
+    Namespace,
+    ResourceFlavor,
+    StopPolicy,
+    Topology,
+)
+from roadstead.model.workload import (
+    Member,
+    Placement,
+    Pod,
+    PodClass,
+    PodSetPlacement,
+    Workload,
+    WorkloadKey,
+    WorkloadState,
+)
+
+FactKey = tuple[str, str]
+NOUNS: Final[tuple[type[Noun], ...]] = (
+    Namespace, Topology, Node, ResourceFlavor, Cohort, ClusterQueue, LocalQueue, Workload, Pod,
+)  # fmt: skip
+
+N = TypeVar("N")
+
+
+def key_of(fact: Noun) -> FactKey:
+    """(namespace, name); ("", name) for what has no namespace."""
+    return (getattr(fact, "namespace", ""), fact.name)
+
+
+class World:
+    """Facts plus memory. Order of growth: applying a workload O(log n), a queue or flavor O(queues) at the next question."""
+
+    def __init__(self) -> None:
+        self.undo = UndoLog()
+        self.tree = QuotaTree(self.undo)
+        self.fleet = Fleet(self.undo)
+        self.facts: dict[type[Noun], dict[FactKey, Any]] = {noun: {} for noun in NOUNS}
+        self.workloads: dict[WorkloadKey, Standing] = {}
+        self.pending: dict[str, PendingQueue] = {}
+        self.holders: dict[str, list[tuple[PreemptionOrder, Standing]]] = {}
+        self.waiting_pods: dict[FactKey, Pod] = {}
+        self.bound_pods: dict[FactKey, BindPod] = {}  # assumed, not yet seen as facts
+        self.draining: dict[WorkloadKey, EvictionReason] = {}
+        self.cycles = 0
+        self.now = 0
+        self._tables: dict[str, QueueTable] = {}
+        self._stale = True  # tree and tables must be rebuilt before the next question
+        self.requests: dict[str, None] = {}  # ClusterQueues whose trees are to be un-parked
+        self._timers: list[tuple[int, WorkloadKey]] = []
+        self._members: dict[FactKey, dict[WorkloadKey, None]] = {}  # LocalQueue -> workloads naming it
+        self._queues_of: dict[str, dict[FactKey, None]] = {}  # ClusterQueue -> LocalQueues naming it
+        self._classes: dict[PodClass, PodClass] = {}
+        self._shapes: dict[tuple[Any, ...], int] = {}
+        self._shape_keys: list[tuple[Any, ...]] = []
+        self._hashes: dict[tuple[str, FactKey], int] = {}
+        self._hash_sum = 0
+        self._unhashed: dict[tuple[type[Noun], FactKey], None] = {}
+
+    # --- facts
+
+    def apply(self, fact: Fact) -> None:
+        """Take one fact. Idempotent; the order across kinds does not matter. Raises TypeError for what is not a fact."""
+        if isinstance(fact, Gone):
+            if fact.key in self.facts[fact.noun]:
+                self._forget_fact(fact.noun, fact.key)
+            return
+        noun = type(fact)
+        if noun not in self.facts:
+            raise TypeError(f"{noun.__name__} is not a fact; the facts are {', '.join(n.__name__ for n in NOUNS)}")
+        if isinstance(fact, Workload):
+            fact = self._interned(fact)
+        key = key_of(fact)
+        before = self.facts[noun].get(key)
+        if before == fact:
+            return
+        if before is not None and getattr(before, "uid", "") != getattr(fact, "uid", ""):
+            self._forget_fact(noun, key)
+            before = None
+        self._store(noun, key, fact)
+        match fact:
+            case Workload():
+                self._apply_workload(fact)
+            case Pod():
+                self._apply_pod(before, fact)
+            case Node():
+                self.fleet.set_node(fact)
+                self._request_all()
+            case LocalQueue():
+                self._apply_local_queue(before, fact)
+            case ClusterQueue():
+                self._apply_cluster_queue(fact)
+            case Namespace():
+                self._apply_namespace(before, fact)
+            case _:
+                self._mark_stale()
+                self._request_all()
+
+    def _forget_fact(self, noun: type[Noun], key: FactKey) -> None:
+        before = self.facts[noun][key]
+        self._store(noun, key, None)
+        match before:
+            case Workload():
+                self._remove_workload(key)
+            case Pod():
+                self._release_pod(before)
+            case Node():
+                self.fleet.remove_node(before.name)
+                self._request_all()
+            case LocalQueue():
+                self._link_local_queue(before, None)
+                self._replace_members(key)
+            case ClusterQueue():
+                self._mark_stale()
+                self._recheck_drain(before.name)
+            case Namespace():
+                pass
+            case _:
+                self._mark_stale()
+                self._request_all()
+
+    def _store(self, noun: type[Noun], key: FactKey, fact: Noun | None) -> None:
+        table = self.facts[noun]
+        before = table.get(key)
+
+        def put(value: Noun | None) -> None:
+            if value is None:
+                table.pop(key, None)
+            else:
+                table[key] = value
+            self._unhashed[(noun, key)] = None
+
+        put(fact)
+        if self.undo.is_recording:
+            self.undo.record(lambda: put(before))
+
+    def _interned(self, fact: Workload) -> Workload:
+        classes = self._classes
+        pod_sets = tuple(
+            ps if (known := classes.setdefault(ps.pod, ps.pod)) is ps.pod else replace(ps, pod=known)
+            for ps in fact.pod_sets
+        )
+        if all(a is b for a, b in zip(pod_sets, fact.pod_sets, strict=True)):
+            return fact
+        return replace(fact, pod_sets=pod_sets)
+
+    def _mark_stale(self) -> None:
+        self._stale = True
+
+        def again() -> None:
+            self._stale = True
+
+        self.undo.record(again)
+
+    # --- queues
+
+    def tables(self) -> dict[str, QueueTable]:
+        """ClusterQueues compiled, after rebuilding what facts have changed."""
+        if self._stale:
+            queues: dict[str, ClusterQueue] = {name: q for (_, name), q in self.facts[ClusterQueue].items()}
+            cohorts: dict[str, Cohort] = {name: c for (_, name), c in self.facts[Cohort].items()}
+            flavors = {name: f for (_, name), f in self.facts[ResourceFlavor].items()}
+            topologies = {name: t for (_, name), t in self.facts[Topology].items()}
+            self.tree.rebuild(queues, cohorts)
+            self._tables = {
+                name: compile_queue(queues[name], self.tree, flavors, topologies) for name in sorted(queues)
+            }
+            self._stale = False
+        return self._tables
+
+    def pending_queue(self, name: str) -> PendingQueue:
+        queue = self.pending.get(name)
+        if queue is None:
+            queue = self.pending[name] = PendingQueue(name, self.undo)
+        return queue
+
+    def local_queue(self, namespace: str, name: str) -> LocalQueue | None:
+        found: LocalQueue | None = self.facts[LocalQueue].get((namespace, name))
+        return found
+
+    def flavor(self, name: str) -> ResourceFlavor | None:
+        found: ResourceFlavor | None = self.facts[ResourceFlavor].get(("", name))
+        return found
+
+    def topology(self, name: str) -> Topology | None:
+        found: Topology | None = self.facts[Topology].get(("", name))
+        return found
+
+    def namespace_labels(self, name: str) -> dict[str, str]:
+        namespace: Namespace | None = self.facts[Namespace].get(("", name))
+        return dict(namespace.labels) if namespace is not None else {}
+
+    def namespace_matches(self, queue: ClusterQueue, namespace: str) -> bool:
+        """May workloads of this namespace use the queue?"""
+        return matches_selector(queue.namespace_selector, self.namespace_labels(namespace))
+
+    def _apply_cluster_queue(self, queue: ClusterQueue) -> None:
+        self._mark_stale()
+        self.pending_queue(queue.name).set_strategy(queue.strategy)
+        self._request(queue.name)
+        self._recheck_drain(queue.name)
+
+    def _apply_namespace(self, before: Namespace | None, fact: Namespace) -> None:
+        old = dict(before.labels) if before is not None else {}
+        new = dict(fact.labels)
+        for (_, name), queue in self.facts[ClusterQueue].items():
+            selector = queue.namespace_selector
+            if matches_selector(selector, new) and not matches_selector(selector, old):
+                self._request(name)
+
+    def _apply_local_queue(self, before: LocalQueue | None, fact: LocalQueue) -> None:
+        self._link_local_queue(before, fact)
+        self._replace_members(fact.key)
+        if fact.cluster_queue:
+            self._request(fact.cluster_queue)
+
+    def _link_local_queue(self, before: LocalQueue | None, after: LocalQueue | None) -> None:
+        def link(queue: LocalQueue | None, other: LocalQueue | None) -> None:
+            if other is not None:
+                self._queues_of.get(other.cluster_queue, {}).pop(other.key, None)
+            if queue is not None:
+                self._queues_of.setdefault(queue.cluster_queue, {})[queue.key] = None
+
+        link(after, before)
+        self.undo.record(lambda: link(before, after))
+
+    def _replace_members(self, key: FactKey) -> None:
+        for member in list(self._members.get(key, ())):
+            standing = self.workloads[member]
+            self._place(standing)
+            self._check_drain(standing)
+
+    def _recheck_drain(self, cluster_queue: str) -> None:
+        for _, standing in list(self.holders.get(cluster_queue, ())):
+            self._check_drain(standing)
+
+    # --- workloads
+
+    def _apply_workload(self, fact: Workload) -> None:
+        standing = self.workloads.get(fact.key)
+        if standing is None:
+            standing = Standing(fact, self._shape(fact))
+            self._register(standing)
+            before = None
+        else:
+            before = standing.fact
+        relevant = before is None or _what_unparks(before) != _what_unparks(fact)
+        if before is not None:
+            if before.queue != fact.queue:
+                self._unlink_member(standing)
+            if relevant or fact.uid != before.uid:
+                self._move(standing, Place.NOWHERE)
+                tried = standing.tried if before.pod_sets == fact.pod_sets else None
+                self._set(standing, tried=tried, shape=self._shape(fact))
+        self._set(standing, fact=fact, heap_order=(-fact.priority, fact.queued_at, fact.uid, fact.key))
+        if before is None or before.queue != fact.queue:
+            self._link_member(standing)
+        assumed, evicting = standing.assumed, standing.evicting
+        if fact.state is not WorkloadState.PENDING:
+            assumed = None
+        if fact.state is WorkloadState.FINISHED or fact.evicted or (assumed is None and fact.admission is None):
+            evicting = None
+        if assumed is not standing.assumed or evicting is not standing.evicting:
+            self._set(standing, assumed=assumed, evicting=evicting)
+        self._hold(standing, before)
+        if relevant or standing.hold is not None or standing.place is Place.HELD:
+            self._place(standing)
+        self._check_drain(standing)
+        if before is not None and _frees_others(before, fact):
+            self._request(standing.cluster_queue)
+
+    def _remove_workload(self, key: WorkloadKey) -> None:
+        standing = self.workloads[key]
+        self._move(standing, Place.NOWHERE)
+        self._set(standing, assumed=None, evicting=None)
+        self._change_hold(standing, None)
+        self._drain(standing, None)
+        self._unlink_member(standing)
+        self._request(standing.cluster_queue)
+        del self.workloads[key]
+
+        def back() -> None:
+            self.workloads[key] = standing
+
+        self.undo.record(back)
+
+    def _register(self, standing: Standing) -> None:
+        self.workloads[standing.key] = standing
+
+        def back() -> None:
+            del self.workloads[standing.key]
+
+        self.undo.record(back)
+
+    def _set(self, standing: Standing, **changes: Any) -> None:
+        before = {name: getattr(standing, name) for name in changes} if self.undo.is_recording else {}
+        for name, value in changes.items():
+            setattr(standing, name, value)
+        if before:
+
+            def back() -> None:
+                for name, value in before.items():
+                    setattr(standing, name, value)
+
+            self.undo.record(back)
+
+    def _shape(self, fact: Workload) -> int:
+        """The equivalence class: equal workloads get the same verdict (kueue.md 3.12)."""
+        done = dict(fact.reclaimable)
+        return self.shape_of_key(
+            (
+                fact.priority,
+                tuple(
+                    (ps.name, ps.pod, ps.count - done.get(ps.name, 0), ps.min_count, ps.topology)
+                    for ps in fact.pod_sets
+                ),
+            )
+        )
+
+    def shape_of_key(self, key: tuple[Any, ...]) -> int:
+        """The number of an equivalence class: an address within this process, nothing is ever ordered by it."""
+        known = self._shapes.get(key)
+        if known is None:
+            known = self._shapes[key] = len(self._shape_keys)
+            self._shape_keys.append(key)
+        return known
+
+    def shape_key(self, shape: int) -> tuple[Any, ...]:
+        """What an equivalence class is made of."""
+        return self._shape_keys[shape]
+
+    def _link_member(self, standing: Standing) -> None:
+        key = (standing.fact.namespace, standing.fact.queue)
+        self._members.setdefault(key, {})[standing.key] = None
+        self.undo.record(lambda: self._drop_member(key, standing))
+
+    def _drop_member(self, key: FactKey, standing: Standing) -> None:
+        self._members[key].pop(standing.key, None)
+
+    def _unlink_member(self, standing: Standing) -> None:
+        key = (standing.fact.namespace, standing.fact.queue)
+        self._members[key].pop(standing.key, None)
+
+        def back() -> None:
+            self._members[key][standing.key] = None
+
+        self.undo.record(back)
+
+    def _place(self, standing: Standing) -> None:
+        """Put a workload where its facts and holdings say (kueue.md 3.2)."""
+        fact = standing.fact
+        queue = self.local_queue(fact.namespace, fact.queue)
+        target = queue.cluster_queue if queue is not None else ""
+        if target != standing.cluster_queue:
+            self._move(standing, Place.NOWHERE)
+            self._set(standing, cluster_queue=target)
+        if standing.hold is not None:
+            place = Place.HELD
+        elif (
+            fact.state is WorkloadState.FINISHED
+            or not fact.active
+            or queue is None
+            or queue.stop is not StopPolicy.NONE
+        ):
+            place = Place.NOWHERE
+        elif standing.place in (Place.HEAP, Place.PARKED):
+            return
+        elif self._is_backing_off(fact):
+            place = Place.PARKED
+        else:
+            pending = self.pending_queue(target)
+            place = Place.PARKED if not pending.is_strict and standing.shape in pending.bulk_parked else Place.HEAP
+        self._move(standing, place)
+
+    def _is_backing_off(self, fact: Workload) -> bool:
+        if fact.requeue_at > self.now:
+            heapq.heappush(self._timers, (fact.requeue_at, fact.key))
+            return True
+        return fact.requeue_blocked
+
+    def _move(self, standing: Standing, place: Place) -> None:
+        if standing.place is not place:
+            self.pending_queue(standing.cluster_queue).put(standing, place)
+
+    # --- holding quota, nodes and devices
+
+    def _hold(self, standing: Standing, before: Workload | None) -> None:
+        """Bring what a workload holds in line with its fact, or with what is assumed."""
+        fact = standing.fact
+        admission, placement, reserved_at = None, None, 0
+        if fact.state is WorkloadState.RESERVED and fact.admission is not None:
+            admission, placement, reserved_at = fact.admission, fact.placement, fact.reserved_at
+            held = standing.hold
+            if placement is None and held is not None and (before is None or before.placement is None):
+                placement = held.placement if held.admission == admission else None
+        elif standing.assumed is not None:
+            admission, placement = standing.assumed.admission, standing.assumed.placement
+            reserved_at = standing.assumed_at
+        if admission is None:
+            self._change_hold(standing, None)
+            return
+        usage = admission_usage(self.tree, admission, fact)
+        self._change_hold(standing, Hold(admission, usage, reserved_at, placement))
+
+    def _change_hold(self, standing: Standing, hold: Hold | None) -> None:
+        before = standing.hold
+        order: PreemptionOrder = (
+            standing.fact.priority,
+            0 if hold is None else -hold.reserved_at,
+            standing.fact.uid,
+            standing.key,
+        )
+        if before == hold and order == standing.preemption_order:
+            return
+        if before is not None:
+            self.lift(standing)
+            node = self.tree.queue(before.admission.cluster_queue)
+            self.tree.touch(node)
+            if hold is None or hold.usage != before.usage:
+                self._request(before.admission.cluster_queue)
+        self._set(standing, hold=hold, preemption_order=order)
+        if hold is not None:
+            self.lay(standing)
+
+    def lift(self, standing: Standing) -> None:
+        """Take a holder's quota, nodes and devices out of the ledgers (it still has its `hold`): to try what would fit."""
+        hold = standing.hold
+        assert hold is not None
+        self.tree.remove(self.tree.queue(hold.admission.cluster_queue), hold.usage)
+        self._list_holder(standing, hold.admission.cluster_queue, add=False)
+        if hold.placement is not None:
+            self.fleet.release(holder_of(standing.key))
+
+    def lay(self, standing: Standing) -> None:
+        """The inverse of `lift`."""
+        hold = standing.hold
+        assert hold is not None
+        self.tree.add(self.tree.queue(hold.admission.cluster_queue), hold.usage)
+        self._list_holder(standing, hold.admission.cluster_queue, add=True)
+        if hold.placement is not None:
+            self.fleet.hold(holder_of(standing.key), hold.placement)
+
+    def _list_holder(self, standing: Standing, cluster_queue: str, *, add: bool) -> None:
+        holders = self.holders.setdefault(cluster_queue, [])
+        order = standing.preemption_order
+
+        def put() -> None:
+            insort(holders, (order, standing), key=lambda item: item[0])
+
+        def take() -> None:
+            del holders[bisect_left(holders, order, key=lambda item: item[0])]
+
+        do, back = (put, take) if add else (take, put)
+        do()
+        if self.undo.is_recording:
+            self.undo.record(back)
+
+    def _check_drain(self, standing: Standing) -> None:
+        """Must this holder be evicted for a reason other than preemption (kueue.md 2.8, 2.9)?"""
+        fact = standing.fact
+        reason: EvictionReason | None = None
+        if standing.hold is not None and not standing.is_leaving and fact.state is not WorkloadState.FINISHED:
+            local = self.local_queue(fact.namespace, fact.queue)
+            held_in = standing.hold.admission.cluster_queue
+            queue: ClusterQueue | None = self.facts[ClusterQueue].get(("", held_in))
+            admitted = fact.admitted or standing.assumed is not None
+            if not fact.active:
+                reason = EvictionReason.DEACTIVATED
+            elif local is not None and _drains(local.stop, admitted):
+                reason = EvictionReason.LOCAL_QUEUE_STOPPED
+            elif queue is not None and _drains(queue.stop, admitted):
+                reason = EvictionReason.CLUSTER_QUEUE_STOPPED
+        self._drain(standing, reason)
+
+    def _drain(self, standing: Standing, reason: EvictionReason | None) -> None:
+        before = self.draining.get(standing.key)
+        if before is reason:
+            return
+
+        def put(value: EvictionReason | None) -> None:
+            if value is None:
+                self.draining.pop(standing.key, None)
+            else:
+                self.draining[standing.key] = value
+
+        put(reason)
+        self.undo.record(lambda: put(before))
+
+    # --- un-parking
+
+    @property
+    def unpark_requested(self) -> bool:
+        """Something happened that may let parked workloads in; `unpark` gives them their chance. Callers may batch."""
+        return bool(self.requests)
+
+    @property
+    def next_timer(self) -> int | None:
+        """When the next back-off ends, or None."""
+        while self._timers and self._timer_is_stale(self._timers[0]):
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def _timer_is_stale(self, timer: tuple[int, WorkloadKey]) -> bool:
+        standing = self.workloads.get(timer[1])
+        return standing is None or standing.place is not Place.PARKED or standing.fact.requeue_at != timer[0]
+
+    def _request(self, cluster_queue: str) -> None:
+        if cluster_queue and cluster_queue not in self.requests:
+            self.requests[cluster_queue] = None
+            self.undo.record(lambda: self._drop_request(cluster_queue))
+
+    def _drop_request(self, cluster_queue: str) -> None:
+        self.requests.pop(cluster_queue, None)
+
+    def _request_all(self) -> None:
+        for _, name in self.facts[ClusterQueue]:
+            self._request(name)
+
+    def unpark(self, now: int) -> int:
+        """Move parked workloads whose cohort tree was freed, or whose back-off ended by `now`, to their heaps; how many.
+
+        A timed event, never implied by another call: Kueue batches it by a second, tests and the simulator choose when
+        (kueue.md 3.3). O(parked workloads of the trees concerned).
+        """
+        self.set_clock(self.cycles, now)
+        moved = 0
+        names: dict[str, None] = {}
+        tables = self.tables()
+        for name in self.requests:
+            node = self.tree.queue(name)
+            if node.cyclic:
+                continue
+            for member in node.root.queues():
+                names[member.name] = None
+        for name in sorted(names):
+            table = tables.get(name)
+            pending = self.pending.get(name)
+            if table is None or pending is None:
+                continue
+            pending.forget_classes()
+            for standing in list(pending.parked.values()):
+                fact = standing.fact
+                if not self._is_backing_off(fact) and self.namespace_matches(table.fact, fact.namespace):
+                    pending.put(standing, Place.HEAP)
+                    moved += 1
+        if self.requests:
+            before = self.requests
+            self.requests = {}
+
+            def back() -> None:
+                self.requests = before
+
+            self.undo.record(back)
+        while (due := self.next_timer) is not None and due <= now:
+            _, key = self._timers[0]
+            standing = self.workloads[key]
+            timer = heapq.heappop(self._timers)
+            self.undo.record(lambda timer=timer: heapq.heappush(self._timers, timer))  # type: ignore[misc]
+            if not standing.fact.requeue_blocked:
+                self._move(standing, Place.HEAP)
+                moved += 1
+        return moved
+
+    def set_clock(self, cycles: int, now: int) -> None:
+        before = (self.cycles, self.now)
+        self.cycles, self.now = cycles, max(now, self.now)
+
+        def back() -> None:
+            self.cycles, self.now = before
+
+        self.undo.record(back)
+
+    # --- pods that no queue admits
+
+    def _apply_pod(self, before: Pod | None, pod: Pod) -> None:
+        if before is not None:
+            self._release_pod(before, keep_assumed=not pod.node)
+        if pod.node:
+            self._hold_pod(pod, Member(pod.node, pod.devices))
+        elif pod.key not in self.bound_pods:
+            self._set_waiting(pod.key, pod)
+
+    def _release_pod(self, pod: Pod, *, keep_assumed: bool = False) -> None:
+        self._set_waiting(pod.key, None)
+        if pod.node or (pod.key in self.bound_pods and not keep_assumed):
+            self.fleet.release(pod_holder(pod.key))
+            self._request_all()
+        if not keep_assumed:
+            self._set_bound(pod.key, None)
+
+    def _hold_pod(self, pod: Pod, member: Member) -> None:
+        self.fleet.hold(pod_holder(pod.key), Placement((PodSetPlacement("", (member,), pod.pod.requests),)))
+
+    def _set_waiting(self, key: FactKey, pod: Pod | None) -> None:
+        _put(self.undo, self.waiting_pods, key, pod)
+
+    def _set_bound(self, key: FactKey, command: BindPod | None) -> None:
+        _put(self.undo, self.bound_pods, key, command)
+
+    # --- decisions
+
+    def assume(self, plan: Plan) -> bool:
+        """Make the next cycle see a plan before the API does; True if anything changed.
+
+        Commands about a workload that is gone, was replaced (other uid) or holds quota by now are ignored.
+        """
+        changed = bool(plan.commands)
+        for item in plan.memory:
+            if isinstance(item, Ran):
+                self.set_clock(item.cycle, item.now)
+        for command in plan.commands:
+            match command:
+                case Admit():
+                    self._assume_admission(command)
+                case Evict():
+                    standing = self.workloads.get(command.workload)
+                    if standing is not None and standing.fact.uid == command.uid and not standing.is_leaving:
+                        self._set(standing, evicting=command)
+                        self._drain(standing, None)
+                case BindPod():
+                    self._assume_binding(command)
+        for item in plan.memory:
+            changed = self._remember(item) or changed
+        return changed
+
+    def _assume_admission(self, command: Admit) -> None:
+        standing = self.workloads.get(command.workload)
+        if standing is None or standing.fact.uid != command.uid or standing.hold is not None:
+            return
+        self._set(standing, assumed=command, assumed_at=self.now, tried=None)
+        self._move(standing, Place.HELD)
+        self._hold(standing, standing.fact)
+        pending = self.pending_queue(standing.cluster_queue)
+        if pending.sticky is not None and pending.sticky[0] == standing.key:
+            pending.set_sticky(None)
+        self._check_drain(standing)
+
+    def _assume_binding(self, command: BindPod) -> None:
+        pod: Pod | None = self.facts[Pod].get(command.pod)
+        if pod is None or pod.uid != command.uid or pod.node or command.pod in self.bound_pods:
+            return
+        self._set_waiting(command.pod, None)
+        self._set_bound(command.pod, command)
+        self._hold_pod(pod, command.member)
+
+    def _remember(self, item: object) -> bool:
+        match item:
+            case Moved():
+                standing = self.workloads.get(item.workload)
+                if standing is None or standing.fact.uid != item.uid or standing.place is not Place.HEAP:
+                    return False
+                if item.place is Place.HEAP:
+                    return False
+                if item.whole_class:
+                    self.pending_queue(standing.cluster_queue).park_class(standing.shape)
+                self._move(standing, item.place)
+                return True
+            case Stuck():
+                pending = self.pending_queue(item.cluster_queue)
+                sticky = (item.workload, item.generation)
+                if pending.sticky == sticky or item.workload not in pending.active:
+                    return False
+                pending.set_sticky(sticky)
+                return True
+            case Scanned():
+                standing = self.workloads.get(item.workload)
+                if standing is None or standing.hold is not None or _same_scan(standing.tried, item.tried):
+                    return False
+                self._set(standing, tried=item.tried)
+                return True
+            case Unparked():
+                return self.unpark(item.now) > 0
+            case _:
+                return False
+
+    def forget(self, command: Command) -> None:
+        """Take back one command that was assumed and could not be carried out. The workload is tried again at once."""
+        if isinstance(command, BindPod):
+            pod: Pod | None = self.facts[Pod].get(command.pod)
+            if self.bound_pods.get(command.pod) == command and pod is not None:
+                self._set_bound(command.pod, None)
+                self.fleet.release(pod_holder(command.pod))
+                self._set_waiting(command.pod, pod)
+            return
+        standing = self.workloads.get(command.workload)
+        if standing is None:
+            return
+        if isinstance(command, Admit) and standing.assumed == command:
+            self._set(standing, assumed=None, evicting=None)
+            self._hold(standing, standing.fact)
+            self._place(standing)
+        elif isinstance(command, Evict) and standing.evicting == command:
+            self._set(standing, evicting=None)
+        self._check_drain(standing)
+
+    @contextmanager
+    def trial(self) -> Iterator[World]:
+        """Whatever happens inside is taken back at the end, at the cost of what it changed. Nestable."""
+        mark = self.undo.begin()
+        try:
+            yield self
+        finally:
+            self.undo.rollback(mark)
+
+    def restore(
+        self,
+        standing: Standing,
+        *,
+        place: Place,
+        assumed: Admit | None,
+        assumed_at: int,
+        evicting: Evict | None,
+        tried: Tried | None,
+    ) -> None:
+        """Bring back what a dump remembers of one workload (its facts are there already)."""
+        self._set(standing, assumed=assumed, assumed_at=assumed_at, evicting=evicting, tried=tried)
+        self._hold(standing, standing.fact)
+        self._move(standing, Place.HELD if standing.hold is not None else place)
+        self._check_drain(standing)
+
+    # --- whole-world values
+
+    def all_facts(self) -> Iterator[Noun]:
+        """Every fact, in a fixed order."""
+        for noun in NOUNS:
+            for key in sorted(self.facts[noun]):
+                yield self.facts[noun][key]
+
+    def dump(self) -> dict[str, Any]:
+        """Facts and memory as plain JSON-able values with a format version: for forks, snapshots, bug reports."""
+        return dump_world(self)
+
+    @classmethod
+    def load(cls, dumped: dict[str, Any]) -> World:
+        """A world from `dump`. ValueError if the format is newer than this program or not a dump."""
+        world = cls()
+        load_world(world, dumped)
+        return world
+
+    def digest(self) -> str:
+        """Hash of all facts and of the ledgers derived from them, equal for equal facts applied in any order.
+
+        Memory is left out, except that assumed commands occupy the ledgers until they are facts: once all of them are,
+        the digest equals that of a world rebuilt from objects. O(facts changed since the last call + queues + nodes).
+        """
+        for noun, key in self._unhashed:
+            name = (noun.__name__, key)
+            fact = self.facts[noun].get(key)
+            new = 0 if fact is None else fact_hash(fact)
+            self._hash_sum += new - self._hashes.get(name, 0)
+            self._hashes[name] = new
+        self._unhashed = {}
+        return digest_text(self._hash_sum, ledger_parts(self))
+
+    def memory_digest(self) -> str:
+        """Hash of memory alone. O(workloads)."""
+        return memory_digest_of(self)
+
+
+def holder_of(key: WorkloadKey) -> str:
+    """The name under which the Fleet lists a workload's places."""
+    return f"workload:{key[0]}/{key[1]}"
+
+
+def pod_holder(key: tuple[str, str]) -> str:
+    """The name under which the Fleet lists the place of a pod that no queue admits."""
+    return f"pod:{key[0]}/{key[1]}"
+
+
+def _put(undo: UndoLog, table: dict[Any, Any], key: Any, value: Any) -> None:
+    before = table.get(key)
+    if before is None and value is None:
+        return
+
+    def put(new: Any) -> None:
+        if new is None:
+            table.pop(key, None)
+        else:
+            table[key] = new
+
+    put(value)
+    undo.record(lambda: put(before))
+
+
+def _drains(stop: StopPolicy, admitted: bool) -> bool:
+    return stop is StopPolicy.HOLD_AND_DRAIN or (stop is StopPolicy.HOLD and not admitted)
+
+
+def _what_unparks(fact: Workload) -> tuple[object, ...]:
+    """A change of any of these gives a parked workload a new chance by itself (kueue.md 3.2, push rules)."""
+    return (
+        fact.queue, fact.pod_sets, fact.priority, fact.active, fact.reclaimable, fact.evicted, fact.requeue_blocked,
+        fact.requeue_at, fact.state, fact.queued_at,
+    )  # fmt: skip
+
+
+def _frees_others(before: Workload, fact: Workload) -> bool:
+    """Changes that may let others in: finished, deactivated, returned to pending, fewer pods, other priority."""
+    return (
+        (fact.state is not before.state and fact.state is not WorkloadState.RESERVED)
+        or (before.active and not fact.active)
+        or fact.reclaimable != before.reclaimable
+        or fact.priority != before.priority
+    )
+
+
+def _same_scan(a: Tried | None, b: Tried | None) -> bool:
+    return a is b or (a is not None and b is not None and a.pod_sets == b.pod_sets and a.generation == b.generation)
