@@ -50,7 +50,7 @@ class Exit(NamedTuple):
 
     exit_code: int
     signal: int
-    reason: str  # Completed | Error | OOMKilled | StartError | ShimLost
+    reason: str  # Completed | Error | OOMKilled | StartError | ShimLost | ContainerStatusUnknown (never started)
     message: str
     started_at: int
     finished_at: int
@@ -219,6 +219,20 @@ def request_stop(root: str, run_id: str, signal: int, grace_seconds: float) -> N
     crashpoint("stop.1-written")
     poke(path)
     crashpoint("stop.2-poked")
+
+
+def cancel(root: str, run_id: str) -> None:
+    """Make sure that a prepared run will never start: it gets an exit record. No effect on one that a shim has taken up."""
+    path = directory(root, run_id)
+    lock = locks.acquire(os.path.join(path, "lock"))
+    if lock is None:
+        return  # a shim is alive: ask it to stop
+    try:
+        if not os.path.exists(os.path.join(path, "started")):
+            end = Exit(137, 0, "ContainerStatusUnknown", "stopped before it was started", 0, time.time_ns())
+            link_json(os.path.join(path, "exit.json"), exit_record(end))
+    finally:
+        os.close(lock)
 
 
 def poke(path: str) -> None:
