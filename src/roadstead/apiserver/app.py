@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from typing import Any, Final, TypeAlias
+
+import orjson
 
 from roadstead.apiserver.bodies import ClientGone
 from roadstead.apiserver.discovery import Discovery
@@ -24,10 +26,15 @@ from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.identity import ANONYMOUS, Connection, Identity
 from roadstead.cluster.embedded.requests import User
 from roadstead.kinds.errors import StatusError, access_denied
-from roadstead.kinds.object import Resource
+from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Kind, Registry
 
 log = logging.getLogger(__name__)
+
+ANSWERS_PREFIX: Final = "/roadstead/v1/"
+
+Answers: TypeAlias = Callable[[str], Json]
+"""Questions beyond objects (the queue, why something waits): the path below ANSWERS_PREFIX -> a JSON value, or StatusError."""
 
 LOCAL_HOSTS: Final = frozenset({"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"})
 
@@ -43,7 +50,9 @@ class App:
         documents: Documents,
         authenticator: Authenticator,
         host_names: Collection[str] = (),
+        answers: Answers | None = None,
     ) -> None:
+        self._answers = answers
         self._objects = objects
         self._registry = registry
         self._discovery = discovery
@@ -93,6 +102,9 @@ class App:
             await self._serve_resource(exchange, target, identity)
             return
         if await self._documents.serve(exchange):
+            return
+        if self._answers is not None and path.startswith(ANSWERS_PREFIX):
+            await exchange.reply_json(200, orjson.dumps(self._answers(path.removeprefix(ANSWERS_PREFIX))))
             return
         await self._serve_discovery(exchange, target)
 

@@ -19,7 +19,7 @@ from typing import Final
 import uvicorn
 from uvicorn.server import ServerState
 
-from roadstead.apiserver.app import App
+from roadstead.apiserver.app import Answers, App
 from roadstead.apiserver.discovery import Discovery
 from roadstead.apiserver.documents import Documents
 from roadstead.apiserver.logs import AgentClient, PodLogs
@@ -63,7 +63,9 @@ class ApiServer:
         port: int = 0,
         unix_socket: Path | None = None,
         host_names: Sequence[str] = (),
+        answers: Answers | None = None,
     ) -> None:
+        self._answers = answers
         self._resources = resources
         self._registry = registry
         self._host = host
@@ -180,7 +182,7 @@ class ApiServer:
         documents = Documents(OpenApi(self._registry), {"shutdown": self._stopping_problem}, discovery.paths())
         authenticator = Authenticator(self._tokens)
         names = {*self._host_names, socket.gethostname(), socket.getfqdn()}
-        app = App(self._objects, self._registry, discovery, documents, authenticator, names)
+        app = App(self._objects, self._registry, discovery, documents, authenticator, names, self._answers)
         config = uvicorn.Config(
             app,
             http=ApiProtocol,
