@@ -6,7 +6,7 @@ the store only through `AdmissionRequest.lookup`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,8 @@ class AdmissionRequest:
     dry_run: bool
     lookup: Callable[[Resource, str, str], Object | None]
     """(resource, namespace, name) -> the stored object, or None."""
+    list_all: Callable[[Resource], Sequence[Object]] = lambda resource: ()
+    """(resource) -> every committed object of it."""
 
 
 class AdmissionPlugin(Protocol):

@@ -349,7 +349,7 @@ class Resources:
         if not self._admission:
             return
         request = AdmissionRequest(
-            operation, kind, namespace, name, subresource, obj, old, user, dry_run, self._store.head
+            operation, kind, namespace, name, subresource, obj, old, user, dry_run, self._store.head, self._store.list
         )
         for plugin in self._admission:
             plugin.admit(request)

@@ -1,0 +1,110 @@
+"""QueueHold: a job that belongs to a queue does not start by itself, and does not change queues while it runs (kueue 5.2).
+
+On create, a job without a queue gets the LocalQueue `default` if its namespace has one; a job with a queue is suspended until
+the workload controller starts it. Which kinds are jobs, and how each is suspended, `integrations` says.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from roadstead.cluster.embedded.admission import AdmissionRequest
+from roadstead.expr.syntax import dns_subdomain
+from roadstead.integrations import for_owner, for_resource
+from roadstead.integrations.base import JobKind, priority_class_of, queue_of
+from roadstead.kinds.errors import FieldError, forbidden, invalid, invalid_object
+from roadstead.kinds.names import (
+    DEFAULT_LOCAL_QUEUE,
+    LOCAL_QUEUES,
+    PRIORITY_CLASS_LABEL,
+    QUEUE_LABEL,
+    WORKLOAD_PRIORITY_CLASSES,
+)
+from roadstead.kinds.object import Json, OwnerReference
+
+LABELS: Final = "metadata.labels"
+ANNOTATIONS: Final = "metadata.annotations"
+DEFAULT_PRIORITY_CLASS: Final = "default"
+IMMUTABLE: Final = "field is immutable"
+
+
+class QueueHold:
+    """See the module."""
+
+    def admit(self, request: AdmissionRequest) -> None:
+        job_kind = for_resource(request.kind.resource)
+        if job_kind is None or request.subresource or request.object is None:
+            return
+        job = request.object
+        if (job.get("metadata") or {}).get("deletionTimestamp") or _has_job_above(job):
+            return
+        if request.operation == "CREATE":
+            self._hold(request, job_kind, job)
+            problems = _new_errors(job_kind, job)
+        else:
+            assert request.old is not None
+            problems = _change_errors(request, job_kind, job, request.old)
+        if problems:
+            raise invalid_object(request.kind.resource.group, job_kind.kind, request.name, problems)
+
+    @staticmethod
+    def _hold(request: AdmissionRequest, job_kind: JobKind, job: Json) -> None:
+        labels = job["metadata"].get("labels") or {}
+        if (
+            QUEUE_LABEL not in labels
+            and request.lookup(LOCAL_QUEUES, request.namespace, DEFAULT_LOCAL_QUEUE) is not None
+        ):
+            labels = {**labels, QUEUE_LABEL: DEFAULT_LOCAL_QUEUE}
+        if labels.get(QUEUE_LABEL):
+            if (
+                PRIORITY_CLASS_LABEL not in labels
+                and request.lookup(WORKLOAD_PRIORITY_CLASSES, "", DEFAULT_PRIORITY_CLASS) is not None
+            ):
+                labels = {**labels, PRIORITY_CLASS_LABEL: DEFAULT_PRIORITY_CLASS}
+            job["metadata"]["labels"] = labels
+            job_kind.set_suspended(job, True)
+
+
+def _has_job_above(job: Json) -> bool:
+    """Controlled by another job: that one is queued, with this one inside it."""
+    for owner in job["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return (
+                for_owner(OwnerReference(owner["apiVersion"], owner["kind"], owner["name"], owner["uid"], True))
+                is not None
+            )
+    return False
+
+
+def _new_errors(job_kind: JobKind, job: Json) -> list[FieldError]:
+    problems = [
+        invalid(f"{ANNOTATIONS}[{name}]", value, detail) for name, value, detail in job_kind.annotation_errors(job)
+    ]
+    return _queue_name_errors(job) + problems
+
+
+def _queue_name_errors(job: Json) -> list[FieldError]:
+    name = queue_of(job)
+    if not name:
+        return []
+    return [invalid(f"{LABELS}[{QUEUE_LABEL}]", name, detail) for detail in dns_subdomain(name)]
+
+
+def _change_errors(request: AdmissionRequest, job_kind: JobKind, job: Json, old: Json) -> list[FieldError]:
+    problems = _new_errors(job_kind, job) if job_kind.annotation_errors(job) != job_kind.annotation_errors(old) else []
+    queue, before = queue_of(job), queue_of(old)
+    if queue != before:
+        path = f"{LABELS}[{QUEUE_LABEL}]"
+        problems += _queue_name_errors(job)
+        if not job_kind.is_suspended(old):
+            problems.append(invalid(path, queue, IMMUTABLE))
+        elif not queue and request.lookup(LOCAL_QUEUES, request.namespace, DEFAULT_LOCAL_QUEUE) is not None:
+            problems.append(forbidden(path, "queue-name must not be empty in a namespace with a default queue"))
+    priority, priority_before = priority_class_of(job), priority_class_of(old)
+    if priority != priority_before and before:
+        path = f"{LABELS}[{PRIORITY_CLASS_LABEL}]"
+        if not priority:
+            problems.append(invalid(path, priority, "priority class may be changed, but not removed"))
+        elif not priority_before and not job_kind.is_suspended(old):
+            problems.append(invalid(path, priority, "priority class may not be added to a running job"))
+    return problems
