@@ -21,7 +21,7 @@ from roadstead.runtime.recorder import Recorder
 from roadstead.runtime.step import SECOND, Action, Controller, Decider, Index, Key
 from roadstead.runtime.view import Cache, View
 from roadstead.runtime.workqueue import WorkQueue
-from roadstead.runtime.writing import carry_out
+from roadstead.runtime.writing import carry_out, confirmed
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +144,10 @@ class Runner:
             return
         self._blocked_since.pop(waiter, None)
         step = controller.reconcile(key, self.view, self.clock.now())
+        if step.confirm and not await confirmed(self.cluster, step.confirm):
+            log.debug("%s %s: what the view says is absent is there", controller.name, key)
+            queue.add_after_failure(key)
+            return
         done = await carry_out(self.cluster, step.stages)
         for write, outcome in done:
             self._expect(waiter, write, outcome)

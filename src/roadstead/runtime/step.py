@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
-from roadstead.kinds.object import Object, Resource
+from roadstead.kinds.object import Object, Ref, Resource
 from roadstead.runtime.cluster import Outcome, Write
 
 Key: TypeAlias = tuple[str, str]
@@ -36,16 +36,39 @@ Stage: TypeAlias = tuple[Write, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """The server, asked now, has no object with this uid (with uid "": none at all) under this name."""
+
+    ref: Ref
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The server, asked now, has no object of this resource in this namespace."""
+
+    resource: Resource
+    namespace: str
+
+
+Confirmation: TypeAlias = Absent | Empty
+"""That something is *not* there cannot be learned from a view that lags, nor be a precondition of a write to something else."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What to do now. Stages run one after another; the first write whose outcome is not DONE ends the step, and the key is
     reconciled again (at once on EXISTS, CONFLICT and MISSING, after a back-off on the rest).
 
     `again_at`: reconcile again at this time even if nothing changes. `notes` are recorded once all writes are done.
+    `confirm`: checked with the server before the first write; if one does not hold, nothing is written and the key is reconciled
+    again a little later.
     """
 
     stages: tuple[Stage, ...] = ()
     again_at: int | None = None
     notes: tuple[Note, ...] = ()
+    confirm: tuple[Confirmation, ...] = ()
 
     @property
     def writes(self) -> tuple[Write, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from roadstead.kinds.object import Json, Object
 from roadstead.runtime.cluster import Cluster, Create, Delete, Outcome, Result, Unavailable, Update, Write
-from roadstead.runtime.step import Stage
+from roadstead.runtime.step import Confirmation, Empty, Stage
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,23 @@ async def carry_out(cluster: Cluster, stages: Sequence[Stage]) -> list[tuple[Wri
         if not all(outcome.is_done for outcome in outcomes):
             break
     return done
+
+
+async def confirmed(cluster: Cluster, wanted: Sequence[Confirmation]) -> bool:
+    """True if the server, asked now, agrees with all of them; a server that cannot be asked does not."""
+    try:
+        for fact in wanted:
+            if isinstance(fact, Empty):
+                if (await cluster.list(fact.resource, fact.namespace)).items:
+                    return False
+            else:
+                found = await cluster.get(fact.ref)
+                if found is not None and fact.uid in ("", found.meta.uid):
+                    return False
+    except Unavailable as error:
+        log.debug("cannot confirm: %s", error)
+        return False
+    return True
 
 
 async def write_once(cluster: Cluster, write: Write) -> Outcome:
