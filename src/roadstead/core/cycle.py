@@ -47,6 +47,11 @@ def cycle(world: World, now: int, rules: Rules) -> Plan:
         return _Cycle(world, now, rules).run()
 
 
+def drain(world: World) -> tuple[Evict, ...]:
+    """Evictions of holders that are deactivated, or whose queue is stopped and drained (kueue.md 2.8, 2.9), by key."""
+    return tuple(Evict(key, world.workloads[key].fact.uid, world.draining[key]) for key in sorted(world.draining))
+
+
 class _Cycle:
     """The state of one cycle: entries, victims chosen so far, and the plan in the making."""
 
@@ -62,7 +67,7 @@ class _Cycle:
 
     def run(self) -> Plan:
         # 1. Holders that stop policies and deactivation send away.
-        self.drain()
+        self.commands.extend(drain(self.world))
         # 2. Heads: the workload whose turn it is, of every active ClusterQueue.
         # 3. Nominate: flavors, places and victims for each, against the world as it stands.
         tables = self.world.tables()
@@ -87,11 +92,6 @@ class _Cycle:
         if self.rules.place_all and self.world.waiting_pods:
             self.place_pods()
         return Plan(tuple(self.commands), tuple(self.verdicts), tuple(self.memory), self.world.next_timer)
-
-    def drain(self) -> None:
-        for key in sorted(self.world.draining):
-            standing = self.world.workloads[key]
-            self.commands.append(Evict(key, standing.fact.uid, self.world.draining[key]))
 
     # --- one entry (kueue.md 3.9)
 
