@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from roadstead.controllers.conditions import get_condition, is_true, set_condition
 from roadstead.core.plan import Evict, EvictionReason
 from roadstead.expr.quantity import from_canonical
+from roadstead.ingest import topology
 from roadstead.kinds.names import JOB_UID_LABEL, PLACEMENTS
 from roadstead.kinds.object import Json, Object, owner_reference
 from roadstead.kinds.times import SECOND, parse_time
-from roadstead.model.workload import Admission, Placement, PodSetAssignment, TopologyAssignment
+from roadstead.model.workload import Admission, Placement, PodSetAssignment
 from roadstead.runtime.step import Note
 
 BINARY: Final = ("memory", "ephemeral-storage", "hugepages-")
@@ -113,49 +114,8 @@ def _assignment(pod_set: PodSetAssignment) -> Json:
         "count": pod_set.count,
     }
     if pod_set.topology is not None:
-        value["topologyAssignment"] = encode_topology(pod_set.topology)
+        value["topologyAssignment"] = topology.encode(pod_set.topology)
     return value
-
-
-def encode_topology(assignment: TopologyAssignment) -> Json:
-    """v1beta2's compressed form, in one slice: equal values once, common prefixes and suffixes once (kueue 4.6)."""
-    domains = assignment.domains
-    counts = [count for _, count in domains]
-    return {
-        "levels": list(assignment.levels),
-        "slices": [
-            {
-                "domainCount": len(domains),
-                "valuesPerLevel": [
-                    _values([values[level] for values, _ in domains]) for level in range(len(assignment.levels))
-                ],
-                "podCounts": {"universal": counts[0]} if len(set(counts)) == 1 else {"individual": counts},
-            }
-        ]
-        if domains
-        else [],
-    }
-
-
-def _values(values: Sequence[str]) -> Json:
-    if len(set(values)) == 1:
-        return {"universal": values[0]}
-    prefix = _common_prefix(values)
-    rest = [value[len(prefix) :] for value in values]
-    suffix = _common_prefix([value[::-1] for value in rest])[::-1]
-    individual: Json = {}
-    if prefix:
-        individual["prefix"] = prefix
-    if suffix:
-        individual["suffix"] = suffix
-    individual["roots"] = [value[: len(value) - len(suffix)] for value in rest]
-    return {"individual": individual}
-
-
-def _common_prefix(values: Sequence[str]) -> str:
-    low, high = min(values), max(values)
-    length = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-    return low[:length]
 
 
 # ---------------------------------------------------------------------- evict

@@ -1,0 +1,319 @@
+"""The admission Decider: what informers see becomes facts, what the core decides becomes writes (main path, steps 4 and 5).
+
+It is the sole creator of Placements and the sole writer of QuotaReserved=True, Admitted=True and Evicted=True. It decides nothing
+itself: every command comes out of `core.cycle.settle`. An admission is two writes, Placement first, so that the one object that
+says where a gang runs exists before anything can start; a crash between the two leaves an orphan Placement, which is undone.
+
+Decisions are assumed in the World as soon as they are made. A write that fails is forgotten and decided again; one that succeeded
+stays assumed until an informer shows it (`known.py` tells older versions from newer ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import ClassVar, Final, TypeAlias
+
+from roadstead.controllers.admission import writes
+from roadstead.controllers.admission.known import Known
+from roadstead.controllers.admission.pending import Told, tell
+from roadstead.controllers.binder import binding, bound_note
+from roadstead.core.cycle import settle
+from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan, Verdicts
+from roadstead.core.rules import Rules
+from roadstead.core.world import World
+from roadstead.ingest import RESOURCES, Trouble, fact
+from roadstead.kinds.names import CLUSTER_QUEUES, PLACEMENTS, PODS, WORKLOADS
+from roadstead.kinds.object import Object, Resource
+from roadstead.kinds.views.common import has_condition
+from roadstead.kinds.views.kueue import ClusterQueueView, WorkloadView
+from roadstead.kinds.views.placement import PlacementView
+from roadstead.model.facts import Fact
+from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
+from roadstead.runtime.step import SECOND, Action, Key, in_order
+
+Journal: TypeAlias = Callable[[Sequence[Fact], int, str], None]
+"""Told every batch of facts with its time, and the digest of what was decided on it: enough to replay the decisions."""
+
+PLACE_ALL: Final = Rules()
+
+ORPHAN_GRACE: Final = SECOND
+"""A Placement without reservation is undone after so long: usually its deletion is on its way to our informer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Delete a Placement that no reservation stands behind."""
+
+    key: Key
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Subject of an Action: the command, and the version of the object that it was decided on."""
+
+    command: Command | Undo | Told
+    version: tuple[str, str] = ("", "")
+
+
+class AdmissionDecider:
+    """See the module. One instance per cluster; what it remembers may be lost at any time (a restart lists everything again)."""
+
+    name: ClassVar[str] = "admission"
+    resources: Sequence[Resource]
+
+    def __init__(
+        self, rules: Rules = PLACE_ALL, journal: Journal | None = None, served: Iterable[Resource] = RESOURCES
+    ) -> None:
+        """`served`: the resources that this cluster serves; others are not watched."""
+        self.resources = tuple(resource for resource in RESOURCES if resource in set(served))
+        self.world = World()
+        self.troubles: dict[tuple[Resource, Key], tuple[str, ...]] = {}
+        self._rules = rules
+        self._journal = journal
+        self._known: dict[Resource, Known] = {resource: Known() for resource in self.resources}
+        self._changed: dict[tuple[Resource, Key], None] = {}
+        self._in_flight: set[Key] = set()  # workloads whose admission is being written
+        self._verdicts: dict[tuple[Resource, Key], Verdicts] = {}
+        self._told: dict[tuple[Resource, Key], str] = {}  # code last written to the object
+        self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
+
+    # ------------------------------------------------------------------ what informers see
+
+    def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
+        if self._known[resource].observe(key, current):
+            self._changed[(resource, key)] = None
+
+    def _lookup(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        known = self._known.get(resource)
+        return known.get((namespace, name)) if known is not None else None
+
+    def _take_in(self, now: int) -> list[Fact]:
+        facts: list[Fact] = []
+        changed, self._changed = self._changed, {}
+        for resource, key in changed:
+            obj = self._known[resource].get(key)
+            troubles: list[Trouble] = []
+            found = fact(resource, key, obj, self._lookup, troubles)
+            if troubles:
+                self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
+            else:
+                self.troubles.pop((resource, key), None)
+            for one in found:
+                self.world.apply(one)
+            facts += found
+            if obj is None:
+                self._verdicts.pop((resource, key), None)
+                self._told.pop((resource, key), None)
+            if resource in (WORKLOADS, PLACEMENTS):
+                self._watch_orphan(key, now)
+        return facts
+
+    # ------------------------------------------------------------------ deciding
+
+    def decide(self, now: int) -> tuple[Sequence[Action], int | None]:
+        facts = self._take_in(now)
+        settlement = settle(self.world, now, self._rules)
+        actions: list[Action] = []
+        told: dict[tuple[Resource, Key], Verdicts] = {}
+        for plan in settlement.plans:
+            self.world.assume(plan)
+            actions += [self._action(command, now) for command in plan.commands]
+            for verdicts in plan.verdicts:
+                told[self._about(verdicts)] = verdicts
+            for command in plan.commands:
+                self._settled(command, told)
+        self._verdicts.update(told)
+        if self._journal is not None:
+            self._journal(facts, now, digest_of(settlement.plans))
+        actions += self._tell(told, now)
+        actions += self._undo(now)
+        return actions, self._next_time(settlement.plans, now)
+
+    def _about(self, verdicts: Verdicts) -> tuple[Resource, Key]:
+        workload = self._known[WORKLOADS].get(verdicts.workload)
+        is_workload = workload is not None and workload.meta.uid == verdicts.uid
+        return (WORKLOADS if is_workload else PODS, verdicts.workload)
+
+    def _settled(self, command: Command, told: dict[tuple[Resource, Key], Verdicts]) -> None:
+        """What was refused earlier in this round and admitted later has no verdict any more."""
+        match command:
+            case Admit():
+                subject = (WORKLOADS, command.workload)
+            case BindPod():
+                subject = (PODS, command.pod)
+            case Evict():
+                return
+        told.pop(subject, None)
+        self._verdicts.pop(subject, None)
+        self._told.pop(subject, None)
+
+    def _next_time(self, plans: Sequence[Plan], now: int) -> int | None:
+        times = [plan.again_at for plan in plans[-1:] if plan.again_at is not None]
+        times += [since + ORPHAN_GRACE for since in self._orphans.values()]
+        later = [time for time in times if time > now]
+        return min(later) if later else None
+
+    # ------------------------------------------------------------------ commands -> writes
+
+    def _action(self, command: Command, now: int) -> Action:
+        match command:
+            case Admit():
+                return self._admit(command, now)
+            case Evict():
+                return self._evict(command, now)
+            case BindPod():
+                return self._bind(command)
+
+    def _admit(self, command: Admit, now: int) -> Action:
+        workload = self._known[WORKLOADS].get(command.workload)
+        assert workload is not None, f"admitted a workload that is not known: {command.workload}"
+        steps: list[Write] = []
+        stale = self._known[PLACEMENTS].get(command.workload)
+        if stale is not None:
+            steps.append(Delete(stale.ref, stale.meta.uid))
+        if command.placement is not None:
+            steps.append(Create(PLACEMENTS, writes.placement_object(workload, command.placement)))
+        steps.append(Update(WORKLOADS, writes.admitted(workload, command.admission, now), "status"))
+        self._in_flight.add(command.workload)
+        self._orphans.pop(command.workload, None)
+        notes = writes.admitted_notes(workload, command.admission, now)
+        return Action(Decided(command, workload.version), in_order(*steps, notes=notes))
+
+    def _evict(self, command: Evict, now: int) -> Action:
+        victim = self._known[WORKLOADS].get(command.workload)
+        assert victim is not None, f"evicted a workload that is not known: {command.workload}"
+        preemptor = self._known[WORKLOADS].get(command.preemptor) if command.preemptor else None
+        message = writes.eviction_message(
+            command, preemptor, self._path(command.preemptor), self._path(command.workload)
+        )
+        return Action(
+            Decided(command, victim.version),
+            in_order(
+                Update(WORKLOADS, writes.evicted(victim, command, message, now), "status"),
+                notes=writes.evicted_notes(victim, command, message, preemptor),
+            ),
+        )
+
+    def _bind(self, command: BindPod) -> Action:
+        pod = self._known[PODS].get(command.pod)
+        assert pod is not None, f"bound a pod that is not known: {command.pod}"
+        value = binding(pod, command.member.node, command.member.devices)
+        return Action(
+            Decided(command, pod.version),
+            in_order(Create(PODS, value, "binding"), notes=(bound_note(pod, command.member.node),)),
+        )
+
+    def _path(self, key: Key | None) -> str:
+        """`/root/.../cq` of a workload's ClusterQueue, as Kueue prints it."""
+        standing = self.world.workloads.get(key) if key else None
+        if standing is None or not standing.cluster_queue:
+            return ""
+        queue = self._lookup(CLUSTER_QUEUES, "", standing.cluster_queue)
+        cohort = queue.view(ClusterQueueView).spec.cohort_name if queue is not None else ""
+        return f"/{cohort}/{standing.cluster_queue}" if cohort else f"/{standing.cluster_queue}"
+
+    # ------------------------------------------------------------------ refusals -> conditions
+
+    def _tell(self, told: Mapping[tuple[Resource, Key], Verdicts], now: int) -> list[Action]:
+        actions = []
+        for subject, verdicts in told.items():
+            obj = self._known[subject[0]].get(subject[1]) if subject[0] in self._known else None
+            if obj is None or not verdicts.refusals:
+                continue
+            note = tell(subject[0], obj, verdicts, self._told.get(subject), now)
+            if note is not None:
+                actions.append(Action(Decided(note, obj.version), note.step))
+            else:
+                self._told[subject] = verdicts.refusals[0].code
+        return actions
+
+    # ------------------------------------------------------------------ orphans
+
+    def _watch_orphan(self, key: Key, now: int) -> None:
+        if self._is_orphan(key):
+            self._orphans.setdefault(key, now)
+        else:
+            self._orphans.pop(key, None)
+
+    def _is_orphan(self, key: Key) -> bool:
+        """A Placement whose Workload holds no reservation while no admission of ours is on its way. A finished Workload's is
+        deleted by the workload controller, that of a vanished one by garbage collection."""
+        placement = self._known[PLACEMENTS].get(key)
+        workload = self._known[WORKLOADS].get(key)
+        if placement is None or workload is None or key in self._in_flight or placement.meta.deletion_timestamp:
+            return False
+        if placement.view(PlacementView).spec.workload.uid not in ("", workload.meta.uid):
+            return True
+        conditions = workload.view(WorkloadView).status.conditions
+        return not has_condition(conditions, "QuotaReserved") and not has_condition(conditions, "Finished")
+
+    def _undo(self, now: int) -> list[Action]:
+        actions = []
+        for key, since in list(self._orphans.items()):
+            placement = self._known[PLACEMENTS].get(key)
+            if not self._is_orphan(key) or placement is None:
+                del self._orphans[key]
+            elif since + ORPHAN_GRACE <= now:
+                undo = Undo(key, placement.meta.uid)
+                actions.append(
+                    Action(Decided(undo, placement.version), in_order(Delete(placement.ref, placement.meta.uid)))
+                )
+        return actions
+
+    # ------------------------------------------------------------------ outcomes
+
+    def concluded(self, action: Action, outcomes: Sequence[Outcome]) -> None:
+        decided = action.subject
+        assert isinstance(decided, Decided)
+        done = len(outcomes) == len(action.step.writes) and all(outcome.is_done for outcome in outcomes)
+        for write, outcome in zip(action.step.writes, outcomes, strict=False):
+            self._learn(write, outcome, decided)
+        command = decided.command
+        match command:
+            case Admit():
+                self._in_flight.discard(command.workload)
+                self._changed[(WORKLOADS, command.workload)] = None
+                if not done:
+                    self.world.forget(command)
+            case Evict() | BindPod():
+                if not done:
+                    self.world.forget(command)
+            case Undo():
+                self._orphans.pop(command.key, None)
+                self._changed[(PLACEMENTS, command.key)] = None
+            case Told():
+                if done:
+                    self._told[(command.resource, command.key)] = command.code
+
+    def _learn(self, write: Write, outcome: Outcome, decided: Decided) -> None:
+        """What a write tells about the object, before an informer does."""
+        known = self._known[write.resource]
+        key = (write.ref.namespace, write.ref.name)
+        changed = outcome.is_done
+        match write:
+            case Delete() if outcome.result in (Result.DONE, Result.MISSING) and outcome.object is None:
+                known.deleted(key, write.uid)
+                changed = True
+            case Create() if outcome.is_done and outcome.object is not None and not write.subresource:
+                known.created(key, outcome.object)
+            case Create() | Update() if outcome.is_done and outcome.object is not None:
+                known.updated(key, decided.version, outcome.object)
+            case _:
+                return
+        if changed:
+            self._changed[(write.resource, key)] = None
+
+    # ------------------------------------------------------------------ questions
+
+    def verdicts(self, key: Key) -> Verdicts | None:
+        """What the last evaluation of this workload (or bare pod) refused, in full; None if nothing is refused."""
+        return self._verdicts.get((WORKLOADS, key)) or self._verdicts.get((PODS, key))
+
+
+def digest_of(plans: Sequence[Plan]) -> str:
+    """A short fingerprint of commands and verdicts: equal for equal decisions."""
+    text = repr([(plan.commands, plan.verdicts) for plan in plans if plan.commands or plan.verdicts])
+    return sha256(text.encode()).hexdigest()[:16]
