@@ -16,8 +16,11 @@ class Anything(Schema):
     def __init__(self) -> None:
         """Nothing to compile."""
 
-    def check(self, obj: Json, mode: str) -> list[str]:
+    def check(self, obj: Json, mode: str = "Ignore") -> list[str]:
         return ['unknown field "unknown"'] if mode == "Warn" and "unknown" in obj else []
+
+    def validate(self, obj: Json, subresource: str = "") -> list[FieldError]:
+        return []
 
 
 class PodStrategy(Strategy):

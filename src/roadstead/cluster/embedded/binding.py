@@ -11,11 +11,12 @@ from roadstead.kinds.times import format_time
 
 
 def apply_binding(pod: Json, binding: Json, now: int) -> None:
-    """Edit `pod` as the Binding says: node, annotations, condition PodScheduled. Raises StatusError."""
-    name = pod["metadata"]["name"]
-    node = _target(binding, name)
+    """Edit `pod` as the Binding says: node, annotations, condition PodScheduled. `binding` has metadata (a dict). Raises
+    StatusError."""
     metadata = pod["metadata"]
-    uid = (binding.get("metadata") or {}).get("uid")
+    name = metadata["name"]
+    node = _target(binding, name)
+    uid = binding["metadata"].get("uid")
     if uid and uid != metadata["uid"]:
         raise conflict(
             PODS, name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
@@ -28,7 +29,7 @@ def apply_binding(pod: Json, binding: Json, now: int) -> None:
     if spec.get("schedulingGates"):
         raise conflict(PODS, name, f"pod {name} has non-empty .spec.schedulingGates")
     spec["nodeName"] = node
-    annotations = (binding.get("metadata") or {}).get("annotations")
+    annotations = binding["metadata"].get("annotations")
     if annotations:
         metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
     _set_scheduled(pod, now)

@@ -47,6 +47,18 @@ def metadata_of(kind: Kind, obj: Json) -> Json:
     return metadata
 
 
+def binding_metadata(binding: Json, name: str) -> None:
+    """Give a Binding the metadata that the path says. Raises StatusError 400 if it is for another pod."""
+    metadata = binding.get("metadata")
+    if metadata is None:
+        metadata = binding["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise bad_request("the object provided is unrecognized (must be of type Binding): metadata must be an object")
+    if (metadata.get("name") or name) != name:
+        raise bad_request(f"the name in the URL ({name}) does not match the name of the binding ({metadata['name']})")
+    metadata["name"] = name
+
+
 def check_type(kind: Kind, obj: Any) -> None:
     """apiVersion and kind are those of the resource, or filled in. Raises StatusError 400."""
     if not isinstance(obj, dict):

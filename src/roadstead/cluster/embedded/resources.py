@@ -93,7 +93,7 @@ class Resources:
             raise not_found(kind.resource, name)
         return found
 
-    async def list(self, kind: Kind, namespace: str, options: ListOptions = ListOptions()) -> Page:  # noqa: B008 (frozen)
+    async def list(self, kind: Kind, namespace: str, options: ListOptions = ListOptions()) -> Page:
         """A consistent page, in byte order of namespace/name. Raises StatusError 400, 410, 422, 504."""
         return await list_page(self._store, kind, namespace, options)
 
@@ -108,7 +108,7 @@ class Resources:
 
     # --- writing
 
-    async def create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions = WriteOptions()) -> Written:  # noqa: B008
+    async def create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions = WriteOptions()) -> Written:
         """Store a new object. `obj` is taken over and edited."""
         return await self._carry_out(lambda: self._create(kind, namespace, obj, options))
 
@@ -325,6 +325,7 @@ class Resources:
         if old is None:
             raise not_found(PODS, name)
         pod = old.decode()
+        owned.binding_metadata(binding, name)
         bindings.apply_binding(pod, binding, self._clock())
         self._admit("CREATE", kind, namespace, name, "binding", binding, None, options.user, options.dry_run)
         if kind.strategy.has_generation and pod["metadata"].get("generation"):
