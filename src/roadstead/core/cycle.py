@@ -110,11 +110,6 @@ class _Cycle:
             if not entry.table.can_always_reclaim:
                 self.world.tree.add(node, self._reservation(entry, assignment))
             return
-        if entry.deferred:
-            self.world.tree.add(node, assignment.cells)
-            entry.outcome = Outcome.PENDING_PREEMPTION
-            entry.refusals.append(self._pending(assignment, entry.targets))
-            return
         if any(target.standing.key in self.victims for target in entry.targets) or not self._fits(entry, assignment):
             entry.outcome = Outcome.SKIPPED
             entry.refusals.append(self._overtaken(entry, assignment))
@@ -135,28 +130,17 @@ class _Cycle:
             self.commands.append(self._admission(entry, assignment))
 
     def _must_recompute(self, entry: Entry, assignment: Assignment) -> bool:
-        """Victims overlap with those chosen before, or only the place was taken meanwhile (3.9 step 2)."""
-        if any(target.standing.key in self.victims for target in entry.targets):
-            return True
+        """Only the place was taken meanwhile (3.9 step 2); overlapping victims are not recomputed (as in Kueue 0.19)."""
         if assignment.mode is not Mode.FIT or entry.ask is None or not self.fleet_changed:
             return False
         return self._cells_fit(entry, assignment) and not isinstance(self.world.fleet.place(entry.ask), Found)
 
     def _recompute(self, entry: Entry, assignment: Assignment) -> Assignment:
-        """Nominate again, with the flavors nominated before and, for overlapping victims, with those gone."""
-        overlap = any(target.standing.key in self.victims for target in entry.targets)
+        """Nominate again, with the flavors nominated before: another place, or somebody who has to go for one."""
         allowed = [
             {resource: (choice.flavor,) for resource, choice in ps.choices.items()} for ps in assignment.pod_sets
         ]
-        if not overlap:
-            evaluate(self.world, entry, self.rules, allowed=allowed)
-        else:
-            with self.world.trial():
-                for target in self.victims.values():
-                    self.world.lift(target.standing)
-                evaluate(self.world, entry, self.rules, allowed=allowed)
-            assert entry.assignment is not None
-            entry.deferred = entry.assignment.mode is Mode.FIT
+        evaluate(self.world, entry, self.rules, allowed=allowed)
         assert entry.assignment is not None
         return entry.assignment
 
@@ -266,8 +250,9 @@ class _Cycle:
             return
         fact = entry.standing.fact
         tried = entry.assignment.tried if entry.assignment is not None else None
+        if entry.outcome in (Outcome.PENDING_PREEMPTION, Outcome.SKIPPED):
+            tried = None  # the next scan starts over
         if entry.outcome is Outcome.PENDING_PREEMPTION:
-            tried = None
             self.memory.append(Stuck(entry.table.name, fact.key, fact.generation))
         if entry.assignment is not None:
             self.memory.append(Scanned(fact.key, tried))

@@ -42,7 +42,6 @@ class Entry:
     found: Found | None = None
     outcome: Outcome = Outcome.GENERIC
     refusals: list[Refusal] = field(default_factory=list)
-    deferred: bool = False  # fits once earlier victims of this cycle are gone
 
     @property
     def level(self) -> int:

@@ -110,7 +110,7 @@ def _valid_scan(world: World, table: QueueTable, standing: Standing) -> Tried | 
     tried = standing.tried
     if tried is None or tried.shape != standing.shape or len(tried.pod_sets) != len(standing.fact.pod_sets):
         return None
-    if table.node.root.generation > tried.generation and tried.cycle < world.cycles:
+    if table.node.root.generation > tried.generation:
         return None
     return tried
 

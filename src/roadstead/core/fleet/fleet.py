@@ -11,7 +11,7 @@ from typing import Final
 
 from roadstead.core.fleet.ask import Ask, Found
 from roadstead.core.fleet.forest import Demand, Forest
-from roadstead.core.fleet.ledger import Holder, NodeLine, shares
+from roadstead.core.fleet.ledger import PENCIL_PREFIX, Holder, NodeLine, shares
 from roadstead.core.fleet.placing import Placer
 from roadstead.core.undo import UndoLog
 from roadstead.model.amounts import Amounts, ResourceName
@@ -182,7 +182,7 @@ class Fleet:
 
     def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]:
         """Count these members as placed until the returned function is called: later pod sets of the same ask see them."""
-        holder = f"ask:{pod_set.name}"
+        holder = f"{PENCIL_PREFIX}{pod_set.name}"
         touched = [(self._lines[name], share) for name, share in shares(Placement((pod_set,))).items()]
         for line, share in touched:
             line.take(holder, share)

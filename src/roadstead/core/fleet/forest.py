@@ -33,6 +33,7 @@ class Demand:
     `slice_level`, `slice_size`: each `slice_size` pods stay within one domain of that level; `inner[level]` is the size in
     whose multiples domains of `level` are filled, 0 for none. `leader`: one pod more, of another class, somewhere.
     `by_node`: a leaf holds what its nodes hold one by one; else what the sum of their amounts holds (as Kueue counts).
+    `as_recorded`: a leaf whose every amount workloads use up exactly counts as empty, as recorded of Kueue 0.19.0.
     """
 
     selection: Selection
@@ -45,6 +46,7 @@ class Demand:
     leader_selection: Selection | None = None
     without_workloads: bool = False
     by_node: bool = True
+    as_recorded: bool = False
 
 
 class Domain:
@@ -222,15 +224,19 @@ class Forest:
 
     def _fits(self, leaf: Domain) -> int:
         demand = self.demand
-        lines = leaf.lines.values()
         if demand.by_node:
-            return sum(fits(line.room(without_workloads=demand.without_workloads), demand.requests) for line in lines)
+            without = demand.without_workloads or self._counts_as_empty(leaf)
+            return sum(fits(line.room(without_workloads=without), demand.requests) for line in leaf.lines.values())
         return fits(self._sum_room(leaf), demand.requests)
+
+    def _counts_as_empty(self, leaf: Domain) -> bool:
+        return self.demand.as_recorded and bool(leaf.lines) and all(line.is_used_up for line in leaf.lines.values())
 
     def _sum_room(self, leaf: Domain) -> dict[ResourceName, int]:
         room: dict[ResourceName, int] = {}
+        without = self.demand.without_workloads or self._counts_as_empty(leaf)
         for line in leaf.lines.values():
-            for name, amount in line.room(without_workloads=self.demand.without_workloads).items():
+            for name, amount in line.room(without_workloads=without).items():
                 room[name] = room.get(name, 0) + amount
         return room
 
@@ -244,8 +250,9 @@ class Forest:
                 return pods, 0, pods
             return pods, 1, fits(_less(room, leader), demand.requests)
         total, losses = 0, []
+        without = demand.without_workloads or self._counts_as_empty(leaf)
         for line in leaf.lines.values():
-            room = dict(line.room(without_workloads=demand.without_workloads))
+            room = dict(line.room(without_workloads=without))
             pods = fits(room, demand.requests)
             total += pods
             if self.can_lead(line) and fits(room, leader):

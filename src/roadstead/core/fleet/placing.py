@@ -167,6 +167,7 @@ def _shape(ask: Ask, workers: PodSetAsk, leader: PodSetAsk | None) -> tuple[Dema
         leader_selection=_selection(leader, pod_rules=True) if leader and ask.exact else None,
         without_workloads=ask.assume_empty,
         by_node=by_node,
+        as_recorded=not ask.exact,
     )
     count = workers.count
     if ask.exact:

@@ -56,31 +56,53 @@ def search(forest: Forest, want: Want) -> list[Pick] | Shortfall:
     chosen = _choose(forest, want, want.level, leaders)
     if isinstance(chosen, Shortfall):
         return chosen
-    level, picks = chosen
+    level, found = chosen
     last = len(demand.levels) - 1
-    picks = _distribute(picks, want.count, leaders, demand.slice_size, best_fit, by_slices=True)
+    needed = want.count // demand.slice_size
+    picks = _distribute(found, want.count, leaders, demand.slice_size, best_fit, by_slices=True)
     # Above the slice level all children of the chosen domains compete; what their parents were given is not kept.
-    while level < min(last, demand.slice_level):
-        lower = [Pick(child) for pick in picks for child in pick.domain.children.values()]
-        picks = _distribute(
-            _in_order(lower, best_fit), want.count, leaders, demand.slice_size, best_fit, by_slices=True
-        )
+    while picks is not None and level < min(last, demand.slice_level):
+        lower = _in_order([Pick(child) for pick in picks for child in pick.domain.children.values()], best_fit)
+        if leaders:
+            lower = _leader_first(lower, needed, by_slices=True)
+        picks = _distribute(lower, want.count, leaders, demand.slice_size, best_fit, by_slices=True)
         level += 1
     # From the slice level down each domain passes on exactly what it was given.
-    while level < last:
-        unit = (demand.inner[level + 1] if demand.inner else 0) or 1
-        lower = []
-        for pick in picks:
-            children = _in_order([Pick(child) for child in pick.domain.children.values()], best_fit)
-            if unit > 1:
-                for child in children:
-                    child.slices, child.slices_with_leader = child.pods // unit, child.pods_with_leader // unit
-            lower += _distribute(children, pick.pods, pick.leaders, unit, best_fit, by_slices=unit > 1)
-        picks = lower
+    while picks is not None and level < last:
+        picks = _pass_down(picks, (demand.inner[level + 1] if demand.inner else 0) or 1, best_fit)
         level += 1
+    if picks is None:
+        return Shortfall(want.level, 0, needed)
     used = [pick for pick in picks if pick.pods or pick.leaders]
     used.sort(key=lambda pick: pick.domain.values)
     return used
+
+
+def _pass_down(picks: Sequence[Pick], unit: int, best_fit: bool) -> list[Pick] | None:
+    """Each domain's pods (in slices of `unit`) and leader to its own children."""
+    below: list[Pick] = []
+    for pick in picks:
+        children = _in_order([Pick(child) for child in pick.domain.children.values()], best_fit)
+        if unit > 1:
+            for child in children:
+                child.slices, child.slices_with_leader = child.pods // unit, child.pods_with_leader // unit
+        if pick.leaders:
+            children = _leader_first(children, pick.pods // unit, by_slices=unit > 1)
+        given = _distribute(children, pick.pods, pick.leaders, unit, best_fit, by_slices=unit > 1)
+        if given is None:
+            return None
+        below += given
+    return below
+
+
+def _leader_first(picks: list[Pick], needed: int, *, by_slices: bool) -> list[Pick]:
+    """The first domain that can host the leader and still leaves room for everybody moves to the front (Kueue 4.4, 2b)."""
+    total = sum(pick.slices if by_slices else pick.pods for pick in picks)
+    for at, pick in enumerate(picks):
+        loss = pick.slices - pick.slices_with_leader if by_slices else pick.pods - pick.pods_with_leader
+        if pick.leaders and total - loss >= needed:
+            return [pick, *picks[:at], *picks[at + 1 :]]
+    return picks
 
 
 def _choose(forest: Forest, want: Want, level: int, leaders: int) -> tuple[int, list[Pick]] | Shortfall:
@@ -181,8 +203,9 @@ def _best_fit(picks: Sequence[Pick], needed: int, *, with_leader: bool, by_slice
 
 def _distribute(
     picks: Sequence[Pick], count: int, leaders: int, unit: int, best_fit: bool, *, by_slices: bool
-) -> list[Pick]:
-    """Phase 2b, one level: take domains fully in turn until `count` pods (and the leader) have a place.
+) -> list[Pick] | None:
+    """Phase 2b, one level: take domains fully in turn until `count` pods (and the leader) have a place. None if they have not:
+    with a leader, room for all at one level does not always mean room at the next.
 
     Units are slices of `unit` pods (`by_slices`) or single pods. For best fit the last domain is the smallest that holds the rest.
     """
@@ -212,4 +235,4 @@ def _distribute(
         taken.append(pick)
         if left <= 0 and not leaders:
             return taken
-    raise AssertionError(f"phase 1 promised room for {count} pods, {left} are left over")
+    return None

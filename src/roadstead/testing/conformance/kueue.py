@@ -141,6 +141,10 @@ class Player:
         self.world.assume(Plan(commands=commands))
         for command in commands:
             self._carry_out_eviction(command)
+        for fact in list(self.facts.values()):  # Kueue's workload controller marks inactive ones, holding quota or not
+            if not fact.active and not fact.evicted and fact.state is WorkloadState.PENDING:
+                self.evictions.append({"workload": _name(fact.key), "reason": EvictionReason.DEACTIVATED.value})
+                self._put(replace(fact, evicted=EvictionReason.DEACTIVATED.value, requeue_blocked=True))
 
     def _settle(self, number: int) -> dict[str, Any]:
         world, round_ = self.world, _Round()
