@@ -108,7 +108,8 @@ def too_many(field: str, actual: int, limit: int) -> FieldError:
 
 
 class StatusError(Exception):
-    """A refusal with everything a Status needs. `code` is the HTTP status; `reason` "" where the real server gives none."""
+    """A refusal with everything a Status needs. `code` is the HTTP status; `reason` "" where the real server gives none;
+    `details` {} shows as an empty object, None not at all."""
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None, retry_after: int = 0) -> None:
         super().__init__(message)
@@ -116,6 +117,7 @@ class StatusError(Exception):
         self.reason = reason
         self.message = message
         self.details = dict(details or {})
+        self._shows_details = details is not None
         if retry_after:
             self.details["retryAfterSeconds"] = retry_after
         self.metadata: Json = {}
@@ -132,7 +134,7 @@ class StatusError(Exception):
         }
         if self.reason:
             body["reason"] = self.reason
-        if self.details:
+        if self.details or self._shows_details:
             body["details"] = self.details
         body["code"] = self.code
         return body
