@@ -50,9 +50,17 @@ def search(forest: Forest, want: Want) -> list[Pick] | Shortfall:
 
     O(levels x children of the chosen domains), apart from asking for several domains or a leader at the first level.
     """
+    leaders = 0 if forest.demand.leader is None else 1
+    found = _search(forest, want, leaders, leader_first=False)
+    if isinstance(found, Shortfall) and leaders and found.fit >= found.needed:
+        found = _search(forest, want, leaders, leader_first=True)
+    return found
+
+
+def _search(forest: Forest, want: Want, leaders: int, *, leader_first: bool) -> list[Pick] | Shortfall:
+    """One try. `leader_first`: in the descent, the domain that hosts the leader is taken before larger ones."""
     demand = forest.demand
     best_fit = not want.unconstrained
-    leaders = 0 if demand.leader is None else 1
     chosen = _choose(forest, want, want.level, leaders)
     if isinstance(chosen, Shortfall):
         return chosen
@@ -63,22 +71,22 @@ def search(forest: Forest, want: Want) -> list[Pick] | Shortfall:
     # Above the slice level all children of the chosen domains compete; what their parents were given is not kept.
     while picks is not None and level < min(last, demand.slice_level):
         lower = _in_order([Pick(child) for pick in picks for child in pick.domain.children.values()], best_fit)
-        if leaders:
+        if leader_first:
             lower = _leader_first(lower, needed, by_slices=True)
         picks = _distribute(lower, want.count, leaders, demand.slice_size, best_fit, by_slices=True)
         level += 1
     # From the slice level down each domain passes on exactly what it was given.
     while picks is not None and level < last:
-        picks = _pass_down(picks, (demand.inner[level + 1] if demand.inner else 0) or 1, best_fit)
+        picks = _pass_down(picks, (demand.inner[level + 1] if demand.inner else 0) or 1, best_fit, leader_first)
         level += 1
     if picks is None:
-        return Shortfall(want.level, 0, needed)
+        return Shortfall(want.level, needed, needed)  # room for all at one level, but not at the next
     used = [pick for pick in picks if pick.pods or pick.leaders]
     used.sort(key=lambda pick: pick.domain.values)
     return used
 
 
-def _pass_down(picks: Sequence[Pick], unit: int, best_fit: bool) -> list[Pick] | None:
+def _pass_down(picks: Sequence[Pick], unit: int, best_fit: bool, leader_first: bool) -> list[Pick] | None:
     """Each domain's pods (in slices of `unit`) and leader to its own children."""
     below: list[Pick] = []
     for pick in picks:
@@ -86,7 +94,7 @@ def _pass_down(picks: Sequence[Pick], unit: int, best_fit: bool) -> list[Pick] |
         if unit > 1:
             for child in children:
                 child.slices, child.slices_with_leader = child.pods // unit, child.pods_with_leader // unit
-        if pick.leaders:
+        if leader_first and pick.leaders:
             children = _leader_first(children, pick.pods // unit, by_slices=unit > 1)
         given = _distribute(children, pick.pods, pick.leaders, unit, best_fit, by_slices=unit > 1)
         if given is None:
