@@ -203,12 +203,10 @@ class Forest:
         demand = self.demand
         if demand.leader is None:
             pods = self._fits(leaf)
-            if pods == leaf.pods and (pods or leaf.values in self._short_of or not leaf.lines):
-                if not leaf.lines:
-                    self._note_shortage(leaf, 0)
-                return
-            self._note_shortage(leaf, pods)
-            self._raise_pods(leaf, pods)
+            if not pods or not leaf.pods:
+                self._note_shortage(leaf, pods)
+            if pods != leaf.pods:
+                self._raise_pods(leaf, pods)
             return
         pods, leaders, beside = self._fits_with_leader(leaf, demand.leader)
         self._note_shortage(leaf, pods)
