@@ -166,5 +166,6 @@ def _consult_fleet(world: World, assignment: Assignment, ask: Ask) -> None:
         return
     for choice in assignment.pod_sets:
         if choice.pod_set.name in names:
+            choice.fits = False
             for taken in choice.choices.values():
                 taken.mode = Mode.PREEMPT

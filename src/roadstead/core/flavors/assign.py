@@ -106,6 +106,7 @@ def _assign_group(
             total[resource] = total.get(resource, 0) + amount
     found: dict[ResourceName, Choice] = {}
     refusals: list[Refusal] = []
+    fits = True
     name = chosen[0].pod_set.name
     for resource in total:
         if resource in found:
@@ -123,8 +124,10 @@ def _assign_group(
         if not choices:
             found = {}
             break
+        fits = fits and search.mode is Mode.FIT
         found.update(choices)
     for pod_set in chosen:
+        pod_set.fits = fits
         pod_set.choices = {resource: found[resource] for resource in pod_set.requests if resource in found}
         pod_set.refusals = refusals if pod_set is chosen[0] else []
 
@@ -152,6 +155,7 @@ class _Search:
         self.requests = requests
         self.allowed = allowed
         self.refusals: list[Refusal] = []
+        self.mode = Mode.NO_FIT  # of the flavor taken
 
     def run(self, start: int) -> dict[ResourceName, Choice]:
         """The choices of the flavor taken; empty if none can ever do."""
@@ -173,6 +177,7 @@ class _Search:
                 best, best_mode, best_level = choices, mode, level
         for choice in best.values():
             choice.tried = -1 if at == last else at
+        self.mode = best_mode
         return best
 
     def _usable(self, at: int) -> ResourceFlavor | None:
@@ -245,10 +250,10 @@ class _Search:
         for resource, amount in self.requests.items():
             slot = slots[resource]
             mode, level = self._test_cell(slot, name, resource, amount)
-            if self._is_preferred(worst_mode, worst_level, mode, level):
-                worst_mode, worst_level = mode, level
             if mode is Mode.NO_FIT:
-                break
+                return choices, mode, level
+            if self._rank(worst_mode, worst_level) > self._rank(mode, level):
+                worst_mode, worst_level = mode, level
             choices[resource] = Choice(name, slot, mode, level, -1)
         return choices, worst_mode, worst_level
 
@@ -296,9 +301,13 @@ class _Search:
             return mode is not Mode.NO_FIT and to_mode is Mode.NO_FIT
         if (mode is Mode.NO_CANDIDATES) != (to_mode is Mode.NO_CANDIDATES):
             return to_mode is Mode.NO_CANDIDATES
+        return self._rank(mode, level) > self._rank(to_mode, to_level)
+
+    def _rank(self, mode: Mode, level: int) -> tuple[int, int]:
+        """More is better, by the queue's preference. Within one flavor a mode without candidates has no other rank (as in Kueue)."""
         if self.table.fact.fungibility.preference == "PreemptionOverBorrowing":
-            return (-level, mode) > (-to_level, to_mode)
-        return (mode, -level) > (to_mode, -to_level)
+            return (-level, mode)
+        return (mode, -level)
 
 
 def _not_covered(table: QueueTable, pod_set: str, resource: ResourceName, needed: int) -> Refusal:

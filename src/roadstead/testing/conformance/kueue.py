@@ -21,8 +21,8 @@ from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.ingest.registry import fact_of_dict
 from roadstead.model.facts import Gone
-from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, StopPolicy, Topology
 from roadstead.model.nodes import Node
+from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, StopPolicy, Topology
 from roadstead.model.workload import PodSetAssignment, Workload, WorkloadKey, WorkloadState
 from roadstead.testing.conformance import Report, judge, records
 
