@@ -5,9 +5,11 @@ The refusals are those of the real server's decoders, word for word.
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,10 +35,15 @@ class ClientGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A body as an object, and the paths of fields that were written twice (the last one counts)."""
+    """A body as an object, and what strict reading noticed: fields written twice (the last one counts)."""
 
     value: Json
+    body: bytes = b""
     duplicates: tuple[str, ...] = ()
+
+    def warnings(self, found: Sequence[str]) -> Sequence[str]:
+        """The warnings of a write together with those about fields written twice, in the order of the body."""
+        return _in_document_order(self.body, found, self.duplicates) if self.duplicates else found
 
 
 async def read_body(receive: Receive, announced: bytes | None) -> bytes:
@@ -97,10 +104,11 @@ def parse(body: bytes, media: str) -> Any:
     raise ValueError(f"couldn't get version/kind; json parse error: {problem}")
 
 
-def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, *, strict: bool) -> Decoded:
+def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, mode: str) -> Decoded:
     """The body as an object of `kind`, apiVersion and kind filled in from the path where they are missing.
 
-    With `strict`, fields written twice are reported too (a second pass over the text). Raises StatusError 400.
+    `mode` is the field validation: Ignore, Warn or Strict. Fields written twice are found by a second pass over the text;
+    Strict refuses them here, together with unknown ones. Raises StatusError 400.
     """
     try:
         value = parse(body, media)
@@ -119,8 +127,11 @@ def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, *, st
         message = f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(body)})"
         raise bad_request(message)
     value = checked_kind(value, kind, registry)
-    duplicates = duplicate_fields(body) if strict and media == JSON else ()
-    return Decoded(value, duplicates)
+    duplicates = duplicate_fields(body) if mode != "Ignore" and media == JSON else ()
+    if duplicates and mode == "Strict":
+        unknown = kind.schema.check(copy.deepcopy(value), "Warn")
+        raise kind.schema.error("strict decoding error: " + ", ".join(_in_document_order(body, unknown, duplicates)))
+    return Decoded(value, body, duplicates)
 
 
 def checked_kind(value: Json, kind: Kind, registry: Registry) -> Json:
@@ -171,6 +182,28 @@ def duplicate_fields(body: bytes) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     return tuple(dict.fromkeys(paths))
+
+
+def _in_document_order(body: bytes, found: Sequence[str], duplicates: Sequence[str]) -> list[str]:
+    """Texts about unknown fields and duplicates as a reader of the body meets them; other texts stay last."""
+    places: dict[str, int] = {}
+    _places(json.loads(body, object_pairs_hook=_Pairs), "", places, itertools.count())
+    texts = [*found, *(f'duplicate field "{path}"' for path in duplicates)]
+    return sorted(texts, key=lambda text: places.get(text, len(places)))
+
+
+def _places(value: Any, path: str, places: dict[str, int], counter: Iterator[int]) -> None:
+    if isinstance(value, _Pairs):
+        for key, item in value:
+            below = f"{path}.{key}" if path else key
+            name = f'unknown field "{below}"'
+            if name in places:
+                name = f'duplicate field "{below}"'
+            places.setdefault(name, next(counter))
+            _places(item, below, places, counter)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _places(item, f"{path}[{index}]", places, counter)
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -179,7 +179,7 @@ def _response_kind(kind: Kind, group: str, version: str, name: str) -> Json:
     """Built-in kinds leave group and version empty (clients fill them in from where the resource stands); custom ones do not."""
     if not group and kind.is_custom:
         return {"group": kind.resource.group, "version": kind.resource.version, "kind": name}
-    return {"group": group, "version": version, "kind": name}
+    return {"group": group, "version": version if group else "", "kind": name}
 
 
 def _sorted(kind: Kind) -> list[Subresource]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -33,6 +33,7 @@ from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.registry import Kind, Registry, Subresource
+from roadstead.kinds.schema import DecodeError
 
 RETURNS_OBJECT_ON_DELETE: Final = ("pods", "services", "serviceaccounts", "persistentvolumeclaims", "namespaces")
 """Core kinds whose DELETE answers with the object even when nothing is left of it."""
@@ -163,7 +164,7 @@ class ObjectApi:
         options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))
         decoded = self._decode(body, media, kind, options)
         written = await self._resources.create(kind, target.namespace, decoded.value, options)
-        await self._reply_written(exchange, 201, kind, written, format, decoded)
+        await self._reply_written(exchange, 201, kind, written, format, decoded.warnings(written.warnings))
 
     async def _update(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
@@ -174,18 +175,22 @@ class ObjectApi:
         written = await self._resources.update(
             kind, target.namespace, target.name, decoded.value, options, target.subresource
         )
-        await self._reply_written(exchange, 201 if written.created else 200, kind, written, format, decoded)
+        status = 201 if written.created else 200
+        await self._reply_written(exchange, status, kind, written, format, decoded.warnings(written.warnings))
 
     async def _patch(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
         body_type = exchange.header(b"content-type")
         body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
         options = write_options(query, "PatchOptions", user, exchange.header(b"user-agent"), is_patch=True)
-        patch = decode_patch(body, body_type, kind, strict=options.field_validation != "Ignore")
-        written = await self._resources.patch(
-            kind, target.namespace, target.name, patch.apply, options, target.subresource
-        )
-        await self._reply_written(exchange, 200, kind, written, format, None)
+        patch = decode_patch(body, body_type, kind, self._registry, options.field_validation)
+        try:
+            written = await self._resources.patch(
+                kind, target.namespace, target.name, patch.apply, options, target.subresource
+            )
+        except DecodeError as error:
+            raise patch.refusal(error) from error
+        await self._reply_written(exchange, 200, kind, written, format, (*patch.problems, *written.warnings))
 
     async def _bind(self, exchange: Exchange, target: ResourcePath, user: User, query: Query) -> None:
         media = media_type(exchange.header(b"content-type"))
@@ -205,7 +210,7 @@ class ObjectApi:
             body = orjson.dumps(success(resource.plural, resource.group, meta.name, meta.uid))
             await exchange.reply_json(200, body, warning_headers(written.warnings), format.media)
         else:
-            await self._reply_written(exchange, 200, kind, written, format, None)
+            await self._reply_written(exchange, 200, kind, written, format, written.warnings)
 
     async def _delete_collection(
         self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query
@@ -219,12 +224,12 @@ class ObjectApi:
     # --- answering
 
     def _decode(self, body: bytes, media: str, kind: Kind, options: WriteOptions) -> Decoded:
-        return decode_object(body, media, kind, self._registry, strict=options.field_validation != "Ignore")
+        return decode_object(body, media, kind, self._registry, options.field_validation)
 
     async def _reply_written(
-        self, exchange: Exchange, status: int, kind: Kind, written: Written, format: Format, decoded: Decoded | None
+        self, exchange: Exchange, status: int, kind: Kind, written: Written, format: Format, warnings: Sequence[str]
     ) -> None:
-        await self._reply_object(exchange, status, kind, written.object, format, "Metadata", tuple(written.warnings))
+        await self._reply_object(exchange, status, kind, written.object, format, "Metadata", warnings)
 
     async def _reply_object(
         self,
@@ -234,7 +239,7 @@ class ObjectApi:
         found: Object,
         format: Format,
         include: str,
-        warnings: tuple[str, ...] = (),
+        warnings: Sequence[str] = (),
     ) -> None:
         extra = warning_headers(warnings) if warnings else ()
         if format.form is Form.TABLE:

@@ -5,8 +5,8 @@ What a patch does to an object is `kinds.patch`'s; here is how it arrives.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -16,9 +16,11 @@ from roadstead.apiserver.errors import RouteError, media_type_unknown
 from roadstead.apiserver.go_json import syntax_error
 from roadstead.apiserver.query import go_type
 from roadstead.kinds import patch as languages
-from roadstead.kinds.errors import StatusError, bad_request
+from roadstead.kinds.errors import INVALID, FieldError, StatusError, bad_request, go_quote
 from roadstead.kinds.object import Json
-from roadstead.kinds.registry import Kind
+from roadstead.kinds.patch.refused import go_text
+from roadstead.kinds.registry import Kind, Registry
+from roadstead.kinds.schema import DecodeError
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -29,12 +31,62 @@ OPERATIONS_LIMIT: Final = 10_000
 _OPERATION_FIELDS: Final = ("op", "path", "from", "value")
 
 
-@dataclass(frozen=True, slots=True)
 class Patch:
-    """A decoded patch: what it makes of an object, and what strict validation says about the patch itself."""
+    """A decoded patch, for one request: what it makes of an object, and how its result is refused."""
 
-    apply: Callable[[Json], Json]
-    problems: tuple[str, ...] = ()
+    def __init__(
+        self,
+        kind: Kind,
+        registry: Registry,
+        change: Callable[[Json], Json],
+        mode: str,
+        problems: tuple[str, ...] = (),
+        shown: str = "",
+    ) -> None:
+        """`problems` are what strict validation says about the patch itself; `shown` is the patch in Go's words, for the one
+        language whose refusals quote the patch and not its result."""
+        self._kind = kind
+        self._registry = registry
+        self._change = change
+        self._mode = mode
+        self.problems = problems
+        self._shown = shown
+
+    def apply(self, obj: Json) -> Json:
+        """The patched object. Raises StatusError."""
+        result = self._change(obj)
+        if not self._shown:
+            self._shown = orjson.dumps(result).decode()
+        self._check_kind(result)
+        if self._mode == "Strict" and self.problems:
+            unknown = self._kind.schema.check(copy.deepcopy(result), "Warn")
+            raise self._refused("strict decoding error: " + ", ".join([*self.problems, *unknown]))
+        return result
+
+    def refusal(self, error: DecodeError) -> StatusError:
+        """How it is said that the result does not decode."""
+        return self._refused(error.why)
+
+    def _check_kind(self, result: Json) -> None:
+        """A patch may write another kind or version into the object; then it is read as that."""
+        api_version, name = result.get("apiVersion"), result.get("kind")
+        if api_version == self._kind.resource.api_version and name == self._kind.kind:
+            return
+        if not isinstance(api_version, str) or not isinstance(name, str):
+            return
+        other = self._registry.by_kind(api_version, name)
+        if other is None:
+            scheme = 'in scheme "pkg/runtime/scheme.go:111"'
+            raise self._refused(f'no kind "{name}" is registered for version "{api_version}" {scheme}')
+        try:
+            other.schema.check(copy.deepcopy(result))
+        except DecodeError as error:
+            raise self._refused(error.why) from None
+
+    def _refused(self, why: str) -> StatusError:
+        problem = FieldError(INVALID, "patch", f"Invalid value: {go_quote(self._shown)}: {why}")
+        message = f' "" is invalid: {problem.field}: {problem.body}'
+        return StatusError(422, "Invalid", message, {"causes": [problem.cause]})
 
 
 def accepted_types(kind: Kind) -> tuple[str, ...]:
@@ -42,8 +94,9 @@ def accepted_types(kind: Kind) -> tuple[str, ...]:
     return (JSON_PATCH, MERGE_PATCH) if kind.is_custom else (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
 
 
-def decode_patch(body: bytes, content_type: str, kind: Kind, *, strict: bool) -> Patch:
-    """The patch in `body`. With `strict`, fields written twice in it are reported. Raises StatusError 400, 413, 415, 422."""
+def decode_patch(body: bytes, content_type: str, kind: Kind, registry: Registry, mode: str) -> Patch:
+    """The patch in `body`, under the field validation `mode`. Raises StatusError 400, 413, 415."""
+    strict = mode != "Ignore"
     media = content_type.partition(";")[0].strip().lower()
     if media not in accepted_types(kind):
         if media == STRATEGIC_PATCH or media in APPLY_PATCHES:
@@ -52,12 +105,19 @@ def decode_patch(body: bytes, content_type: str, kind: Kind, *, strict: bool) ->
     if media == JSON_PATCH:
         operations = _operations(body)
         problems = _unknown_in_operations(operations) if strict else ()
-        return Patch(lambda obj: languages.json_patch(obj, operations), problems)
+        return Patch(kind, registry, lambda obj: languages.json_patch(obj, operations), mode, problems)
     value = _document(body)
     duplicates = tuple(f'duplicate field "{path}"' for path in duplicate_fields(body)) if strict else ()
     if media == MERGE_PATCH:
-        return Patch(lambda obj: languages.merge_patch(obj, value), duplicates)
-    return Patch(lambda obj: languages.strategic_merge_patch(obj, value, kind.schema), duplicates)
+        return Patch(kind, registry, lambda obj: languages.merge_patch(obj, value), mode, duplicates)
+    return Patch(
+        kind,
+        registry,
+        lambda obj: languages.strategic_merge_patch(obj, value, kind.schema),
+        mode,
+        duplicates,
+        shown=go_text(value),
+    )
 
 
 def _document(body: bytes) -> Json:
