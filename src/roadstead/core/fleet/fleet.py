@@ -6,6 +6,7 @@ device allocation and pods outside any queue all draw on it, so a device can't b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -38,6 +39,7 @@ class Fleet:
         self._lines: dict[str, NodeLine] = {}
         self._holds: dict[Holder, Placement] = {}
         self._forests: dict[Demand, Forest] = {}
+        self._listing: Counter[ResourceName] = Counter()  # nodes that list devices of a resource
         # What the forests have to catch up with: nodes whose facts, or whose amounts, changed.
         self._changed_facts: list[NodeLine] = []
         self._changed_amounts: list[NodeLine] = []
@@ -66,7 +68,9 @@ class Fleet:
 
     def _set_node(self, name: str, node: Node | None) -> None:
         line = self._line(name)
+        self._listing.subtract(line.devices.resources)
         line.set_node(node)
+        self._listing.update(line.devices.resources)
         self._changed_facts.append(line)
         self._drop_if_blank(line)
         self._trim()
@@ -179,6 +183,10 @@ class Fleet:
             forest.refresh(self._changed_facts, self._changed_amounts)
         self._forests[demand] = forest
         return forest
+
+    def hands_out_by_device(self, resource: ResourceName) -> bool:
+        """True if some node lists devices of the resource."""
+        return self._listing[resource] > 0
 
     def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]:
         """Count these members as placed until the returned function is called: later pod sets of the same ask see them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -85,6 +85,7 @@ class Forest:
     __slots__ = (
         "_amounts_seen",
         "_cause_of",
+        "_closest",
         "_facts_seen",
         "_index",
         "_leader_matcher",
@@ -106,7 +107,8 @@ class Forest:
         self._leader_matcher = Matcher(demand.leader_selection) if demand.leader_selection else None
         self._cause_of: dict[str, str] = {}
         self._leaf_of: dict[str, Domain] = {}
-        self._short_of: dict[Values, ResourceName] = {}
+        self._short_of: dict[Values, tuple[ResourceName, int]] = {}
+        self._closest: dict[ResourceName, int] = {}
         self._index: list[list[Entry] | None] = [None] * len(demand.levels)
         self._facts_seen = facts_seen
         self._amounts_seen = amounts_seen
@@ -312,17 +314,37 @@ class Forest:
         self._store(domain, pods, slices)
 
     def _note_shortage(self, leaf: Domain, pods: int) -> None:
+        """Keep the count of leaves without room by the resource that is scarcest there, and the most that one of them has."""
         old = self._short_of.pop(leaf.values, None)
         if old is not None:
-            self.short[old] -= 1
+            resource, free = old
+            self.short[resource] -= 1
+            if self._closest.get(resource) == free:
+                self._closest.pop(resource)  # found again when asked for
         if pods or not leaf.lines:
             return
-        room = self._sum_room(leaf) if len(leaf.lines) > 1 else None
-        for line in leaf.lines.values():
-            room = room if room is not None else dict(line.room(without_workloads=self.demand.without_workloads))
-        resource = scarcest(room or {}, self.demand.requests)
-        self._short_of[leaf.values] = resource
+        room = self._room(leaf)
+        resource = scarcest(room, self.demand.requests)
+        free = room.get(resource, 0)
+        self._short_of[leaf.values] = (resource, free)
         self.short[resource] += 1
+        known = self._closest.get(resource)
+        if known is not None and free > known:
+            self._closest[resource] = free
+
+    def _room(self, leaf: Domain) -> Mapping[ResourceName, int]:
+        """What is left in a leaf; of several nodes that are counted one by one, the sum."""
+        if len(leaf.lines) > 1 or self.demand.as_recorded:
+            return self._sum_room(leaf)
+        return next(iter(leaf.lines.values())).room(without_workloads=self.demand.without_workloads)
+
+    def closest(self, resource: ResourceName) -> int:
+        """The most of the resource that a leaf has left which it keeps from holding one pod. Amortised O(1)."""
+        known = self._closest.get(resource)
+        if known is None:
+            known = max((free for name, free in self._short_of.values() if name == resource), default=0)
+            self._closest[resource] = known
+        return max(known, 0)
 
     # --- asking ---
 

@@ -15,6 +15,7 @@ from roadstead.core.fleet.ledger import NodeLine, Requests, fits, per_pod
 from roadstead.core.fleet.matching import Selection
 from roadstead.core.fleet.refusing import no_level, refuse
 from roadstead.core.fleet.search import Pick, Shortfall, Want, search
+from roadstead.model.amounts import ResourceName
 from roadstead.model.refusals import Refusal
 from roadstead.model.workload import Member, Placement, PodSetPlacement, TopologyAssignment, TopologyRequest
 
@@ -25,6 +26,8 @@ class Books(Protocol):
     """What placing needs of the Fleet."""
 
     def forest(self, demand: Demand) -> Forest: ...
+
+    def hands_out_by_device(self, resource: ResourceName) -> bool: ...
 
     def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]: ...
 
@@ -112,7 +115,15 @@ class Placer:
                 self._rub_out.pop()()
             answer = self._place(replace(ask, assume_empty=True))
             empty_fit = answer if isinstance(answer, Refusal) else None
-        return refuse(pod_set, forest, want, short, empty_fit, assume_empty=ask.assume_empty)
+        return refuse(
+            pod_set,
+            forest,
+            want,
+            short,
+            empty_fit,
+            assume_empty=ask.assume_empty,
+            by_device=self._books.hands_out_by_device,
+        )
 
 
 def _groups(pod_sets: Sequence[PodSetAsk]) -> list[tuple[PodSetAsk, PodSetAsk | None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from roadstead.core.fleet.ask import PodSetAsk
 from roadstead.core.fleet.forest import Forest
 from roadstead.core.fleet.matching import TEMPORARY
@@ -16,13 +18,21 @@ def no_level(pod_set: PodSetAsk, level: str) -> Refusal:
 
 
 def refuse(
-    pod_set: PodSetAsk, forest: Forest, want: Want, short: Shortfall, when_empty: Refusal | None, *, assume_empty: bool
+    pod_set: PodSetAsk,
+    forest: Forest,
+    want: Want,
+    short: Shortfall,
+    when_empty: Refusal | None,
+    *,
+    assume_empty: bool,
+    by_device: Callable[[ResourceName], bool],
 ) -> Refusal:
-    """`when_empty`: the refusal of the same ask by an empty fleet, if that refuses too.
+    """`when_empty`: the refusal of the same ask by an empty fleet, if that refuses too; `by_device`: is a resource handed out by
+    device?
 
     `counts` says how many nodes were left out by each cause, and how many have no room for even one pod by the resource that is
     scarcest there. `needed` is the amount of `resource` that the pods ask for, `available` what found room together, `limit` what
-    would if no workload used anything; for a single pod, the most that one node has. `subject` is the topology level.
+    would if no workload used anything; for a single pod, the most that one node has of it. `subject` is the topology level.
     """
     counts = _counts(forest)
     if not forest.node_count:
@@ -34,9 +44,7 @@ def refuse(
     amount = dict(forest.demand.requests).get(resource, 0)
     level = forest.demand.levels[want.level]
     if want.count == 1:
-        needed, available = amount, _most_on_one_node(forest, resource)
-        if available >= needed:  # another resource stands in the way on that node
-            available = min(available, max(needed - 1, 0))
+        needed, available = amount, forest.closest(resource)
     else:
         needed, available = amount * want.count, amount * short.fit * forest.demand.slice_size
     never = when_empty is not None or assume_empty
@@ -44,7 +52,7 @@ def refuse(
         code, verdict = Code.TOPOLOGY_TOO_SMALL, Verdict.CHANGE
         limit = when_empty.available if when_empty is not None else available
     else:
-        code, verdict = _code_when_full(forest, want, resource), Verdict.WAIT
+        code, verdict = _code_when_full(forest, want, by_device(resource)), Verdict.WAIT
         limit = needed
     return Refusal(
         code,
@@ -79,18 +87,8 @@ def _scarcest(forest: Forest) -> ResourceName:
     return min(rooms, key=lambda name: (rooms[name], name == PODS, name))
 
 
-def _most_on_one_node(forest: Forest, resource: ResourceName) -> int:
-    demand = forest.demand
-    return max(
-        (max(line.room(without_workloads=demand.without_workloads).get(resource, 0), 0) for line in forest.lines()),
-        default=0,
-    )
-
-
-def _code_when_full(forest: Forest, want: Want, resource: ResourceName) -> Code:
+def _code_when_full(forest: Forest, want: Want, by_device: bool) -> Code:
     slices = want.count // forest.demand.slice_size
     if not want.unconstrained and sum(domain.slices for domain in forest.domains[0].values()) >= slices:
         return Code.TOPOLOGY_FULL  # there is room, but not close enough together
-    if any(line.devices.lists(resource) for line in forest.lines()):
-        return Code.DEVICES_EXHAUSTED
-    return Code.NODES_EXHAUSTED
+    return Code.DEVICES_EXHAUSTED if by_device else Code.NODES_EXHAUSTED
