@@ -12,10 +12,11 @@ annotations, owner references, finalizers, generation, uid ...) are not the kind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from roadstead.expr import syntax
 from roadstead.kinds.errors import FieldError
 from roadstead.kinds.object import Json
 
@@ -43,6 +44,8 @@ class Strategy:
     """PUT without resourceVersion is allowed."""
     has_status = False
     """The kind has a status subresource; the main endpoint ignores status and /status ignores the rest."""
+    name_rule: Callable[[str], Sequence[str]] = staticmethod(syntax.dns_subdomain)
+    """What is wrong with a name, as sentences."""
     default_propagation = "Background"
     """What DELETE without a policy does: Jobs orphan."""
 

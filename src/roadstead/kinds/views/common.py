@@ -22,6 +22,7 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     message: str = ""
     last_transition_time: str | None = None
     last_probe_time: str | None = None
+    last_heartbeat_time: str | None = None
     observed_generation: int = 0
 
     @property

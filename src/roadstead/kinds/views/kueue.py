@@ -131,6 +131,7 @@ class TaintView(msgspec.Struct, frozen=True, rename="camel"):
     key: str = ""
     value: str = ""
     effect: str = ""
+    time_added: str | None = None
 
 
 class TolerationView(msgspec.Struct, frozen=True, rename="camel"):
