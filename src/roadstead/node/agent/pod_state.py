@@ -33,6 +33,9 @@ class Backoff:
         return min(self.base << (level - 1), self.cap) if level else 0
 
 
+KUBELET_BACKOFF = Backoff()
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The latest (or an earlier) run of one container. `level` counts restarts since it last ran for long."""
@@ -67,7 +70,7 @@ class Around:
     """Why nothing of the pod may start yet."""
     rejected: Problem | None = None
     """Why this node will never run the pod."""
-    backoff: Backoff = Backoff()
+    backoff: Backoff = KUBELET_BACKOFF
 
 
 @dataclass(frozen=True, slots=True)

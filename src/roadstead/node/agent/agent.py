@@ -1,0 +1,266 @@
+"""The agent: informers bring pods, each gets a worker; runs that change wake theirs; nodes send heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from typing import Any
+
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Object, Ref, Resource
+from roadstead.node.agent import isolation, launch, node_object, peers
+from roadstead.node.agent.heartbeat import Heartbeat
+from roadstead.node.agent.host import Host
+from roadstead.node.agent.options import AgentOptions, NodeOptions
+from roadstead.node.agent.profiles import profile
+from roadstead.node.agent.runtimes import ProcessRuntime, Runtime, TimerRuntime
+from roadstead.node.agent.server import LogServer
+from roadstead.node.agent.views import Pod
+from roadstead.node.agent.worker import Worker
+from roadstead.node.keeper import locks, notify
+from roadstead.runtime.clock import WallClock
+from roadstead.runtime.cluster import EVERYTHING, Cluster, Listing, Outcome, Selector, WatchEvent, Write
+from roadstead.runtime.informer import Informer, Listener
+from roadstead.runtime.recorder import Recorder
+from roadstead.runtime.step import Key
+from roadstead.runtime.view import Cache
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_PEERS_SECONDS = 0.02
+
+
+class Narrowed:
+    """A Cluster whose lists and watches are narrowed: what an informer of a part of a resource sees."""
+
+    def __init__(self, cluster: Cluster, namespace: str, selector: Selector) -> None:
+        self._cluster, self._namespace, self._selector = cluster, namespace, selector
+
+    async def get(self, ref: Ref) -> Object | None:
+        return await self._cluster.get(ref)
+
+    async def list(self, resource: Resource, namespace: str = "", selector: Selector = EVERYTHING) -> Listing:
+        return await self._cluster.list(resource, self._namespace, self._selector)
+
+    def watch(
+        self, resource: Resource, since: str, namespace: str = "", selector: Selector = EVERYTHING
+    ) -> AsyncIterator[WatchEvent]:
+        return self._cluster.watch(resource, since, self._namespace, self._selector)
+
+    async def write(self, write: Write) -> Outcome:
+        return await self._cluster.write(write)
+
+
+class Agent:
+    """All nodes of one agent process. RuntimeError if another agent uses the state directory."""
+
+    def __init__(self, cluster: Cluster, options: AgentOptions) -> None:
+        self.cluster = cluster
+        self.options = options
+        options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = locks.acquire(os.fspath(options.state / "agent.lock"))
+        if self._lock is None:
+            raise RuntimeError(
+                f"Another node agent uses {options.state}: stop it first, or give this one a state directory of its own."
+            )
+        self.recorder = Recorder(cluster, WallClock(), "kubelet")
+        self.processes = ProcessRuntime(options.state)
+        self.timers = TimerRuntime(options.now, self._wake)
+        self.hosts: dict[str, Host] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._caches: list[Cache] = []
+        self._peer_namespaces: set[str] = set()
+        self._stale_peers: set[str] = set()
+
+    async def run(self) -> None:
+        """Until cancelled. Processes go on without it."""
+        options = self.options
+        tier = options.isolation
+        if tier == "auto":
+            tier = await asyncio.to_thread(isolation.find_tier, options.state)
+        inherited = launch.inherited(os.environ) if options.inherit_environment else {}
+        for node in options.nodes:
+            self.hosts[node.name] = self._host(node, tier, inherited)
+        events = notify.listen(os.fspath(options.state))
+        server = LogServer(self, options)
+        try:
+            port = await server.start()
+            beats = [Heartbeat(self.cluster, options, node, tier, port) for node in options.nodes]
+            await asyncio.gather(*(beat.register() for beat in beats))
+            self._keep(self.recorder.run())
+            asyncio.get_running_loop().add_reader(events, self._hear, events)
+            await self._follow_pods()
+            self._adopt_strangers()
+            for beat in beats:
+                self._keep(beat.run())
+            self._keep(self._look_again())
+            if options.on_ready is not None:
+                options.on_ready(port)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            asyncio.get_running_loop().remove_reader(events)
+            events.close()
+            tasks = list(self.tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await server.stop()
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def _host(self, node: NodeOptions, tier: str, inherited: dict[str, str]) -> Host:
+        runtime: Runtime = self.timers if node.simulate else self.processes
+        return Host(
+            node.name,
+            self.options.state,
+            self.cluster,
+            runtime,
+            profile(node.profile),
+            node_object.allocatable(node),
+            tier,
+            inherited,
+            self.options.backoff,
+            node.simulate,
+            self.options.now,
+            self.recorder.record,
+            self._known_pods,
+            self._addresses,
+        )
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a task of the node agent failed", exc_info=task.exception())
+
+    # --- pods
+
+    async def _follow_pods(self) -> None:
+        """Begin to watch pods: with one node only its own (and its peers' name spaces), with several all."""
+        only = next(iter(self.hosts)) if len(self.hosts) == 1 else ""
+        selector = Selector(fields=f"spec.nodeName={only}") if only else EVERYTHING
+        await self._inform("", selector, self._changed)
+
+    async def _inform(self, namespace: str, selector: Selector, listener: Listener) -> None:
+        cache = Cache(PODS)
+        self._caches.append(cache)
+        informer = Informer(Narrowed(self.cluster, namespace, selector), PODS, cache)
+        informer.listeners.append(listener)
+        self._keep(informer.run())
+        await informer.synced.wait()
+
+    def _changed(self, key: Key, old: Object | None, new: Object | None) -> None:
+        if old is not None and (new is None or new.meta.uid != old.meta.uid):
+            self._observe(old, None)
+        if new is not None:
+            self._observe(new, new)
+
+    def _observe(self, last: Object, current: Object | None) -> None:
+        pod = last.view(Pod)
+        if peers.wants_peers(pod):
+            self._peers_changed(pod.metadata.namespace)
+        host = self.hosts.get(pod.spec.node_name)
+        if host is None:
+            return
+        worker = host.workers.get(pod.uid)
+        if worker is not None:
+            worker.observe(current)
+        elif current is not None and (not pod.status.is_final or self._has_traces(pod.uid)):
+            self._employ(host, pod.uid, current)
+        if peers.wants_peers(pod) and len(self.hosts) == 1 and pod.metadata.namespace not in self._peer_namespaces:
+            self._peer_namespaces.add(pod.metadata.namespace)
+            self._keep(self._inform(pod.metadata.namespace, EVERYTHING, self._peer_changed))
+
+    def _peer_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
+        """From the second view, of a whole name space. It may be older or newer than the first: no pod is run because of it."""
+        seen = new or old
+        if seen is not None and peers.wants_peers(seen.view(Pod)):
+            self._peers_changed(key[0])
+
+    def _has_traces(self, uid: str) -> bool:
+        return (self.options.state / "pods" / uid).exists()
+
+    def _employ(self, host: Host, uid: str, current: Object | None) -> None:
+        worker = Worker(host, uid, current)
+        host.workers[uid] = worker
+        self._keep(self._work(host, worker))
+
+    async def _work(self, host: Host, worker: Worker) -> None:
+        try:
+            await worker.run()
+        finally:
+            host.workers.pop(worker.uid, None)
+
+    def _adopt_strangers(self) -> None:
+        """Pods on disk that the API does not know any more: their processes are stopped, their directories removed."""
+        employed = {uid for host in self.hosts.values() for uid in host.workers}
+        pods = self.options.state / "pods"
+        on_disk = set(self.processes.pod_uids()) | ({path.name for path in pods.iterdir()} if pods.is_dir() else set())
+        host = next((host for host in self.hosts.values() if not host.is_simulated), next(iter(self.hosts.values())))
+        for uid in sorted(on_disk - employed):
+            self._employ(host, uid, None)
+
+    def workers(self) -> Iterator[Worker]:
+        for host in self.hosts.values():
+            yield from host.workers.values()
+
+    def worker_of(self, namespace: str, name: str) -> Worker | None:
+        """The worker of the pod that has this name now."""
+        for worker in self.workers():
+            if worker.current is not None and worker.current.key == (namespace, name):
+                return worker
+        return None
+
+    def _known_pods(self, namespace: str) -> Sequence[Pod]:
+        found = {obj.meta.uid: obj.view(Pod) for cache in self._caches for obj in cache.list(namespace)}
+        return list(found.values())
+
+    def _addresses(self) -> frozenset[str]:
+        return frozenset(worker.pod_ip for worker in self.workers())
+
+    # --- what changes on the machine
+
+    def _hear(self, events: socket.socket) -> None:
+        """Shims and keeper say which runs changed."""
+        for _ in range(1000):
+            try:
+                text = events.recv(1024)
+            except BlockingIOError:
+                return
+            self._wake(text.decode(errors="replace").partition("/")[0])
+
+    def _wake(self, uid: str) -> None:
+        for host in self.hosts.values():
+            worker = host.workers.get(uid)
+            if worker is not None:
+                worker.wake()
+
+    async def _look_again(self) -> None:
+        """A word may get lost, and a dead shim says none if its keeper is dead too."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for worker in list(self.workers()):
+                worker.look_again()
+
+    def _peers_changed(self, namespace: str) -> None:
+        if not self._stale_peers:
+            asyncio.get_running_loop().call_later(_PEERS_SECONDS, self._refresh_peers)
+        self._stale_peers.add(namespace)
+
+    def _refresh_peers(self) -> None:
+        stale, self._stale_peers = self._stale_peers, set()
+        for worker in self.workers():
+            if worker.current is not None and worker.current.meta.namespace in stale:
+                try:
+                    worker.refresh_hosts()
+                except OSError as error:
+                    log.warning("hosts file of pod %s: %s", worker.uid, error)

@@ -1,0 +1,151 @@
+"""From a container in a pod to what the keeper runs: command line, environment, volumes, mounts, hosts file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roadstead.kinds.object import Json
+from roadstead.node.agent import devices, environment, isolation, messages, peers, resources, volumes
+from roadstead.node.agent.environment import Reference, Sources
+from roadstead.node.agent.problems import unsupported
+from roadstead.node.agent.profiles import Profile
+from roadstead.node.agent.views import Container, Pod, Quantity
+from roadstead.node.keeper import runs
+from roadstead.node.keeper.tree import MARK
+
+_NOT_INHERITED = (
+    "KUBECONFIG",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "HOSTNAME",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+)
+_FALLBACK_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a pod lives on this node."""
+
+    directory: Path
+    """The pod's own: `scratch`, `volumes`, `hosts`."""
+    state: Path
+    """The agent's; the keeper's runs are below it."""
+    pod_ip: str
+    host_ip: str
+    profile: Profile
+    allocatable: Mapping[str, Quantity]
+    tier: str
+    inherited: Mapping[str, str]
+    """The part of the agent's own environment that containers get (personal mode)."""
+    peers: Sequence[Pod] = ()
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of the agent's environment containers inherit in personal mode: all but the way to the cluster and Roadstead's own."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in _NOT_INHERITED and not name.startswith(("ROADSTEAD_", "KUBERNETES_"))
+    }
+
+
+def check(pod: Pod) -> None:
+    """CannotStart if the pod asks for what this node does not do: said at once, not half done."""
+    volumes.check(pod)
+    for container in pod.spec.all_containers:
+        for name, given in _unsupported(container):
+            if given:
+                raise unsupported(
+                    f'container "{container.name}": {name} is not supported by this node: remove it; a container that runs counts '
+                    "as ready"
+                    if "Probe" in name
+                    else f'container "{container.name}": {name} is not supported by this node: remove it'
+                )
+
+
+def _unsupported(container: Container) -> Sequence[tuple[str, Any]]:
+    return (
+        ("livenessProbe", container.liveness_probe),
+        ("readinessProbe", container.readiness_probe),
+        ("startupProbe", container.startup_probe),
+        ("lifecycle", container.lifecycle),
+        ("restartPolicyRules", container.restart_policy_rules),
+        ("volumeDevices", container.volume_devices),
+        ("stdin", container.stdin),
+        ("tty", container.tty),
+    )
+
+
+def references(pod: Pod, container: Container) -> set[Reference]:
+    """ConfigMaps and Secrets that must be read before the container can start."""
+    return environment.references(container) | volumes.references(pod)
+
+
+def spec_of(pod: Pod, container: Container, run: str, objects: Mapping[Reference, Json | None], place: Place) -> Json:
+    """The keeper's spec. Makes the pod's directories and volumes. CannotStart says what is missing."""
+    scratch = place.directory / "scratch"
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sources = Sources(objects, place.pod_ip, place.host_ip, place.allocatable)
+    places = volumes.materialize(pod, place.directory / "volumes", sources)
+    hosts = write_hosts(pod, place) if peers.wants_peers(pod) else None
+    given = _given(pod, run, place, hosts)
+    given |= volumes.variables(places, (mount.name for mount in container.volume_mounts))
+    variables, own = environment.environment(
+        pod, container, Sources(objects, place.pod_ip, place.host_ip, place.allocatable, given)
+    )
+    argv = environment.command_line(container, own)
+    binds = volumes.binds(container, pod, places, own)
+    if hosts is not None:
+        binds.append({"source": os.fspath(hosts), "target": "/etc/hosts", "read_only": False})
+    tier = isolation.applies(place.tier, bool(binds))
+    spec: Json = {
+        "argv": argv,
+        "env": {**variables, MARK: run},
+        "cwd": container.working_dir or os.fspath(scratch),
+        "isolation": tier,
+        "hostname": pod.hostname,
+        "binds": binds if tier != isolation.BARE else [],
+        "message_from_log": container.termination_message_policy == "FallbackToLogsOnError",
+    }
+    limit = resources.memory_limit(container)
+    if limit is not None:
+        spec["memory_bytes"] = limit
+    return spec
+
+
+def _given(pod: Pod, run: str, place: Place, hosts: Path | None) -> dict[str, str]:
+    given = {"PATH": _FALLBACK_PATH, **place.inherited}
+    given |= {"HOSTNAME": pod.hostname, MARK: run, **devices.variables(pod, place.profile)}
+    given["ROADSTEAD_POD_IP"] = place.pod_ip
+    given["ROADSTEAD_TERMINATION_LOG"] = os.path.join(runs.directory(os.fspath(place.state), run), messages.FILE)
+    if hosts is not None:
+        given["ROADSTEAD_HOSTS_FILE"] = os.fspath(hosts)
+        given["ROADSTEAD_PEERS"] = peers.peers_variable(pod, place.pod_ip, place.peers)
+    return given
+
+
+def write_hosts(pod: Pod, place: Place) -> Path:
+    """Write the pod's hosts file, in place: processes that have it mounted see the change at once."""
+    path = place.directory / "hosts"
+    try:
+        machine = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        machine = "127.0.0.1\tlocalhost\n"
+    text = peers.hosts_file(pod, place.pod_ip, place.peers, machine).encode()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        if os.pread(fd, 1 << 20, 0) != text:
+            os.pwrite(fd, text, 0)
+            os.ftruncate(fd, len(text))
+    finally:
+        os.close(fd)
+    return path

@@ -1,0 +1,100 @@
+"""How a node agent is told what to be."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from roadstead.kinds.times import SECOND
+from roadstead.node.agent.isolation import TIERS
+from roadstead.node.agent.pod_state import KUBELET_BACKOFF, Backoff
+from roadstead.node.agent.profiles import profile
+
+DEFAULT_PODS: Final = 500
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
+_SETTINGS = ("cpu", "memory", "pods")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """One node. `cpu` and `memory` are quantities; "" = the machine's (of a simulated node: the profile's)."""
+
+    name: str
+    profile: str = "cpu"
+    cpu: str = ""
+    memory: str = ""
+    pods: int = DEFAULT_PODS
+    simulate: bool = False
+    """Pods are timers: no processes (`roadstead.dev/run-for` says how long they run)."""
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, *, simulate: bool = False) -> NodeOptions:
+        """From `name=profile[,cpu=4][,memory=8Gi][,pods=100]`; ValueError says what is wrong.
+
+        >>> NodeOptions.parse("n1=h100x8,cpu=4").profile
+        'h100x8'
+        """
+        head, *rest = text.split(",")
+        name, _, kind = head.partition("=")
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{text!r} does not name a node: write NAME=PROFILE, the name in lower case letters, digits, '-'."
+            )
+        profile(kind or "cpu")
+        given = dict(part.partition("=")[::2] for part in rest)
+        unknown = [key for key in given if key not in _SETTINGS]
+        if unknown:
+            raise ValueError(f"node {name}: there is no setting {unknown[0]!r}; there are {', '.join(_SETTINGS)}.")
+        if not given.get("pods", "1").isdigit():
+            raise ValueError(f"node {name}: pods={given['pods']} is not a whole number.")
+        pods = int(given.get("pods", DEFAULT_PODS))
+        return cls(name, kind or "cpu", given.get("cpu", ""), given.get("memory", ""), pods, simulate)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of the log port: its own certificate and key, and the authority whose client certificates it takes (PEM)."""
+
+    certificate: Path
+    key: Path
+    client_authority: Path
+    allowed_groups: tuple[str, ...] = ("system:masters",)
+    allowed_names: tuple[str, ...] = ("kube-apiserver-kubelet-client", "system:roadstead")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What `run_agent` needs besides the cluster.
+
+    `state`: a directory of the agent's own; runs, volumes and hosts files live there, and processes outlive the agent by it.
+    `nodes`: at least one. `tls`: None = no log port (nothing is ever served without authentication). `port` 0 = any free one.
+    `isolation`: "auto", or a tier of `isolation.py`. `inherit_environment`: containers get the agent's own environment variables
+    (personal mode) except KUBECONFIG and Roadstead's. `on_ready` is called with the log port once the nodes are registered and
+    the pods are known.
+    """
+
+    state: Path
+    nodes: tuple[NodeOptions, ...]
+    tls: Tls | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    isolation: str = "auto"
+    inherit_environment: bool = True
+    backoff: Backoff = KUBELET_BACKOFF
+    lease_interval: int = 10 * SECOND
+    status_interval: int = 300 * SECOND
+    now: Callable[[], int] = time.time_ns
+    on_ready: Callable[[int], None] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ValueError("A node agent needs at least one node: give NodeOptions(name=...).")
+        if len({node.name for node in self.nodes}) != len(self.nodes):
+            raise ValueError("Two nodes of one agent have the same name.")
+        if self.isolation not in ("auto", *TIERS):
+            raise ValueError(f"There is no isolation {self.isolation!r}; there are auto, {', '.join(TIERS)}.")

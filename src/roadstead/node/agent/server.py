@@ -1,0 +1,268 @@
+"""The agent's HTTPS port: logs, for the API server alone.
+
+Every request needs a client certificate of the cluster's authority that names the API server (or an administrator); 401 without
+one, 403 for anybody else's. Paths and answers are the kubelet's (`pkg/kubelet/server`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import httptools
+
+from roadstead.kinds.times import SECOND, parse_time
+from roadstead.node.agent.logs import LogRequest, read_log
+from roadstead.node.agent.options import AgentOptions, Tls
+from roadstead.node.agent.runtimes import run_id
+from roadstead.node.agent.views import Pod
+from roadstead.node.keeper import runs
+
+if TYPE_CHECKING:
+    from roadstead.node.agent.agent import Agent
+
+log = logging.getLogger(__name__)
+
+_HEAD_LIMIT = 64 * 1024
+_IDLE_SECONDS = 90
+_WRITE_LIMIT = 1 << 20
+
+
+class Refusal(Exception):
+    """An answer other than 200, in words."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class _Head:
+    """One request's line, as httptools tells it."""
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.is_complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+
+
+class LogServer:
+    def __init__(self, agent: Agent, options: AgentOptions) -> None:
+        self.agent = agent
+        self.options = options
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> int:
+        """Listen; the port (0 without TLS files: then nothing is served)."""
+        if self.options.tls is None:
+            return 0
+        context = server_context(self.options.tls)
+        self._server = await asyncio.start_server(
+            self._serve, self.options.host, self.options.port, ssl=context, limit=_HEAD_LIMIT
+        )
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ssl.SSLError):
+            pass
+        except httptools.HttpParserError as error:
+            log.debug("log port: %s", error)
+        except Exception:
+            log.exception("log port: a request failed")
+        finally:
+            self._connections.discard(task)
+            writer.close()
+            with contextlib.suppress(Exception):
+                await writer.wait_closed()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Serve one request; False if the connection is over."""
+        head = _Head()
+        parser = httptools.HttpRequestParser(head)
+        async with asyncio.timeout(_IDLE_SECONDS):
+            try:
+                parser.feed_data(await reader.readuntil(b"\r\n\r\n"))
+            except asyncio.IncompleteReadError:
+                return False
+        try:
+            self._authorize(writer)
+            if parser.get_method() != b"GET" or not head.is_complete:
+                raise Refusal(405, "only GET without a body is served here")
+            content = self._route(head.url.decode())
+        except Refusal as refusal:
+            body = (refusal.text + "\n").encode()
+            writer.write(_head(refusal.code, {"Content-Length": str(len(body))}) + body)
+            await writer.drain()
+            return refusal.code not in (401, 405)
+        writer.write(_head(200, {"Transfer-Encoding": "chunked"}))
+        await self._send(reader, writer, content)
+        return bool(parser.should_keep_alive())
+
+    async def _send(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: AsyncIterator[bytes]
+    ) -> None:
+        """Stream `content`; stop as soon as the other side leaves, also while there is nothing to send."""
+
+        async def pump() -> None:
+            async for piece in content:
+                writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                await writer.drain()
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+
+        sending = asyncio.ensure_future(pump())
+        leaving = asyncio.ensure_future(_left(reader))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                raise ConnectionResetError("the other side left")
+            sending.result()
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    # --- who and what
+
+    def _authorize(self, writer: asyncio.StreamWriter) -> None:
+        certificate: Mapping[str, Any] | None = writer.get_extra_info("peercert")
+        if not certificate:
+            raise Refusal(401, "Unauthorized: a client certificate of the cluster's authority is needed")
+        tls = self.options.tls
+        assert tls is not None
+        subject = [pair for part in certificate.get("subject", ()) for pair in part]
+        names = {value for key, value in subject if key == "commonName"}
+        groups = {value for key, value in subject if key == "organizationName"}
+        if not names & set(tls.allowed_names) and not groups & set(tls.allowed_groups):
+            raise Refusal(403, f"Forbidden: {', '.join(sorted(names)) or 'nobody'} may not read logs from nodes")
+
+    def _route(self, url: str) -> AsyncIterator[bytes]:
+        parts = urlsplit(url)
+        path = [unquote(part) for part in parts.path.strip("/").split("/")]
+        if path == ["healthz"]:
+            return _text(b"ok")
+        if len(path) == 4 and path[0] == "containerLogs":
+            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            return self._log(path[1], path[2], path[3], parse_request(query, self.options.now()))
+        raise Refusal(404, "404 page not found")
+
+    def _log(self, namespace: str, name: str, container: str, request: LogRequest) -> AsyncIterator[bytes]:
+        worker = self.agent.worker_of(namespace, name)
+        if worker is None or worker.current is None:
+            raise Refusal(404, f'pod "{name}" not found')
+        pod = worker.current.view(Pod)
+        if container not in {one.name for one in pod.spec.all_containers}:
+            raise Refusal(400, f"container {container} is not valid for pod {name}")
+        if worker.host.is_simulated:
+            return _text(b"")
+        known = worker.host.runtime.attempts(pod).get(container, ())
+        begun = [attempt for attempt in known if attempt.has_started]
+        if request.previous:
+            ended = [attempt for attempt in begun[:-1] if attempt.end is not None]
+            if not ended:
+                raise Refusal(400, f'previous terminated container "{container}" in pod "{name}" not found')
+            chosen = ended[-1]
+        elif begun:
+            chosen = begun[-1]
+        else:
+            raise Refusal(400, f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
+        root, run = str(self.options.state), run_id(pod.uid, container, chosen.number)
+
+        def is_over() -> bool:
+            found = runs.look(root, run)
+            return found is None or found.state in (runs.EXITED, runs.LOST)
+
+        return read_log(chosen.run.log, request, self.options.now, is_over)
+
+
+async def _text(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
+
+
+async def _left(reader: asyncio.StreamReader) -> None:
+    """Until the other side closes (what it sends meanwhile would be a pipelined request: the connection is dropped)."""
+    await reader.read(1)
+
+
+def _head(code: int, headers: Mapping[str, str]) -> bytes:
+    words = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Not Allowed"}
+    lines = [f"HTTP/1.1 {code} {words[code]}", "Content-Type: text/plain; charset=utf-8"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 or newer with our own certificate; client certificates are asked for and checked against the authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certificate, tls.key)
+    context.load_verify_locations(tls.client_authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def parse_request(query: Mapping[str, str], now: int) -> LogRequest:
+    """The log options of a URL; Refusal(400) says which is wrong."""
+
+    def number(name: str, least: int) -> int | None:
+        text = query.get(name)
+        if text is None:
+            return None
+        try:
+            value = int(text)
+        except ValueError:
+            raise Refusal(400, f"{name}={text!r} is not a whole number") from None
+        if value < least:
+            raise Refusal(400, f"{name}={value}: must be greater than or equal to {least}")
+        return value
+
+    def flag(name: str) -> bool:
+        text = query.get(name, "false").lower()
+        if text not in ("true", "1", "t", "false", "0", "f", ""):
+            raise Refusal(400, f"{name}={text!r} is neither true nor false")
+        return text in ("true", "1", "t")
+
+    seconds, since = number("sinceSeconds", 1), None
+    if seconds is not None and "sinceTime" in query:
+        raise Refusal(400, "at most one of sinceTime or sinceSeconds may be specified")
+    if seconds is not None:
+        since = now - seconds * SECOND
+    if "sinceTime" in query:
+        try:
+            since = parse_time(query["sinceTime"])
+        except ValueError as error:
+            raise Refusal(400, f"sinceTime: {error}") from None
+    return LogRequest(
+        flag("follow"),
+        flag("previous"),
+        flag("timestamps"),
+        number("tailLines", 0),
+        since,
+        number("limitBytes", 1),
+    )

@@ -1,0 +1,404 @@
+"""One task per pod: look, decide (`pod_state`), carry out, report; again when something changed.
+
+What must survive the agent is on disk or in the API; this task may be killed between any two lines. Its own memory saves
+repeated work only: what it asked for a moment ago, and which version of the pod it wrote last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from roadstead.kinds.names import CONFIG_MAPS, PODS, SECRETS
+from roadstead.kinds.object import Json, Object, ObjectMeta, Ref
+from roadstead.kinds.times import SECOND, parse_time
+from roadstead.node.agent import devices, launch, peers, pod_state
+from roadstead.node.agent.addresses import choose_address
+from roadstead.node.agent.environment import CONFIG_MAP, Reference
+from roadstead.node.agent.pod_state import Around, Attempt, Attempts, Decision, Start, Stop
+from roadstead.node.agent.problems import CannotStart, Problem
+from roadstead.node.agent.runtimes import run_id, run_seconds
+from roadstead.node.agent.status import pod_status
+from roadstead.node.agent.views import Pod
+from roadstead.node.keeper import runs
+from roadstead.node.keeper.client import KeeperError
+from roadstead.node.keeper.crash import crashpoint
+from roadstead.node.keeper.runs import Exit, Run, RunError
+from roadstead.runtime.cluster import Delete, Result, Unavailable, Update
+from roadstead.runtime.writing import write_once
+
+if TYPE_CHECKING:
+    from roadstead.node.agent.host import Host
+
+log = logging.getLogger(__name__)
+
+HOST_IP = "127.0.0.1"
+_RETRY = (1 * SECOND, 10 * SECOND)  # after a failed start: first, at most
+_PATIENCE = 1 * SECOND  # how long a start that was asked for, or a dull status, may wait
+_ECHO_SECONDS = 2.0
+
+
+class Worker:
+    """One pod on one node. `current` is the newest version known; None once the object is gone."""
+
+    def __init__(self, host: Host, uid: str, current: Object | None) -> None:
+        self.host = host
+        self.uid = uid
+        self.current = current
+        self.directory = host.state / "pods" / uid
+        self._wake = asyncio.Event()
+        self._awaited = ""  # the version that our last write made, until the informer brings it
+        self._awaited_until = 0.0
+        self._problems: dict[str, Problem] = {}
+        self._retries: dict[str, tuple[int, int]] = {}  # container -> (not before, delay)
+        self._asked: dict[str, int] = {}  # run id -> when its start was asked for
+        self._stopping: dict[str, int] = {}  # run id -> when it will be killed
+        self._deleted = ""
+        record = self._load_record()
+        self.start_time: int = record["start_time"]
+        self.pod_ip: str = record["ip"]
+        self.live: list[Run] = []
+        """Runs that may have a process, as of the last look."""
+        self.holds_devices = False
+        self.is_held = False
+        """Waits for another pod's devices."""
+        self.last_pod: Pod | None = None
+        if current is not None:
+            self.last_pod = current.view(Pod)
+            host.runtime.adopt(current.view(Pod))
+            attempts = host.runtime.attempts(current.view(Pod))
+            self.holds_devices = any(attempt.end is None for known in attempts.values() for attempt in known)
+
+    def _load_record(self) -> Json:
+        """What the node once decided about this pod: its address, and when it first saw it."""
+        path = self.directory / "pod.json"
+        try:
+            record: Json | None = runs.read_json(str(path))
+        except RunError:
+            record = None
+        if record is None:
+            record = {"format": runs.FORMAT, "uid": self.uid, "start_time": self.host.now(), "ip": ""}
+            if self.current is not None:
+                status = self.current.view(Pod).status
+                record["ip"] = status.pod_ip or choose_address(self.uid, self.host.taken_addresses())
+                if status.start_time:
+                    record["start_time"] = parse_time(status.start_time)
+                record |= {"namespace": self.current.meta.namespace, "name": self.current.meta.name}
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            runs.replace_json(str(path), record)
+        return record
+
+    # --- what others tell it
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def observe(self, new: Object | None) -> None:
+        """The informer brought a version (None: gone). Versions from before our own last write are passed over."""
+        if new is not None and self._awaited:
+            if new.meta.resource_version == self._awaited:
+                self._awaited = ""
+            elif asyncio.get_running_loop().time() < self._awaited_until:
+                return
+        self.current = new
+        self.last_pod = new.view(Pod) if new is not None else self.last_pod
+        self.wake()
+
+    def look_again(self) -> None:
+        """Wake up if a live run is perhaps not alive any more."""
+        if any(self.host.runtime.has_changed(run) for run in self.live):
+            self.wake()
+
+    # --- the task
+
+    async def run(self) -> None:
+        """Until the pod is gone and nothing of it is left on this node."""
+        delay = 0.0
+        while True:
+            try:
+                again_at = await self._step()
+                delay = 0.0
+            except Unavailable:
+                again_at = self.host.now() + SECOND
+            except Exception:
+                log.exception("pod %s: trying again", self.uid)
+                delay = min(delay * 2 or 0.5, 30.0)
+                again_at = self.host.now() + int(delay * SECOND)
+            if again_at is not None and again_at < 0:
+                return
+            timeout = None if again_at is None else max(0.0, (again_at - self.host.now()) / SECOND)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout)
+            self._wake.clear()
+
+    async def _step(self) -> int | None:
+        """One round; when to look again even if nobody calls, -1 if there is nothing left to do."""
+        if self.current is None:
+            return await self._wind_up()
+        current = self.current
+        pod = current.view(Pod)
+        attempts = await self._look(pod)
+        now = self.host.now()
+        around = self._around(pod, attempts)
+        decided = pod_state.decide(pod, attempts, around, now)
+        for stop in decided.stop:
+            await self._stop(current, stop)
+        started = [start for start in decided.start if await self._start(current, pod, start)]
+        if started:
+            return now + _PATIENCE  # the shim will call
+        status = pod_status(
+            pod, current.decode().get("status") or {}, attempts, self._around(pod, attempts), decided, now
+        )
+        wait = await self._report(current, pod, attempts, decided, status)
+        if decided.is_over:
+            self.host.released(self.uid)
+        times = [time for time in (decided.again_at, wait, self._next_retry(decided)) if time is not None]
+        return min(times) if times else None
+
+    async def _look(self, pod: Pod) -> Attempts:
+        """The attempts on this node; lost ones settled; those that only the API remembers as lost."""
+        runtime = self.host.runtime
+        attempts = runtime.attempts(pod)
+        lost = [known[-1].run.run_id for known in attempts.values() if known and known[-1].run.state == runs.LOST]
+        for run in lost:
+            await runtime.settle(run)
+        if lost:
+            attempts = runtime.attempts(pod)
+        attempts = {**_forgotten(pod, attempts), **{name: known for name, known in attempts.items() if known}}
+        last = [known[-1] for known in attempts.values()]
+        self.live = [attempt.run for attempt in last if attempt.run.state in (runs.STARTING, runs.RUNNING, runs.ENDING)]
+        return attempts
+
+    def _around(self, pod: Pod, attempts: Attempts) -> Around:
+        rejected = None
+        held = None
+        if not any(attempts.values()):
+            rejected = devices.rejection(pod, self.host.profile)
+            holder = self.host.device_holder(self, pod)
+            if holder:
+                text = f"waiting for pod {holder} to end: it still holds one of this pod's devices"
+                held = Problem("ContainerCreating", text)
+        self.is_held = held is not None
+        return Around(self.start_time, self.pod_ip, HOST_IP, dict(self._problems), held, rejected, self.host.backoff)
+
+    # --- starting and stopping
+
+    async def _start(self, current: Object, pod: Pod, start: Start) -> bool:
+        """Start one attempt; False if that has to wait (then the reason is in `_problems`)."""
+        name, now = start.container.name, self.host.now()
+        run = run_id(self.uid, name, start.number)
+        if now < self._asked.get(run, 0) + _PATIENCE:
+            return True
+        if now < self._retries.get(name, (0, 0))[0]:
+            return False
+        self.holds_devices = True
+        try:
+            await self.host.runtime.start(run, await self._spec(pod, start, run), start.level)
+        except (CannotStart, KeeperError, OSError, RunError) as error:
+            problem = error.problem if isinstance(error, CannotStart) else Problem("CreateContainerError", str(error))
+            delay = min(self._retries.get(name, (0, _RETRY[0] // 2))[1] * 2, _RETRY[1])
+            self._retries[name] = (now + delay, delay)
+            if self._problems.get(name) != problem:
+                self._problems[name] = problem
+                self.host.note(current, "Warning", "Failed", f"Error: {problem.message}")
+            return False
+        crashpoint("agent.started")
+        self._asked[run] = now
+        self._problems.pop(name, None)
+        self._retries.pop(name, None)
+        self.host.note(current, "Normal", "Started", f"Started container {name}")
+        return True
+
+    async def _spec(self, pod: Pod, start: Start, run: str) -> Json:
+        if self.host.is_simulated:
+            return {"run_for": run_seconds(pod, start.container.name)}
+        launch.check(pod)
+        wanted = launch.references(pod, start.container)
+        found = {reference: await self._read(pod.metadata.namespace, reference) for reference in sorted(wanted)}
+        return launch.spec_of(pod, start.container, run, found, self._place(pod))
+
+    async def _read(self, namespace: str, reference: Reference) -> Json | None:
+        kind, name = reference
+        obj = await self.host.cluster.get(Ref(CONFIG_MAPS if kind == CONFIG_MAP else SECRETS, namespace, name))
+        return None if obj is None else obj.decode()
+
+    def _place(self, pod: Pod) -> launch.Place:
+        host = self.host
+        known = peers.peers_of(pod, host.pods_in(pod.metadata.namespace)) if peers.wants_peers(pod) else []
+        return launch.Place(
+            self.directory,
+            host.state,
+            self.pod_ip,
+            HOST_IP,
+            host.profile,
+            host.allocatable,
+            host.tier,
+            host.inherited,
+            known,
+        )
+
+    def refresh_hosts(self) -> None:
+        """Peers changed: bring the pod's hosts file up to date, if it has one."""
+        if self.current is not None and (self.directory / "hosts").exists():
+            pod = self.current.view(Pod)
+            launch.write_hosts(pod, self._place(pod))
+
+    async def _stop(self, current: Object | None, stop: Stop) -> None:
+        kill_at = self.host.now() + int(stop.grace_seconds * SECOND)
+        known = self._stopping.get(stop.run_id)
+        if known is not None and kill_at >= known - SECOND // 10:
+            return
+        if known is None and current is not None:
+            self.host.note(current, "Normal", "Killing", f"Stopping container {stop.container}")
+        await self.host.runtime.stop(stop.run_id, stop.grace_seconds)
+        self._stopping[stop.run_id] = kill_at
+        crashpoint("agent.stopped")
+
+    def _next_retry(self, decided: Decision) -> int | None:
+        names = {start.container.name for start in decided.start}
+        times = [at for name, (at, _) in self._retries.items() if name in names]
+        return min(times) if times else None
+
+    # --- reporting
+
+    async def _report(
+        self, current: Object, pod: Pod, attempts: Attempts, decided: Decision, status: Json
+    ) -> int | None:
+        """Write the status if it says something new, then delete the pod if it is through; when to look again, if soon."""
+        stored: Json = current.decode().get("status") or {}
+        if not _same(status, stored):
+            now = self.host.now()
+            soon = [asked + _PATIENCE for asked in self._unanswered(attempts).values() if asked + _PATIENCE > now]
+            if soon:
+                return min(soon)
+            if self._is_dull(decided) and now < self.start_time + _PATIENCE and not stored.get("podIP"):
+                return self.start_time + _PATIENCE
+            crashpoint("agent.reporting")
+            if not await self._write_status(current, status):
+                return self.host.now() + SECOND // 2
+            crashpoint("agent.reported")
+            return self.host.now()  # with the version that we just wrote
+        if decided.is_over and current.meta.deletion_timestamp is not None:
+            await self._delete(current)
+        return None
+
+    def _unanswered(self, attempts: Attempts) -> Mapping[str, int]:
+        """Starts that were asked for and have not shown yet."""
+        last = [known[-1].run for known in attempts.values()]
+        return {
+            run.run_id: self._asked[run.run_id]
+            for run in last
+            if run.state in (runs.PREPARED, runs.STARTING) and run.run_id in self._asked
+        }
+
+    def _is_dull(self, decided: Decision) -> bool:
+        """Would a reader learn nothing from it but that the pod is about to start?"""
+        return decided.phase == "Pending" and not self._problems and not decided.waiting
+
+    async def _write_status(self, current: Object, status: Json) -> bool:
+        value = current.decode()
+        value["status"] = status
+        outcome = await write_once(self.host.cluster, Update(PODS, value, "status"))
+        if outcome.is_done and outcome.object is not None:
+            self._take(outcome.object)
+            return True
+        if outcome.result in (Result.CONFLICT, Result.MISSING):
+            await self._read_again()
+            return True
+        log.warning("status of pod %s was refused: %s %s", current.meta.name, outcome.result, outcome.message)
+        return False
+
+    async def _read_again(self) -> None:
+        if self.current is None:
+            return
+        fresh = await self.host.cluster.get(self.current.ref)
+        if fresh is None or fresh.meta.uid != self.uid:
+            self._awaited = ""
+            self.current = None
+        else:
+            self._take(fresh)
+
+    def _take(self, obj: Object) -> None:
+        """A version newer than what the informer has brought so far."""
+        self.current = obj
+        self._awaited = obj.meta.resource_version
+        self._awaited_until = asyncio.get_running_loop().time() + _ECHO_SECONDS
+
+    async def _delete(self, current: Object) -> None:
+        """The last word: nothing of the pod runs any more, its object may go (finalizers may still hold it)."""
+        if current.meta.deletion_grace_period_seconds == 0 or self._deleted == current.meta.resource_version:
+            return
+        outcome = await write_once(self.host.cluster, Delete(current.ref, self.uid, propagation="", grace_seconds=0))
+        crashpoint("agent.deleted")
+        if outcome.is_done:
+            if outcome.object is not None:
+                self._take(outcome.object)
+                self._deleted = outcome.object.meta.resource_version
+            else:
+                self._deleted = current.meta.resource_version
+        elif outcome.result in (Result.CONFLICT, Result.MISSING):
+            await self._read_again()
+            self.wake()
+        else:
+            log.warning("pod %s could not be deleted: %s", current.meta.name, outcome.message)
+
+    # --- the end
+
+    async def _wind_up(self) -> int:
+        """The object is gone: stop what still runs, then remove everything. -1 when done."""
+        runtime = self.host.runtime
+        nobody = _bare_pod(self.uid)
+        busy = False
+        for known in runtime.attempts(nobody).values():
+            for attempt in known:
+                if attempt.run.state == runs.LOST:
+                    await runtime.settle(attempt.run.run_id)
+                elif attempt.end is None:
+                    busy = True
+                    grace = pod_state.GONE_GRACE_SECONDS
+                    await self._stop(None, Stop(attempt.run.run_id, "", grace))
+        if busy or not runtime.remove(self.uid):
+            return self.host.now() + SECOND // 2
+        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+        self.host.released(self.uid)
+        return -1
+
+
+def _bare_pod(uid: str) -> Pod:
+    return Pod(metadata=ObjectMeta(uid=uid))
+
+
+def _forgotten(pod: Pod, attempts: Attempts) -> dict[str, Sequence[Attempt]]:
+    """Attempts that the pod's status tells of and this node has no trace of: their processes are lost (kubelet: the same words)."""
+    found: dict[str, Sequence[Attempt]] = {}
+    for status in pod.status.init_container_statuses + pod.status.container_statuses:
+        if not status.container_id or attempts.get(status.name):
+            continue
+        ended = status.state.terminated
+        if ended is not None:
+            times = (parse_time(text) if text else 0 for text in (ended.started_at, ended.finished_at))
+            end = Exit(ended.exit_code, ended.signal, ended.reason, ended.message, *times)
+        else:
+            text = "The container could not be located when the pod was observed"
+            end = Exit(137, 0, "ContainerStatusUnknown", text, 0, 0)
+        name = run_id(pod.uid, status.name, status.restart_count)
+        found[status.name] = [Attempt(status.restart_count, 0, Run(name, "", runs.EXITED, 0, end.started_at, end))]
+    return found
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, apart from absent values and from fields that older servers drop."""
+    return bool(_bare(one) == _bare(other))
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = ((key, _bare(item)) for key, item in value.items() if key != "observedGeneration")
+        return {key: item for key, item in pairs if item not in (None, {}, [])}
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    return value
