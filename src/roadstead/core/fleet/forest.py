@@ -88,6 +88,7 @@ class Forest:
         "_closest",
         "_facts_seen",
         "_index",
+        "_is_plain",
         "_leader_matcher",
         "_leaf_of",
         "_matcher",
@@ -103,6 +104,7 @@ class Forest:
         self.domains: tuple[dict[Values, Domain], ...] = tuple({} for _ in demand.levels)
         self.left_out: Counter[str] = Counter()
         self.short: Counter[ResourceName] = Counter()
+        self._is_plain = not demand.without_workloads and not demand.as_recorded
         self._matcher = Matcher(demand.selection)
         self._leader_matcher = Matcher(demand.leader_selection) if demand.leader_selection else None
         self._cause_of: dict[str, str] = {}
@@ -224,6 +226,9 @@ class Forest:
 
     def _fits(self, leaf: Domain) -> int:
         demand = self.demand
+        if self._is_plain and len(leaf.lines) == 1:
+            for line in leaf.lines.values():
+                return fits(line.free, demand.requests)
         if demand.by_node:
             without = demand.without_workloads or self._counts_as_empty(leaf)
             return sum(fits(line.room(without_workloads=without), demand.requests) for line in leaf.lines.values())
@@ -334,9 +339,10 @@ class Forest:
 
     def _room(self, leaf: Domain) -> Mapping[ResourceName, int]:
         """What is left in a leaf; of several nodes that are counted one by one, the sum."""
-        if len(leaf.lines) > 1 or self.demand.as_recorded:
-            return self._sum_room(leaf)
-        return next(iter(leaf.lines.values())).room(without_workloads=self.demand.without_workloads)
+        if self._is_plain and len(leaf.lines) == 1:
+            for line in leaf.lines.values():
+                return line.free
+        return self._sum_room(leaf)
 
     def closest(self, resource: ResourceName) -> int:
         """The most of the resource that a leaf has left which it keeps from holding one pod. Amortised O(1)."""

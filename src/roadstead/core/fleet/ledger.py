@@ -154,4 +154,11 @@ def fits(room: Mapping[ResourceName, int], requests: Requests) -> int:
 
 def scarcest(room: Mapping[ResourceName, int], requests: Requests) -> ResourceName:
     """The resource that bounds how many pods fit: fewest pods, then name."""
-    return min(requests, key=lambda entry: (max(room.get(entry[0], 0), 0) // entry[1], entry[0]))[0]
+    least, found = UNBOUNDED, PODS
+    for name, amount in requests:
+        count = room.get(name, 0) // amount
+        if count < 0:
+            count = 0
+        if count < least or (count == least and name < found):
+            least, found = count, name
+    return found
