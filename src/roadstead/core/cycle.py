@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from roadstead.core.entry import IMMEDIATE, PARKS_CLASS, Entry, Outcome
+from roadstead.core.explain.blockers import fleet_blockers, quota_blockers
+from roadstead.core.explain.ranking import ranked
 from roadstead.core.flavors.assignment import Assignment, Mode
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
 from roadstead.core.memory import Memory, Moved, Place, Ran, Scanned, Stuck, Unparked
@@ -107,6 +109,9 @@ class _Cycle:
         if mode is Mode.PREEMPT and not entry.targets:
             entry.outcome = Outcome.NO_CANDIDATES
             entry.refusals.extend(assignment.refusals)
+            entry.refusals.append(
+                Refusal(Code.NO_PREEMPTION_CANDIDATES, Verdict.WAIT, Level.QUEUE, subject=entry.table.name)
+            )
             if not entry.table.can_always_reclaim:
                 self.world.tree.add(node, self._reservation(entry, assignment))
             return
@@ -241,7 +246,20 @@ class _Cycle:
         )  # fmt: skip
 
     def _overtaken(self, entry: Entry, assignment: Assignment) -> Refusal:
-        return Refusal(Code.OVERTAKEN_IN_CYCLE, Verdict.WAIT, Level.COHORT, subject=entry.table.name)
+        """Skipped: its victims are an earlier entry's, or what it needs is taken (then with the first cell that is short)."""
+        shared = tuple(target.standing.key for target in entry.targets if target.standing.key in self.victims)
+        node = entry.table.node
+        flavor = resource = ""
+        needed = available = limit = 0
+        for slot, amount in assignment.usage.items():
+            if not shared and amount > node.free(slot):
+                flavor, resource = self.world.tree.cells[slot]
+                needed, available, limit = amount, node.free(slot), node.potential_available(slot)
+                break
+        return Refusal(
+            Code.OVERTAKEN_IN_CYCLE, Verdict.WAIT, Level.COHORT, "", flavor, resource, needed, available, limit,
+            entry.table.name, shared,
+        )  # fmt: skip
 
     # --- after deciding
 
@@ -266,7 +284,7 @@ class _Cycle:
             whole = not strict and entry.outcome in PARKS_CLASS
             self.memory.append(Moved(fact.key, fact.uid, Place.PARKED, whole))
         where = Requeue.HEAP if immediate else Requeue.PARKED
-        self.verdicts.append(Verdicts(fact.key, fact.uid, tuple(entry.refusals), where))
+        self.verdicts.append(Verdicts(fact.key, fact.uid, explained(self.world, entry), where))
 
     def place_pods(self) -> None:
         refused: dict[object, Refusal] = {}
@@ -280,8 +298,30 @@ class _Cycle:
                     self.commands.append(command)
                     self.world.assume(Plan(commands=(command,)))
                     continue
-                refusal = refused[pod.pod] = replace(answer, pod_set="")
+                refusal = replace(answer, pod_set="")
+                if refusal.verdict is Verdict.WAIT and refusal.resource:
+                    refusal = replace(refusal, blockers=fleet_blockers(self.world, (), refusal.resource))
+                refused[pod.pod] = refusal
             self.verdicts.append(Verdicts(pod.key, pod.uid, (refusal,)))
+
+
+def explained(world: World, entry: Entry) -> tuple[Refusal, ...]:
+    """An entry's refusals, the binding one first, with those who hold what is missing."""
+    return ranked([_with_blockers(world, entry, refusal) for refusal in entry.refusals])
+
+
+def _with_blockers(world: World, entry: Entry, refusal: Refusal) -> Refusal:
+    if refusal.blockers:
+        return refusal
+    blockers: tuple[WorkloadKey, ...] = ()
+    if refusal.code is Code.WAITING_FOR_QUOTA:
+        blockers = quota_blockers(world, entry.table, world.tree.slot((refusal.flavor, refusal.resource)))
+    elif refusal.code in (Code.NODES_EXHAUSTED, Code.DEVICES_EXHAUSTED, Code.TOPOLOGY_FULL) and refusal.resource:
+        labels = (
+            next((ps.node_labels for ps in entry.ask.pod_sets if ps.name == refusal.pod_set), ()) if entry.ask else ()
+        )
+        blockers = fleet_blockers(world, labels, refusal.resource)
+    return replace(refusal, blockers=blockers) if blockers else refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from roadstead.model.selection import Toleration
 from roadstead.model.workload import TopologyRequest
 
 
-def nominate(world: World, table: QueueTable, standing: Standing, rules: Rules) -> Entry:
-    """What this head would get if it were alone in the cycle."""
+def nominate(world: World, table: QueueTable, standing: Standing, rules: Rules, *, afresh: bool = False) -> Entry:
+    """What this head would get if it were alone in the cycle. `afresh`: scan flavors from the first one, whatever was tried."""
     entry = Entry(standing, table)
     fact = standing.fact
     if not world.namespace_matches(table.fact, fact.namespace):
@@ -39,7 +39,7 @@ def nominate(world: World, table: QueueTable, standing: Standing, rules: Rules) 
             for pod_set, name in above
         )
         return entry
-    evaluate(world, entry, rules, tried=_valid_scan(world, table, standing))
+    evaluate(world, entry, rules, tried=None if afresh else _valid_scan(world, table, standing))
     return entry
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -54,7 +54,9 @@ NOUNS: Final[tuple[type[Noun], ...]] = (
     Namespace, Topology, Node, ResourceFlavor, Cohort, ClusterQueue, LocalQueue, Workload, Pod,
 )  # fmt: skip
 
-N = TypeVar("N")
+CACHED_MAX: Final = 10_000
+
+T = TypeVar("T")
 
 
 def key_of(fact: Noun) -> FactKey:
@@ -79,6 +81,8 @@ class World:
         self.cycles = 0
         self.now = 0
         self._tables: dict[str, QueueTable] = {}
+        self._version = 0  # of what is held; only grows, also when a trial is taken back
+        self._cache: dict[Any, tuple[int, Any]] = {}
         self._stale = True  # tree and tables must be rebuilt before the next question
         self.requests: dict[str, None] = {}  # ClusterQueues whose trees are to be un-parked
         self._timers: list[tuple[int, WorkloadKey]] = []
@@ -474,7 +478,29 @@ class World:
         if hold.placement is not None:
             self.fleet.hold(holder_of(standing.key), hold.placement)
 
+    def _touch(self) -> None:
+        """What is held has changed, and changes again if a trial takes it back."""
+        self._version += 1
+        if self.undo.is_recording:
+            self.undo.record(self._bump)
+
+    def _bump(self) -> None:
+        self._version += 1
+
+    def cached(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """The answer to a question about holders, worked out once for as long as none comes or goes."""
+        known = self._cache.get(question)
+        if known is not None and known[0] == self._version:
+            found: T = known[1]
+            return found
+        if len(self._cache) > CACHED_MAX:
+            self._cache.clear()
+        made = answer()
+        self._cache[question] = (self._version, made)
+        return made
+
     def _list_holder(self, standing: Standing, cluster_queue: str, *, add: bool) -> None:
+        self._touch()
         holders = self.holders.setdefault(cluster_queue, [])
         order = standing.preemption_order
 
@@ -618,11 +644,13 @@ class World:
         self._set_waiting(pod.key, None)
         if pod.node or (pod.key in self.bound_pods and not keep_assumed):
             self.fleet.release(pod_holder(pod.key))
+            self._touch()
             self._request_all()
         if not keep_assumed:
             self._set_bound(pod.key, None)
 
     def _hold_pod(self, pod: Pod, member: Member) -> None:
+        self._touch()
         self.fleet.hold(pod_holder(pod.key), Placement((PodSetPlacement("", (member,), pod.pod.requests),)))
 
     def _set_waiting(self, key: FactKey, pod: Pod | None) -> None:
@@ -650,6 +678,7 @@ class World:
                     standing = self.workloads.get(command.workload)
                     if standing is not None and standing.fact.uid == command.uid and not standing.is_leaving:
                         self._set(standing, evicting=command)
+                        self._touch()
                         self._drain(standing, None)
                 case BindPod():
                     self._assume_binding(command)

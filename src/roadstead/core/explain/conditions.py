@@ -1,15 +1,129 @@
-"""Kueue's own words: reason and message of condition QuotaReserved=False (kueue.md 2.2, 3.5.6, 3.7.2)."""
+"""Kueue's own words: message of condition QuotaReserved=False (kueue.md 3.5.6, 3.7.2, 4.4), for tools that read them."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from roadstead.core.plan import Verdicts
+from roadstead.expr.quantity import from_canonical
+from roadstead.model.amounts import MEMORY
 from roadstead.model.refusals import Code, Refusal
+
+BINARY_RESOURCES: Final = (MEMORY, "ephemeral-storage")
+MAX_MESSAGE: Final = 32768
+"""Longer condition messages are cut (kueue.md 2.2)."""
+
+INADMISSIBLE: Final = frozenset(
+    (
+        Code.QUEUE_NOT_FOUND,
+        Code.CLUSTER_QUEUE_NOT_FOUND,
+        Code.CLUSTER_QUEUE_INACTIVE,
+        Code.QUEUE_STOPPED,
+        Code.WORKLOAD_INACTIVE,
+    )
+)
+"""Refusals of the workload controller, not of the scheduler."""
+
+
+def amount_text(resource: str, amount: int) -> str:
+    """An amount as Kubernetes prints it: `1500m`, `2Gi`, `3`."""
+    return from_canonical(resource, amount, binary=resource in BINARY_RESOURCES)
+
+
+def pending_reason(verdicts: Verdicts) -> str:
+    """Reason of QuotaReserved=False with gate UnadmittedWorkloadsObservability off: Pending, or Inadmissible."""
+    binding = verdicts.refusals[0].code if verdicts.refusals else None
+    return "Inadmissible" if binding in INADMISSIBLE else "Pending"
 
 
 def pending_message(verdicts: Verdicts) -> str:
-    """The condition's message: what Kueue says about this outcome."""
-    return "; ".join(_sentence(refusal) for refusal in verdicts.refusals)
+    """Message of QuotaReserved=False: what Kueue says about this outcome. It names flavors and resources, never other tenants."""
+    by_pod_set: dict[str, list[str]] = {}
+    whole: list[str] = []
+    suffix = ""
+    for refusal in verdicts.refusals:
+        if refusal.code is Code.PENDING_PREEMPTION:
+            suffix = f". Pending the preemption of {refusal.needed} workload(s)"
+        elif refusal.code is Code.NO_PREEMPTION_CANDIDATES:
+            continue
+        elif (reason := _flavor_reason(refusal)) is not None:
+            by_pod_set.setdefault(refusal.pod_set, []).append(reason)
+        else:
+            whole.append(_sentence(refusal))
+    whole += [
+        f"couldn't assign flavors to pod set {name}: {', '.join(sorted(reasons))}"
+        for name, reasons in by_pod_set.items()
+    ]
+    return ("; ".join(whole) + suffix)[:MAX_MESSAGE]
+
+
+def _flavor_reason(refusal: Refusal) -> str | None:
+    flavor, resource = refusal.flavor, refusal.resource
+    match refusal.code:
+        case Code.WAITING_FOR_QUOTA:
+            missing = amount_text(resource, refusal.needed - refusal.available)
+            return f"insufficient unused quota for {resource} in flavor {flavor}, {missing} more needed"
+        case Code.EXCEEDS_MAX_QUOTA:
+            earlier = dict(refusal.counts).get("earlier", 0)
+            return (
+                f"insufficient quota for {resource} in flavor {flavor}, previously considered podsets requests "
+                f"({amount_text(resource, earlier)}) + current podset request "
+                f"({amount_text(resource, refusal.needed - earlier)}) > maximum capacity "
+                f"({amount_text(resource, refusal.limit)})"
+            )
+        case Code.RESOURCE_NOT_COVERED:
+            return f"resource {resource} unavailable in ClusterQueue"
+        case Code.FLAVOR_NOT_FOUND:
+            return f"flavor {flavor} not found"
+        case Code.UNTOLERATED_TAINT:
+            key, _, rest = refusal.subject.partition("=")
+            value, _, effect = rest.rpartition(":")
+            return f"untolerated taint {{{key} {value} {effect} <nil>}} in flavor {flavor}"
+        case Code.NODE_AFFINITY_MISMATCH:
+            return f"flavor {flavor} doesn't match node affinity"
+        case Code.FLAVOR_TOPOLOGY_MISMATCH:
+            match refusal.subject:
+                case "only":
+                    return f'Flavor "{flavor}" supports only TopologyAwareScheduling'
+                case "none":
+                    return f'Flavor "{flavor}" does not support TopologyAwareScheduling'
+                case _:
+                    return f'Flavor "{flavor}" does not contain the requested level'
+        case (
+            Code.NO_NODE_MATCHES
+            | Code.NODES_EXHAUSTED
+            | Code.DEVICES_EXHAUSTED
+            | Code.TOPOLOGY_TOO_SMALL
+            | Code.TOPOLOGY_FULL
+        ):
+            excluded = ", ".join(f"{cause}: {count}" for cause, count in refusal.counts)
+            return "the pods do not fit on the nodes" + (f". Excluded: {excluded}" if excluded else "")
+        case _:
+            return None
 
 
 def _sentence(refusal: Refusal) -> str:
-    return refusal.code.value
+    match refusal.code:
+        case Code.NAMESPACE_MISMATCH:
+            return "Workload namespace doesn't match ClusterQueue selector"
+        case Code.REQUESTS_ABOVE_LIMITS:
+            return f"resource {refusal.resource} of pod set {refusal.pod_set}: requests exceed its limits"
+        case Code.OVERTAKEN_IN_CYCLE:
+            if refusal.blockers:
+                return "Workload has overlapping preemption targets with another workload"
+            return "Workload no longer fits after processing another workload"
+        case Code.QUEUE_NOT_FOUND:
+            return f"LocalQueue {refusal.subject} doesn't exist"
+        case Code.CLUSTER_QUEUE_NOT_FOUND:
+            return f"ClusterQueue {refusal.subject} doesn't exist"
+        case Code.CLUSTER_QUEUE_INACTIVE:
+            return f"ClusterQueue {refusal.subject} is inactive"
+        case Code.QUEUE_STOPPED:
+            kind = "LocalQueue" if refusal.counts else "ClusterQueue"
+            return f"{kind} {refusal.subject} is inactive"
+        case Code.WORKLOAD_INACTIVE:
+            return "The workload is deactivated"
+        case Code.BACKOFF:
+            return "Workload is waiting for its back-off to end"
+        case _:
+            return "Workload is pending evaluation in the scheduling queue"

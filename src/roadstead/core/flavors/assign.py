@@ -120,7 +120,8 @@ def _assign_group(
         requests = {r: total[r] for r in total if table.group_of.get(r) == at}
         search = _Search(world, table, result, chosen, simulate, group, requests, allowed)
         choices = search.run(start.get(resource, -1) + 1)
-        refusals.extend(search.refusals)
+        if search.mode is not Mode.FIT:
+            refusals.extend(search.refusals)  # flavors passed over on the way to one that fits are no reason to wait
         if not choices:
             found = {}
             break

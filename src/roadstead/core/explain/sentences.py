@@ -1,0 +1,170 @@
+"""A refusal as a sentence in three beats: what, the numbers, what to do. Made from the refusal alone.
+
+`sentence(refusal)` is for whoever may see everyone's workloads; `public_sentence(refusal)` names no other tenant's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from roadstead.core.explain.conditions import amount_text
+from roadstead.model.refusals import Code, Refusal, Verdict
+
+_CAUSES = {
+    "taint": "tainted", "selector": "other labels", "affinity": "other labels", "unready": "not ready",
+    "unschedulable": "cordoned", "label": "other labels", "cpu": "short of cpu", "memory": "short of memory",
+}  # fmt: skip
+
+
+def sentence(refusal: Refusal) -> str:
+    """What stands in the way, with its numbers, then what to do about it; blockers are named."""
+    return f"{_fact(refusal)}{_blockers(refusal)} {_advice(refusal)}"
+
+
+def public_sentence(refusal: Refusal) -> str:
+    """The same without other tenants' names."""
+    return sentence(replace(refusal, blockers=(), subject="" if refusal.code is Code.BEHIND_HEAD else refusal.subject))
+
+
+def _blockers(refusal: Refusal) -> str:
+    if not refusal.blockers:
+        return ""
+    names = ", ".join(f"{namespace}/{name}" for namespace, name in refusal.blockers)
+    match refusal.code:
+        case Code.PENDING_PREEMPTION:
+            return f" Asked to go: {names}."
+        case Code.BEHIND_HEAD:
+            return f" First in line: {names}."
+        case _:
+            return f" Held by: {names}."
+
+
+def _pod_set(refusal: Refusal) -> str:
+    return f"pod set {refusal.pod_set}" if refusal.pod_set else "It"
+
+
+def _amount(refusal: Refusal, value: int) -> str:
+    return amount_text(refusal.resource, value) if refusal.resource else str(value)
+
+
+def _fact(refusal: Refusal) -> str:
+    r = refusal
+    needed, free, limit = _amount(r, r.needed), _amount(r, r.available), _amount(r, r.limit)
+    who = _pod_set(r)
+    match r.code:
+        case Code.WAITING_FOR_QUOTA:
+            missing = _amount(r, r.needed - r.available)
+            return f"{who.capitalize()} needs {needed} {r.resource} of flavor {r.flavor}; {free} of at most {limit} are free in ClusterQueue {r.subject}, {missing} are missing."
+        case Code.EXCEEDS_MAX_QUOTA:
+            return f"{who.capitalize()} needs {needed} {r.resource} of flavor {r.flavor}; ClusterQueue {r.subject} can never have more than {limit}."
+        case Code.NO_PREEMPTION_CANDIDATES:
+            return "No running workload may be asked to go for it under the queue's preemption policies."
+        case Code.PENDING_PREEMPTION:
+            return f"{r.needed} running workload(s) were asked to make room and have not left yet."
+        case Code.OVERTAKEN_IN_CYCLE:
+            if r.resource:
+                return f"It fitted, but a workload before it took {r.resource} of flavor {r.flavor}: {needed} needed, {free} left."
+            return "It fitted, but a workload before it took what it needs."
+        case Code.RESOURCE_NOT_COVERED:
+            return f"{who.capitalize()} asks for {needed} {r.resource}; ClusterQueue {r.subject} has no quota for that resource."
+        case Code.FLAVOR_NOT_FOUND:
+            return f"ResourceFlavor {r.flavor} does not exist."
+        case Code.UNTOLERATED_TAINT:
+            return f"{who.capitalize()} does not tolerate the taint {r.subject} of flavor {r.flavor}."
+        case Code.NODE_AFFINITY_MISMATCH:
+            return f"The node selector or affinity of {who.lower()} does not match the labels of flavor {r.flavor}."
+        case Code.FLAVOR_TOPOLOGY_MISMATCH:
+            return _topology_fact(r, who)
+        case Code.NAMESPACE_MISMATCH:
+            return f"ClusterQueue {r.subject} does not admit workloads of this namespace."
+        case Code.REQUESTS_ABOVE_LIMITS:
+            return f"{who.capitalize()} requests more {r.resource} than its own limit allows."
+        case Code.QUEUE_NOT_FOUND:
+            return f"LocalQueue {r.subject} does not exist in this namespace." if r.subject else "It names no queue."
+        case Code.CLUSTER_QUEUE_NOT_FOUND:
+            return f"ClusterQueue {r.subject} does not exist."
+        case Code.CLUSTER_QUEUE_INACTIVE:
+            reasons = ", ".join(name for name, _ in r.counts)
+            return f"ClusterQueue {r.subject} is not active ({reasons})."
+        case Code.QUEUE_STOPPED:
+            return f"{'LocalQueue' if r.counts else 'ClusterQueue'} {r.subject} is stopped."
+        case Code.WORKLOAD_INACTIVE:
+            return "It is deactivated (spec.active is false)."
+        case Code.BACKOFF:
+            return (
+                f"It was evicted and is tried again in {r.needed} s."
+                if r.needed
+                else "It was evicted and is not queued again yet."
+            )
+        case Code.BEHIND_HEAD:
+            return (
+                f"{r.needed} workload(s) of ClusterQueue {r.subject} are before it."
+                if r.subject
+                else f"{r.needed} workload(s) of its queue are before it."
+            )
+        case Code.NOT_EVALUATED:
+            return "Nothing stands in its way; no cycle has looked at it yet."
+        case Code.CYCLES_EXHAUSTED:
+            return f"No stable outcome after {r.limit} cycles: workloads displace one another again and again."
+        case Code.NO_NODE_MATCHES:
+            return f"No node may run {who.lower()}{_counts(r)}."
+        case Code.NODES_EXHAUSTED | Code.DEVICES_EXHAUSTED:
+            what = "devices" if r.code is Code.DEVICES_EXHAUSTED else "nodes"
+            return f"{who.capitalize()} needs {needed} {r.resource}; matching {what} have room for {free}{_counts(r)}."
+        case Code.TOPOLOGY_FULL:
+            return f"{who.capitalize()} needs {needed} {r.resource} close together ({r.subject}); the best place has room for {free}{_counts(r)}."
+        case Code.TOPOLOGY_TOO_SMALL:
+            where = f" in one {r.subject}" if r.subject else ""
+            return f"{who.capitalize()} needs {needed} {r.resource}{where}; even an empty fleet has room for {limit} only{_counts(r)}."
+
+
+def _topology_fact(refusal: Refusal, who: str) -> str:
+    match refusal.subject:
+        case "only":
+            return f"Flavor {refusal.flavor} takes only pods that ask for a topology; {who.lower()} does not."
+        case "none":
+            return f"{who.capitalize()} asks for a topology; flavor {refusal.flavor} has none."
+        case level:
+            return f"{who.capitalize()} asks for topology level {level}; flavor {refusal.flavor} has no such level."
+
+
+def _counts(refusal: Refusal) -> str:
+    if not refusal.counts:
+        return ""
+    return (
+        " (nodes left out: "
+        + ", ".join(f"{count} {_CAUSES.get(cause, cause)}" for cause, count in refusal.counts)
+        + ")"
+    )
+
+
+def _advice(refusal: Refusal) -> str:
+    match refusal.code:
+        case Code.EXCEEDS_MAX_QUOTA:
+            return f"Ask for at most {_amount(refusal, refusal.limit)}, or ask an administrator for more quota."
+        case Code.TOPOLOGY_TOO_SMALL if refusal.limit:
+            return f"Ask for at most {_amount(refusal, refusal.limit)}, or for a looser topology."
+        case (
+            Code.RESOURCE_NOT_COVERED
+            | Code.UNTOLERATED_TAINT
+            | Code.NODE_AFFINITY_MISMATCH
+            | Code.FLAVOR_TOPOLOGY_MISMATCH
+        ):
+            return "Change the pod template, or submit to another queue."
+        case Code.REQUESTS_ABOVE_LIMITS:
+            return "Lower the request or raise the limit."
+        case Code.WORKLOAD_INACTIVE:
+            return "Set spec.active to true to queue it again."
+        case Code.QUEUE_NOT_FOUND:
+            return "Create the LocalQueue, or name one that exists (kubectl get localqueues)."
+        case Code.NO_NODE_MATCHES if refusal.verdict is Verdict.ASK:
+            return "Bring a node back, or ask an administrator."
+        case Code.CYCLES_EXHAUSTED:
+            return "Ask an administrator to look at the preemption policies of the queues involved."
+    match refusal.verdict:
+        case Verdict.WAIT:
+            return "Nothing to do: it goes on by itself."
+        case Verdict.CHANGE:
+            return "Change the request."
+        case Verdict.ASK:
+            return "Ask an administrator."
