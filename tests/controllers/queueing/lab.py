@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from roadstead.cluster.embedded.plugins import default_plugins
-from roadstead.cluster.embedded.port import EmbeddedCluster
-from roadstead.cluster.embedded.resources import Resources
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.binder import Binder
 from roadstead.controllers.job import JobController
@@ -17,7 +15,6 @@ from roadstead.kinds.names import (
     JOBS,
     LOCAL_QUEUES,
     NODES,
-    PLACEMENTS,
     PODS,
     RESOURCE_FLAVORS,
     WORKLOAD_PRIORITY_CLASSES,
@@ -25,7 +22,6 @@ from roadstead.kinds.names import (
 )
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.times import format_time
-from roadstead.kinds.views.common import find_condition
 from roadstead.runtime.cluster import Delete, Update
 from roadstead.runtime.step import (
     NOTHING,
@@ -211,7 +207,7 @@ class QueueLab(Lab):
     ) -> None:
         """Nodes, the flavor and queues `default`, and the priority classes low, normal and high."""
         for number in range(nodes):
-            self.create(NODES, node(f"node-{number}", cpu, gpus))
+            self.join(node(f"node-{number}", cpu, gpus))
         self.create(
             RESOURCE_FLAVORS,
             {
@@ -237,6 +233,11 @@ class QueueLab(Lab):
                 "",
             )
         self.settle()
+
+    def join(self, value: Json) -> None:
+        """A node registers and then reports what it has."""
+        self.create(NODES, value)
+        self.edit(NODES, value["metadata"]["name"], lambda stored: stored.update(status=value["status"]), "", "status")
 
     def create(self, resource: Resource, value: Json, namespace: str = "default") -> Object:
         if resource in (RESOURCE_FLAVORS, CLUSTER_QUEUES, WORKLOAD_PRIORITY_CLASSES, NODES):

@@ -11,7 +11,7 @@ from typing import Final
 
 from roadstead.controllers.admission import writes
 from roadstead.controllers.conditions import get_condition
-from roadstead.core.explain.conditions import pending_message
+from roadstead.core.explain.sentences import public_sentence
 from roadstead.core.plan import Verdicts
 from roadstead.kinds.names import PODS, WORKLOADS
 from roadstead.kinds.object import Object, Resource
@@ -67,7 +67,7 @@ def tell(resource: Resource, obj: Object, verdicts: Verdicts, told: str | None, 
     reason = REASONS.get(binding.code, "PendingEvaluation") if resource == WORKLOADS else "Unschedulable"
     if told is None and _says(obj, resource, reason):
         return None
-    message = pending_message(verdicts)
+    message = public_sentence(binding)
     if resource == PODS:
         value = writes.unschedulable(obj, message, now)
         note = Note(obj, "Warning", "FailedScheduling", message)
