@@ -27,10 +27,9 @@ class PodSetAsk:
 class Ask:
     """All pod sets of a workload. `assume_empty`: could it be placed if no workload used anything (Kueue 3.5.4)?
 
-    `exact`: every pod must have a node that holds it, matches it and has its devices. Off, domains are counted as Kueue 0.19.0 was
-    recorded to count them, for worlds in which kube-scheduler has the last word: of topologies that end above the node, a leaf holds
-    what the sum of its nodes holds, and taints, selectors and affinity of pods are not looked at (the Placement's nodes are then
-    only a guess, its domains count); and a leaf that workloads use up to the last unit of everything counts as empty.
+    `exact`: every pod must have a node that holds it, matches it and has its devices. Off, leaves are counted as Kueue was recorded
+    to (see `recorded`), for worlds in which kube-scheduler has the last word; of topologies that end above the node, taints,
+    selectors and affinity of pods are then not looked at, and the Placement's nodes are only a guess: its domains count.
     """
 
     pod_sets: tuple[PodSetAsk, ...]

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from roadstead.core.fleet.ledger import NodeLine, Requests, fits, scarcest
 from roadstead.core.fleet.matching import FLAVOR, Matcher, Selection
+from roadstead.core.fleet.recorded import leaf_room, subtract
 from roadstead.model.amounts import ResourceName
 
 HOSTNAME: Final = "kubernetes.io/hostname"
@@ -32,8 +33,7 @@ class Demand:
 
     `slice_level`, `slice_size`: each `slice_size` pods stay within one domain of that level; `inner[level]` is the size in
     whose multiples domains of `level` are filled, 0 for none. `leader`: one pod more, of another class, somewhere.
-    `by_node`: a leaf holds what its nodes hold one by one; else what the sum of their amounts holds (as Kueue counts).
-    `as_recorded`: a leaf whose every amount workloads use up exactly counts as empty, as recorded of Kueue 0.19.0.
+    `by_node`: a leaf holds what its nodes hold one by one; else what `recorded` says of their sum, as Kueue counts.
     """
 
     selection: Selection
@@ -46,7 +46,6 @@ class Demand:
     leader_selection: Selection | None = None
     without_workloads: bool = False
     by_node: bool = True
-    as_recorded: bool = False
 
 
 class Domain:
@@ -88,7 +87,6 @@ class Forest:
         "_closest",
         "_facts_seen",
         "_index",
-        "_is_plain",
         "_leader_matcher",
         "_leaf_of",
         "_matcher",
@@ -104,7 +102,6 @@ class Forest:
         self.domains: tuple[dict[Values, Domain], ...] = tuple({} for _ in demand.levels)
         self.left_out: Counter[str] = Counter()
         self.short: Counter[ResourceName] = Counter()
-        self._is_plain = not demand.without_workloads and not demand.as_recorded
         self._matcher = Matcher(demand.selection)
         self._leader_matcher = Matcher(demand.leader_selection) if demand.leader_selection else None
         self._cause_of: dict[str, str] = {}
@@ -226,42 +223,32 @@ class Forest:
 
     def _fits(self, leaf: Domain) -> int:
         demand = self.demand
-        if self._is_plain and len(leaf.lines) == 1:
-            for line in leaf.lines.values():
-                return fits(line.free, demand.requests)
-        if demand.by_node:
-            without = demand.without_workloads or self._counts_as_empty(leaf)
-            return sum(fits(line.room(without_workloads=without), demand.requests) for line in leaf.lines.values())
-        return fits(self._sum_room(leaf), demand.requests)
-
-    def _counts_as_empty(self, leaf: Domain) -> bool:
-        return self.demand.as_recorded and bool(leaf.lines) and all(line.is_used_up for line in leaf.lines.values())
-
-    def _sum_room(self, leaf: Domain) -> dict[ResourceName, int]:
-        room: dict[ResourceName, int] = {}
-        without = self.demand.without_workloads or self._counts_as_empty(leaf)
+        if not demand.by_node:
+            return fits(leaf_room(leaf.lines.values(), without_workloads=demand.without_workloads), demand.requests)
+        pods = 0
         for line in leaf.lines.values():
-            for name, amount in line.room(without_workloads=without).items():
-                room[name] = room.get(name, 0) + amount
-        return room
+            room = line.room(without_workloads=True) if demand.without_workloads else line.free
+            pods += fits(room, demand.requests)
+        return pods
 
     def _fits_with_leader(self, leaf: Domain, leader: Requests) -> tuple[int, int, int]:
         """(pods, leaders, pods beside the leader). Where no leader fits, the last is the first (Kueue: fillLeafCounts)."""
         demand = self.demand
         if not demand.by_node:
-            room = self._sum_room(leaf)
-            pods = fits(room, demand.requests)
-            if not fits(room, leader):
+            whole = leaf_room(leaf.lines.values(), without_workloads=demand.without_workloads)
+            pods = fits(whole, demand.requests)
+            if not fits(whole, leader):
                 return pods, 0, pods
-            return pods, 1, fits(_less(room, leader), demand.requests)
+            return pods, 1, fits(subtract(whole, dict(leader)), demand.requests)
         total, losses = 0, []
-        without = demand.without_workloads or self._counts_as_empty(leaf)
         for line in leaf.lines.values():
-            room = dict(line.room(without_workloads=without))
+            room = dict(line.room(without_workloads=demand.without_workloads))
             pods = fits(room, demand.requests)
             total += pods
             if self.can_lead(line) and fits(room, leader):
-                losses.append(pods - fits(_less(room, leader), demand.requests))
+                for name, amount in leader:
+                    room[name] = room.get(name, 0) - amount
+                losses.append(pods - fits(room, demand.requests))
         return (total, 1, total - min(losses)) if losses else (total, 0, total)
 
     def can_lead(self, line: NodeLine) -> bool:
@@ -338,11 +325,12 @@ class Forest:
             self._closest[resource] = free
 
     def _room(self, leaf: Domain) -> Mapping[ResourceName, int]:
-        """What is left in a leaf; of several nodes that are counted one by one, the sum."""
-        if self._is_plain and len(leaf.lines) == 1:
+        """What is left in a leaf; of several nodes, the sum."""
+        demand = self.demand
+        if demand.by_node and len(leaf.lines) == 1:
             for line in leaf.lines.values():
-                return line.free
-        return self._sum_room(leaf)
+                return line.room(without_workloads=demand.without_workloads)
+        return leaf_room(leaf.lines.values(), without_workloads=demand.without_workloads)
 
     def closest(self, resource: ResourceName) -> int:
         """The most of the resource that a leaf has left which it keeps from holding one pod. Amortised O(1)."""
@@ -399,10 +387,3 @@ class Forest:
         """Nodes that may be used at all, in no useful order."""
         for leaf in self.domains[-1].values():
             yield from leaf.lines.values()
-
-
-def _less(room: dict[ResourceName, int], requests: Requests) -> dict[ResourceName, int]:
-    left = dict(room)
-    for name, amount in requests:
-        left[name] = left.get(name, 0) - amount
-    return left

@@ -119,16 +119,6 @@ class NodeLine:
                 left = min(left, self.devices.count_free(name))
             self.free[name] = left
 
-    @property
-    def is_used_up(self) -> bool:
-        """True if workloads and pods use every allocatable amount to the last unit (what an open ask pencilled in apart)."""
-        pencilled: dict[ResourceName, int] = {}
-        for holder, share in self.holders.items():
-            if holder.startswith(PENCIL_PREFIX):
-                for name, amount in share.amounts.items():
-                    pencilled[name] = pencilled.get(name, 0) + amount
-        return all(left + pencilled.get(name, 0) == 0 for name, left in self.free.items())
-
     def room(self, *, without_workloads: bool) -> Mapping[ResourceName, int]:
         """What is free, or would be if no workload used anything."""
         if not without_workloads:

@@ -166,9 +166,8 @@ def _shape(ask: Ask, workers: PodSetAsk, leader: PodSetAsk | None) -> tuple[Dema
     if level > slice_level:
         return no_level(workers, layers[0][0])
     inner = _inner_sizes(levels, layers)
-    by_node = ask.exact or levels[-1] == HOSTNAME
     demand = Demand(
-        selection=_selection(workers, pod_rules=by_node),
+        selection=_selection(workers, pod_rules=ask.exact or levels[-1] == HOSTNAME),
         levels=levels,
         requests=per_pod(workers.pod.requests),
         slice_level=slice_level,
@@ -177,8 +176,7 @@ def _shape(ask: Ask, workers: PodSetAsk, leader: PodSetAsk | None) -> tuple[Dema
         leader=per_pod(leader.pod.requests) if leader else None,
         leader_selection=_selection(leader, pod_rules=True) if leader and ask.exact else None,
         without_workloads=ask.assume_empty,
-        by_node=by_node,
-        as_recorded=not ask.exact,
+        by_node=ask.exact,
     )
     count = workers.count
     if ask.exact:
