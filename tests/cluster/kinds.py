@@ -71,8 +71,24 @@ def small_registry() -> Registry:
     anything = Anything()
     return Registry(
         [
-            Kind(NAMESPACES, "Namespace", "namespace", False, anything, NamespaceStrategy(), subresources=(status,)),
-            Kind(PODS, "Pod", "pod", True, anything, PodStrategy(), subresources=(status,)),
+            Kind(
+                NAMESPACES,
+                "Namespace",
+                "namespace",
+                False,
+                anything,
+                NamespaceStrategy(),
+                subresources=(status, Subresource("finalize", ("update",))),
+            ),
+            Kind(
+                PODS,
+                "Pod",
+                "pod",
+                True,
+                anything,
+                PodStrategy(),
+                subresources=(status, Subresource("binding", ("create",))),
+            ),
             Kind(CONFIG_MAPS, "ConfigMap", "configmap", True, anything, Strategy()),
             Kind(JOBS, "Job", "job", True, anything, JobStrategy(), subresources=(status,)),
             Kind(LEASES, "Lease", "lease", True, anything, LeaseStrategy()),

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import Any
-
 from roadstead.cluster.embedded.requests import WriteOptions
+from roadstead.kinds import metadata as rules
 from roadstead.kinds.errors import invalid_object
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
-
-_generic: Any = (
-    importlib.import_module("roadstead.kinds.metadata")
-    if importlib.util.find_spec("roadstead.kinds.metadata")
-    else None
-)
 
 
 def check_and_default(kind: Kind, obj: Json, options: WriteOptions) -> list[str]:
     """Types are right (else StatusError 400) and defaults filled in, in place. Gives warnings about unknown and duplicate
     fields, or refuses them, as `options.field_validation` says."""
-    check: Any = getattr(kind.schema, "check", None)
-    found = check(obj, options.field_validation) if check else []
+    found = kind.schema.check(obj, options.field_validation)
     kind.strategy.default(obj)
-    return list(found)
+    return found
 
 
 def validate_new(kind: Kind, obj: Json) -> None:
     """Raises StatusError 422 naming every field that is wrong."""
-    errors = [*(_generic.validate_create(kind, obj) if _generic else ()), *kind.strategy.validate(obj)]
+    errors = [*rules.validate_create(kind, obj), *kind.strategy.validate(obj)]
     if errors:
         metadata = obj["metadata"]
         name = metadata.get("name") or metadata.get("generateName") or ""
@@ -38,7 +28,11 @@ def validate_new(kind: Kind, obj: Json) -> None:
 
 def validate_change(kind: Kind, new: Json, old: Json, subresource: str) -> None:
     """Raises StatusError 422 naming every field that is wrong or may not change."""
-    generic = _generic.validate_update(kind, new, old) if _generic else ()
-    errors = [*generic, *kind.strategy.validate_update(new, old, subresource)]
+    errors = [*rules.validate_update(kind, new, old), *kind.strategy.validate_update(new, old, subresource)]
     if errors:
         raise invalid_object(kind.resource.group, kind.kind, new["metadata"]["name"], errors)
+
+
+def warnings_of(kind: Kind, obj: Json) -> list[str]:
+    """Texts for Warning headers on create and update."""
+    return [*rules.warnings(obj, is_custom=kind.is_custom), *kind.strategy.warnings(obj)]

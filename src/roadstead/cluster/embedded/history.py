@@ -214,6 +214,20 @@ class History:
             dropped.append(change)
         return dropped
 
+    def forget(self) -> list[Change]:
+        """Drop everything but the newest change, and say what was dropped: whoever asks for an older version hears 410."""
+        dropped = []
+        while len(self._order) > 1:
+            feed, change = self._order.popleft()
+            feed.drop_oldest()
+            self._bytes -= len(change.object.raw)
+            self.floor = change.rv
+            dropped.append(change)
+        self._start = self.floor
+        for feed in self._feeds.values():
+            feed.floor = max(feed.floor, self.floor)
+        return dropped
+
     def close(self) -> None:
         for feed in self._feeds.values():
             feed.close()

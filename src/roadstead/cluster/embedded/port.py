@@ -91,6 +91,8 @@ class EmbeddedCluster:
             )
             deleted = await self._resources.delete(kind, ref.namespace, ref.name, options)
             return None if deleted.removed else deleted.object
+        if write.subresource and kind.subresource(write.subresource) is None:
+            raise StatusError(404, "NotFound", "the server could not find the requested resource")
         value = _copy(write.value)
         if isinstance(write, Update):
             options_ = self._write_options

@@ -20,7 +20,7 @@ from typing import TypeVar
 from roadstead.cluster.embedded import binding as bindings
 from roadstead.cluster.embedded import metadata as owned
 from roadstead.cluster.embedded.admission import AdmissionPlugin, AdmissionRequest
-from roadstead.cluster.embedded.checks import check_and_default, validate_change, validate_new
+from roadstead.cluster.embedded.checks import check_and_default, validate_change, validate_new, warnings_of
 from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, is_finished
 from roadstead.cluster.embedded.failures import CommitFailed, DiskFull, StoreError
 from roadstead.cluster.embedded.listing import list_page
@@ -194,8 +194,8 @@ class Resources:
 
     def _create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> _Plan:
         owned.check_type(kind, obj)
-        metadata = owned.metadata_of(kind, obj)
         warnings = check_and_default(kind, obj, options)
+        metadata = owned.metadata_of(kind, obj)
         owned.stamp_new(kind, metadata, self._clock(), self._new_uid())
         owned.settle_namespace(kind, metadata, namespace)
         if kind.namespaced and self._has_namespaces:
@@ -216,7 +216,7 @@ class Resources:
             if taken.meta.deletion_timestamp:
                 error.message = f"object is being deleted: {error.message}"
             raise error
-        warnings += kind.strategy.warnings(obj)
+        warnings += warnings_of(kind, obj)
         if options.dry_run:
             return Written(Object.of(kind.resource, obj), warnings, created=True), None
         pending = self._store.put(kind.resource, obj, None)
@@ -275,13 +275,13 @@ class Resources:
         owned.settle_namespace(kind, metadata, namespace)
         owned.check_preconditions(kind, name, metadata, old)
         warnings = check_and_default(kind, obj, options)
-        owned.keep_owned(metadata, before["metadata"])
+        owned.keep_owned(obj["metadata"], before["metadata"])
         _keep_other_half(kind, obj, before, subresource)
         metadata = obj["metadata"]
         kind.strategy.prepare_update(obj, before, subresource)
         self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
         validate_change(kind, obj, before, subresource)
-        warnings += kind.strategy.warnings(obj)
+        warnings += warnings_of(kind, obj)
         if obj == before:
             return Written(old, warnings), None
         if (

@@ -310,8 +310,15 @@ class Store:
         for feed in feeds.values():
             feed.wake()
 
+    def forget_history(self) -> None:
+        """Drop the history kept so far: watches and lists of older versions expire."""
+        self._note_dead(self._history.forget())
+
     def _trim(self) -> None:
-        for dropped in self._history.trim(self._monotonic()):
+        self._note_dead(self._history.trim(self._monotonic()))
+
+    def _note_dead(self, changes: Sequence[Change]) -> None:
+        for dropped in changes:
             if self.get(dropped.object.resource, *dropped.object.key) is not dropped.object:
                 self._dead.append(dropped.rv)
 

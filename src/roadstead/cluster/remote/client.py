@@ -19,7 +19,7 @@ import msgspec
 import orjson
 
 from roadstead import __version__
-from roadstead.cluster.remote.outcomes import outcome_of_answer, outcome_of_silence, status_of
+from roadstead.cluster.remote.outcomes import LOGIN_RETRY_SECONDS, outcome_of_answer, outcome_of_silence, status_of
 from roadstead.cluster.remote.wire import EventLine, ListBody, delete_body, items_of, path_of, remains
 from roadstead.kinds.object import Object, Ref, Resource
 from roadstead.runtime.cluster import (
@@ -186,12 +186,12 @@ class RemoteCluster:
             case Delete():
                 method, body = "DELETE", delete_body(write)
         try:
+            headers = {"content-type": "application/json", **self._headers()}
+        except Unavailable as error:
+            return Outcome(Result.THROTTLED, message=str(error), retry_after=LOGIN_RETRY_SECONDS)
+        try:
             response = await self._client.request(
-                method,
-                path,
-                content=orjson.dumps(body),
-                headers={"content-type": "application/json", **self._headers()},
-                extensions=self._extensions,
+                method, path, content=orjson.dumps(body), headers=headers, extensions=self._extensions
             )
         except httpx2.HTTPError as error:
             return outcome_of_silence(error)
