@@ -18,6 +18,7 @@ from roadstead.kinds.object import Json, Object, ObjectMeta, Ref
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.node.agent import devices, launch, peers, pod_state
 from roadstead.node.agent.addresses import choose_address
+from roadstead.node.agent.echo import ECHO_SECONDS, Echo
 from roadstead.node.agent.environment import CONFIG_MAP, Reference
 from roadstead.node.agent.pod_state import Around, Attempt, Attempts, Decision, Start, Stop
 from roadstead.node.agent.problems import CannotStart, Problem
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 HOST_IP = "127.0.0.1"
 _RETRY = (1 * SECOND, 10 * SECOND)  # after a failed start: first, at most
 _PATIENCE = 1 * SECOND  # how long a start that was asked for, or a dull status, may wait
-_ECHO_SECONDS = 2.0
 
 
 class Worker:
@@ -51,8 +51,7 @@ class Worker:
         self.current = current
         self.directory = host.state / "pods" / uid
         self._wake = asyncio.Event()
-        self._awaited = ""  # the version that our last write made, until the informer brings it
-        self._awaited_until = 0.0
+        self._echo = Echo()
         self._problems: dict[str, Problem] = {}
         self._retries: dict[str, tuple[int, int]] = {}  # container -> (not before, delay)
         self._asked: dict[str, int] = {}  # run id -> when its start was asked for
@@ -99,13 +98,9 @@ class Worker:
 
     def observe(self, new: Object | None) -> None:
         """The informer brought a version (None: gone). Versions from before our own last write are passed over."""
-        if new is not None and self._awaited:
-            if new.meta.resource_version == self._awaited:
-                self._awaited = ""
-            elif asyncio.get_running_loop().time() < self._awaited_until:
-                return
-        self.current = new
-        self.last_pod = new.view(Pod) if new is not None else self.last_pod
+        if self._echo.is_news(new):
+            self.current = new
+            self.last_pod = new.view(Pod) if new is not None else self.last_pod
         self.wake()
 
     def look_again(self) -> None:
@@ -137,6 +132,8 @@ class Worker:
 
     async def _step(self) -> int | None:
         """One round; when to look again even if nobody calls, -1 if there is nothing left to do."""
+        if self._echo.is_overdue(asyncio.get_running_loop().time()):
+            await self._read_again()
         if self.current is None:
             return await self._wind_up()
         current = self.current
@@ -156,7 +153,8 @@ class Worker:
         wait = await self._report(current, pod, attempts, decided, status)
         if decided.is_over:
             self.host.released(self.uid)
-        times = [time for time in (decided.again_at, wait, self._next_retry(decided)) if time is not None]
+        echo = now + int(ECHO_SECONDS * SECOND) if self._echo.awaited else None
+        times = [time for time in (decided.again_at, wait, self._next_retry(decided), echo) if time is not None]
         return min(times) if times else None
 
     async def _look(self, pod: Pod) -> Attempts:
@@ -316,17 +314,12 @@ class Worker:
         if self.current is None:
             return
         fresh = await self.host.cluster.get(self.current.ref)
-        if fresh is None or fresh.meta.uid != self.uid:
-            self._awaited = ""
-            self.current = None
-        else:
-            self._take(fresh)
+        self._echo = Echo()
+        self.current = fresh if fresh is not None and fresh.meta.uid == self.uid else None
 
     def _take(self, obj: Object) -> None:
-        """A version newer than what the informer has brought so far."""
-        self.current = obj
-        self._awaited = obj.meta.resource_version
-        self._awaited_until = asyncio.get_running_loop().time() + _ECHO_SECONDS
+        """What our own write made of the pod: newer than what the informer has brought, unless it was quicker than the answer."""
+        self.current = self._echo.wrote(obj, asyncio.get_running_loop().time())
 
     async def _delete(self, current: Object) -> None:
         """The last word: nothing of the pod runs any more, its object may go (finalizers may still hold it)."""
