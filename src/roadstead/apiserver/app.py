@@ -14,6 +14,8 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+import orjson
+
 from roadstead.apiserver.bodies import ClientGone
 from roadstead.apiserver.discovery import Discovery
 from roadstead.apiserver.documents import Documents
@@ -21,6 +23,7 @@ from roadstead.apiserver.errors import PathUnknown, method_not_allowed, not_serv
 from roadstead.apiserver.negotiate import negotiate
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.paths import ResourcePath, parse_path
+from roadstead.apiserver.query import parse_query
 from roadstead.apiserver.responses import Exchange, Receive, Scope, Send
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.identity import ANONYMOUS, Connection, Identity
@@ -37,6 +40,10 @@ Answers: TypeAlias = Callable[[str], Json]
 """Questions beyond objects (the queue, why something waits): the path below ANSWERS_PREFIX -> a JSON value, or StatusError."""
 
 LOCAL_HOSTS: Final = frozenset({"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"})
+
+
+Answers = Callable[[str, Mapping[str, str]], Any]
+"""(path, query) -> a JSON value for a GET at a path that is no API's, None if there is no answer. May raise StatusError."""
 
 
 class App:
@@ -58,6 +65,7 @@ class App:
         self._discovery = discovery
         self._documents = documents
         self._authenticator = authenticator
+        self._answers = answers
         self._host_names = LOCAL_HOSTS | {name.lower() for name in host_names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +111,11 @@ class App:
             return
         if await self._documents.serve(exchange):
             return
+        if self._answers is not None and exchange.method == "GET":
+            answer = self._answers(path, parse_query(exchange.query_string))
+            if answer is not None:
+                await exchange.reply_json(200, orjson.dumps(answer))
+                return
         if self._answers is not None and path.startswith(ANSWERS_PREFIX):
             await exchange.reply_json(200, orjson.dumps(self._answers(path.removeprefix(ANSWERS_PREFIX))))
             return

@@ -9,11 +9,15 @@ import socket
 import struct
 from typing import Final
 
+import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from roadstead.apiserver.errors import method_not_allowed
 from roadstead.auth.identity import Connection, certificate_identity
+
+HEAD_LIMIT: Final = 1 << 20
+"""Bytes of request line and headers together; Go's limit."""
 
 _PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux struct ucred
 _REQUEST_LINE: Final = re.compile(rb"[A-Z][A-Z0-9-]* \S+ HTTP/1\.[01]\r?\n")
@@ -29,6 +33,24 @@ class ApiProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._newest = data
         super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_size = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._grow_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._grow_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _grow_head(self, size: int) -> None:
+        """Request line and headers are read before anybody is authenticated: they may not grow without end."""
+        self._head_size += size
+        if self._head_size > HEAD_LIMIT:
+            raise httptools.HttpParserError(f"the head of the request exceeds {HEAD_LIMIT} bytes")
 
     def send_400_response(self, msg: str) -> None:
         """What the parser does not understand. A method it has never heard of is not a malformed request: 405, as the real

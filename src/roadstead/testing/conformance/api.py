@@ -115,7 +115,9 @@ def _play_script(script: dict[str, Any], server: ApiServer, e2e: ModuleType) -> 
             lines = [f"FAIL {script['id']} kubectl {command[:150]}"]
             for key in expected:
                 if expected[key] != got.get(key):
-                    lines.append(f"    {key}\n      expected {str(expected[key])[:700]!r}\n      actual   {str(got.get(key))[:700]!r}")
+                    lines.append(
+                        f"    {key}\n      expected {str(expected[key])[:700]!r}\n      actual   {str(got.get(key))[:700]!r}"
+                    )
             differences.append("\n".join(lines))
     return Outcome(name, passed, tuple(differences))
 

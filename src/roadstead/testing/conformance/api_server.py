@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -10,10 +11,16 @@ from typing import Final
 
 from roadstead.apiserver.serve import ApiServer
 from roadstead.cluster.embedded.history import Limits
+from roadstead.cluster.embedded.plugins import default_plugins
+from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
+from roadstead.controllers.garbage import GarbageCollector
+from roadstead.controllers.namespace import NamespaceController
+from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.kinds.names import NAMESPACES, NODES
 from roadstead.kinds.served import default_registry
+from roadstead.runtime.runner import Runner
 
 FIRST_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 SHORT_HISTORY: Final = 16
@@ -33,7 +40,7 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
         await _age(directory / "data")
     store = Store.open(directory / "data", "normal")
     try:
-        resources = Resources(store, registry)
+        resources = Resources(store, registry, default_plugins())
         namespaces = registry.get(NAMESPACES)
         assert namespaces is not None
         for name in FIRST_NAMESPACES:
@@ -42,11 +49,34 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
         server = ApiServer(resources, registry, state_dir=directory / "state")
         await server.start()
         try:
-            yield server
+            if flavor is Flavor.CONTROLLERS:
+                async with _controllers(resources, server.authority.certificate.decode()):
+                    yield server
+            else:
+                yield server
         finally:
             await server.stop()
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def _controllers(resources: Resources, ca_text: str) -> AsyncIterator[None]:
+    """Garbage collection, namespaces, service accounts."""
+    namespaced = [kind.resource for kind in resources.registry if kind.namespaced]
+    controllers = (
+        GarbageCollector(resources.registry),
+        NamespaceController(namespaced),
+        ServiceAccountController(ca_text),
+    )
+    runner = Runner(EmbeddedCluster(resources), controllers)
+    running = asyncio.create_task(runner.run())
+    try:
+        await runner.wait_synced()
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def _age(directory: Path) -> None:
