@@ -14,8 +14,6 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-import orjson
-
 from roadstead.apiserver.bodies import ClientGone
 from roadstead.apiserver.discovery import Discovery
 from roadstead.apiserver.documents import Documents
@@ -23,7 +21,6 @@ from roadstead.apiserver.errors import PathUnknown, method_not_allowed, not_serv
 from roadstead.apiserver.negotiate import negotiate
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.paths import ResourcePath, parse_path
-from roadstead.apiserver.query import parse_query
 from roadstead.apiserver.responses import Exchange, Receive, Scope, Send
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.identity import ANONYMOUS, Connection, Identity
@@ -42,10 +39,6 @@ Answers: TypeAlias = Callable[[str], Json]
 LOCAL_HOSTS: Final = frozenset({"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"})
 
 
-Answers = Callable[[str, Mapping[str, str]], Any]
-"""(path, query) -> a JSON value for a GET at a path that is no API's, None if there is no answer. May raise StatusError."""
-
-
 class App:
     """The ASGI application."""
 
@@ -59,7 +52,6 @@ class App:
         host_names: Collection[str] = (),
         answers: Answers | None = None,
     ) -> None:
-        self._answers = answers
         self._objects = objects
         self._registry = registry
         self._discovery = discovery
@@ -111,12 +103,9 @@ class App:
             return
         if await self._documents.serve(exchange):
             return
-        if self._answers is not None and exchange.method == "GET":
-            answer = self._answers(path, parse_query(exchange.query_string))
-            if answer is not None:
-                await exchange.reply_json(200, orjson.dumps(answer))
-                return
         if self._answers is not None and path.startswith(ANSWERS_PREFIX):
+            if exchange.method != "GET":
+                raise method_not_allowed()
             await exchange.reply_json(200, orjson.dumps(self._answers(path.removeprefix(ANSWERS_PREFIX))))
             return
         await self._serve_discovery(exchange, target)

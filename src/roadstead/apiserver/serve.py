@@ -51,7 +51,7 @@ class ApiServer:
     """The HTTP surface over `resources`. Keeps its authority, certificate and tokens in `state_dir` (mode 0700, files 0600).
 
     `port` 0 takes a free one. `host_names` are further names under which clients reach it (beside localhost and addresses).
-    `answers` serves GETs at paths of its own: (path, query) -> a JSON value, or None where it has no answer.
+    `answers` serves questions beyond objects; see `app.Answers`.
     """
 
     def __init__(
@@ -73,7 +73,6 @@ class ApiServer:
         self._port = port
         self._unix_socket = unix_socket
         self._host_names = tuple(host_names)
-        self._answers = answers
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.authority = Authority.load_or_create(state_dir)
         self._tokens = Tokens.load_or_create(state_dir / "tokens.csv")
