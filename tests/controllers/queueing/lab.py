@@ -110,6 +110,7 @@ class QueueLab(Lab):
         **others: Any,
     ) -> None:
         self._make_decider = decider
+        self.first_write = 0
         self.decider = decider()
         self._dirty = True
         self._decide_at: int | None = None

@@ -10,7 +10,7 @@ stays assumed until an informer shows it (`known.py` tells older versions from n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import ClassVar, Final, TypeAlias
@@ -20,16 +20,20 @@ from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told, tell
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.core.cycle import settle
+from roadstead.core.explain.why import why
+from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan, Verdicts
 from roadstead.core.rules import Rules
-from roadstead.core.world import World
+from roadstead.core.world import World, key_of
 from roadstead.ingest import RESOURCES, Trouble, fact
 from roadstead.kinds.names import CLUSTER_QUEUES, PLACEMENTS, PODS, WORKLOADS
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, WorkloadView
 from roadstead.kinds.views.placement import PlacementView
-from roadstead.model.facts import Fact
+from roadstead.model.facts import Fact, Gone
+from roadstead.model.nodes import Node
+from roadstead.model.workload import Pod, Workload, WorkloadState
 from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
 from roadstead.runtime.step import SECOND, Action, Key, in_order
 
@@ -40,6 +44,10 @@ PLACE_ALL: Final = Rules()
 
 ORPHAN_GRACE: Final = SECOND
 """A Placement without reservation is undone after so long: usually its deletion is on its way to our informer."""
+
+
+TOLD_AT_ONCE: Final = 256
+"""So many refusals are written in one round; the others follow in the next ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,9 @@ class AdmissionDecider:
         self._in_flight: set[Key] = set()  # workloads whose admission is being written
         self._verdicts: dict[tuple[Resource, Key], Verdicts] = {}
         self._told: dict[tuple[Resource, Key], str] = {}  # code last written to the object
+        self._untold: dict[tuple[Resource, Key], Verdicts] = {}  # still to be written
+        self._facts: list[Fact] = []  # taken in since the last decision
+        self._must_decide = True
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
 
     # ------------------------------------------------------------------ what informers see
@@ -90,55 +101,89 @@ class AdmissionDecider:
         known = self._known.get(resource)
         return known.get((namespace, name)) if known is not None else None
 
-    def _take_in(self, now: int) -> list[Fact]:
-        facts: list[Fact] = []
+    def _take_in(self, now: int) -> None:
+        """Bring the world up to date with everything observed. O(changes)."""
         changed, self._changed = self._changed, {}
         for resource, key in changed:
             obj = self._known[resource].get(key)
             troubles: list[Trouble] = []
-            found = fact(resource, key, obj, self._lookup, troubles)
+            for found in fact(resource, key, obj, self._lookup, troubles):
+                if self._is_news(found):
+                    self.world.apply(found)
+                    self._facts.append(found)
             if troubles:
                 self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
             else:
                 self.troubles.pop((resource, key), None)
-            for one in found:
-                self.world.apply(one)
-            facts += found
             if obj is None:
-                self._verdicts.pop((resource, key), None)
-                self._told.pop((resource, key), None)
+                for memory in (self._verdicts, self._told, self._untold):
+                    memory.pop((resource, key), None)
             if resource in (WORKLOADS, PLACEMENTS):
                 self._watch_orphan(key, now)
-        return facts
+
+    def _is_news(self, found: Fact) -> bool:
+        """False if the world knows it already: most changes of objects are none of ours (heartbeats, statuses, counts)."""
+        if isinstance(found, Gone):
+            return found.key in self.world.facts[found.noun]
+        return bool(self.world.facts[type(found)].get(key_of(found)) != found)
 
     # ------------------------------------------------------------------ deciding
 
     def decide(self, now: int) -> tuple[Sequence[Action], int | None]:
-        facts = self._take_in(now)
+        self._take_in(now)
+        facts, self._facts = self._facts, []
+        actions: list[Action] = []
+        timer = self.world.next_timer
+        if facts or self._must_decide or (timer is not None and timer <= now):
+            self._must_decide = False
+            actions += self._settle(facts, now)
+        actions += self._tell(now)
+        actions += self._undo(now)
+        return actions, self._next_time(now)
+
+    def _settle(self, facts: Sequence[Fact], now: int) -> list[Action]:
         settlement = settle(self.world, now, self._rules)
         actions: list[Action] = []
-        told: dict[tuple[Resource, Key], Verdicts] = {}
         for plan in settlement.plans:
             self.world.assume(plan)
             actions += [self._action(command, now) for command in plan.commands]
             for verdicts in plan.verdicts:
-                told[self._about(verdicts)] = verdicts
+                self._refused(self._about(verdicts), verdicts)
             for command in plan.commands:
-                self._settled(command, told)
-        self._verdicts.update(told)
+                self._granted(command)
+        self._refuse_unseen(facts, now)
         if self._journal is not None:
             self._journal(facts, now, digest_of(settlement.plans))
-        actions += self._tell(told, now)
-        actions += self._undo(now)
-        return actions, self._next_time(settlement.plans, now)
+        return actions
+
+    def _refused(self, subject: tuple[Resource, Key], verdicts: Verdicts) -> None:
+        self._verdicts[subject] = verdicts
+        self._untold[subject] = verdicts
+
+    def _refuse_unseen(self, facts: Sequence[Fact], now: int) -> None:
+        """Verdicts for pending workloads that no cycle will ever look at: their queue is missing, stopped or inactive. One that
+        changed is looked at by itself; when anything else than work and machines changed, all of them are."""
+        keys = {found.key for found in facts if isinstance(found, Workload)}
+        if any(not isinstance(found, Workload | Pod | Node) and not _is_about_work(found) for found in facts):
+            keys = set(self.world.workloads)
+        tables = self.world.tables()
+        for key in sorted(keys):
+            standing = self.world.workloads.get(key)
+            if standing is None or standing.hold is not None or standing.fact.state is not WorkloadState.PENDING:
+                continue
+            table = tables.get(standing.cluster_queue)
+            if standing.place is Place.NOWHERE or table is None or not table.is_active:
+                verdicts = why(self.world, key, now, self._rules)
+                if verdicts.refusals:
+                    self._refused((WORKLOADS, key), verdicts)
 
     def _about(self, verdicts: Verdicts) -> tuple[Resource, Key]:
         workload = self._known[WORKLOADS].get(verdicts.workload)
         is_workload = workload is not None and workload.meta.uid == verdicts.uid
         return (WORKLOADS if is_workload else PODS, verdicts.workload)
 
-    def _settled(self, command: Command, told: dict[tuple[Resource, Key], Verdicts]) -> None:
-        """What was refused earlier in this round and admitted later has no verdict any more."""
+    def _granted(self, command: Command) -> None:
+        """What was refused before and granted now has no verdict any more."""
         match command:
             case Admit():
                 subject = (WORKLOADS, command.workload)
@@ -146,15 +191,15 @@ class AdmissionDecider:
                 subject = (PODS, command.pod)
             case Evict():
                 return
-        told.pop(subject, None)
-        self._verdicts.pop(subject, None)
-        self._told.pop(subject, None)
+        for memory in (self._verdicts, self._told, self._untold):
+            memory.pop(subject, None)
 
-    def _next_time(self, plans: Sequence[Plan], now: int) -> int | None:
-        times = [plan.again_at for plan in plans[-1:] if plan.again_at is not None]
-        times += [since + ORPHAN_GRACE for since in self._orphans.values()]
-        later = [time for time in times if time > now]
-        return min(later) if later else None
+    def _next_time(self, now: int) -> int | None:
+        times = [since + ORPHAN_GRACE for since in self._orphans.values()]
+        timer = self.world.next_timer
+        if timer is not None:
+            times.append(timer)
+        return max(now, min(times)) if times else None
 
     # ------------------------------------------------------------------ commands -> writes
 
@@ -217,15 +262,17 @@ class AdmissionDecider:
 
     # ------------------------------------------------------------------ refusals -> conditions
 
-    def _tell(self, told: Mapping[tuple[Resource, Key], Verdicts], now: int) -> list[Action]:
-        actions = []
-        for subject, verdicts in told.items():
-            obj = self._known[subject[0]].get(subject[1]) if subject[0] in self._known else None
+    def _tell(self, now: int) -> list[Action]:
+        actions: list[Action] = []
+        while self._untold and len(actions) < TOLD_AT_ONCE:
+            subject = next(iter(self._untold))
+            verdicts = self._untold.pop(subject)
+            obj = self._known[subject[0]].get(subject[1])
             if obj is None or not verdicts.refusals:
                 continue
-            note = tell(subject[0], obj, verdicts, self._told.get(subject), now)
-            if note is not None:
-                actions.append(Action(Decided(note, obj.version), note.step))
+            told = tell(subject[0], obj, verdicts, self._told.get(subject), now)
+            if told is not None:
+                actions.append(Action(Decided(told, obj.version), told.step))
             else:
                 self._told[subject] = verdicts.refusals[0].code
         return actions
@@ -277,16 +324,20 @@ class AdmissionDecider:
                 self._in_flight.discard(command.workload)
                 self._changed[(WORKLOADS, command.workload)] = None
                 if not done:
-                    self.world.forget(command)
+                    self._forget(command)
             case Evict() | BindPod():
                 if not done:
-                    self.world.forget(command)
+                    self._forget(command)
             case Undo():
                 self._orphans.pop(command.key, None)
                 self._changed[(PLACEMENTS, command.key)] = None
             case Told():
                 if done:
                     self._told[(command.resource, command.key)] = command.code
+
+    def _forget(self, command: Command) -> None:
+        self.world.forget(command)
+        self._must_decide = True
 
     def _learn(self, write: Write, outcome: Outcome, decided: Decided) -> None:
         """What a write tells about the object, before an informer does."""
@@ -311,6 +362,15 @@ class AdmissionDecider:
     def verdicts(self, key: Key) -> Verdicts | None:
         """What the last evaluation of this workload (or bare pod) refused, in full; None if nothing is refused."""
         return self._verdicts.get((WORKLOADS, key)) or self._verdicts.get((PODS, key))
+
+    def why(self, key: Key, now: int) -> Verdicts:
+        """What keeps this workload (or bare pod) from starting, evaluated anew on a trial. KeyError if nothing has this name."""
+        self._take_in(now)
+        return why(self.world, key, now, self._rules)
+
+
+def _is_about_work(found: Fact) -> bool:
+    return isinstance(found, Gone) and found.noun in (Workload, Pod, Node)
 
 
 def digest_of(plans: Sequence[Plan]) -> str:
