@@ -23,10 +23,9 @@ class Client:
 
     def __init__(self, home: Home) -> None:
         require_up(home)
-        socket = str(home.socket)
-        self.cluster = RemoteCluster("http://localhost", uds=socket)
+        self.cluster = RemoteCluster("http://localhost", uds=home.socket)
         self._http = httpx2.AsyncClient(
-            base_url="http://localhost", transport=httpx2.AsyncHTTPTransport(uds=socket), timeout=TIMEOUT
+            base_url="http://localhost", transport=httpx2.AsyncHTTPTransport(uds=str(home.socket)), timeout=TIMEOUT
         )
 
     async def __aenter__(self) -> Client:
@@ -34,7 +33,7 @@ class Client:
 
     async def __aexit__(self, *exc: object) -> None:
         await self._http.aclose()
-        await self.cluster.aclose()
+        await self.cluster.close()
 
     async def ask(self, path: str) -> Any:
         """GET a JSON answer; a Status becomes a Failure with its message."""

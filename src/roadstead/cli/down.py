@@ -8,7 +8,7 @@ import click
 
 from roadstead.cli.home import find_home
 from roadstead.cli.output import home_option
-from roadstead.cli.processes import stop
+from roadstead.cli.stopping import stop_everything
 
 
 @click.command(short_help="stop it and everything it runs")
@@ -17,7 +17,7 @@ from roadstead.cli.processes import stop
 def command(home: str | None, delete_data: bool) -> None:
     """Stop the cluster and everything it runs. Objects stay on disk: the next `up` continues with them."""
     where = find_home(home)
-    stopped = [part for part in ("node", "server") if stop(where, part)]
+    stopped = stop_everything(where)
     click.echo(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
     if delete_data and where.root.exists():
         shutil.rmtree(where.root)

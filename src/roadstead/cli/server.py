@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+from typing import Literal
 
 import click
 
 from roadstead.cli.failure import Failure
 from roadstead.cli.home import find_home, write_record
+from roadstead.cli.log_setup import log_to_stderr
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import myself, running
 
@@ -20,11 +21,9 @@ from roadstead.cli.processes import myself, running
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port; 0: any free one.")
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True)
 @click.option("--verbose", is_flag=True, help="Log what controllers do.")
-def command(home: str | None, host: str, port: int, durability: str, verbose: bool) -> None:
+def command(home: str | None, host: str, port: int, durability: Literal["full", "normal"], verbose: bool) -> None:
     """Serve until SIGTERM or SIGINT. Unexpected ends lose nothing that was answered."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(verbose)
     where = find_home(home)
     if running(where, "server") is not None:
         raise Failure(f"a server runs on {where.root} already.", "See: roadstead status")

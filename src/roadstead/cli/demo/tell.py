@@ -1,0 +1,195 @@
+"""Telling the story: submit, look at the stored objects, print what changed, judge at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import click
+
+from roadstead.cli.client import Client
+from roadstead.cli.demo.story import DIGITS, PARTS, SWEEP, TOGETHER, URGENT, Part, Seen, is_true, judge, report_of
+from roadstead.cli.failure import Failure
+from roadstead.cli.follow import waiting_reason
+from roadstead.cli.home import Home
+from roadstead.cli.output import wants_colour
+from roadstead.kinds.manifest import read_manifests
+from roadstead.kinds.names import JOB_NAME_LABEL, JOBS, PLACEMENTS, PODS, WORKLOADS
+from roadstead.kinds.object import Json, Object, Ref
+from roadstead.kinds.served import default_registry
+from roadstead.runtime.cluster import Create, Selector
+
+LOOK_SECONDS = 0.15
+TRAINED_ENOUGH_SECONDS = 4.0
+"""How long `digits` trains after its first checkpoint before the deadline comes up."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """What was last told about one part."""
+
+    submitted: bool = False
+    state: str = ""
+    waits: str = ""
+    was_preempted: bool = False
+    runs: int = 0
+    job: Json | None = None
+    workload: Json | None = None
+    pods: list[Json] = field(default_factory=list)
+
+
+class Teller:
+    def __init__(self, home: Home, scratch: Path, python: str) -> None:
+        self._home = home
+        self._scratch = scratch
+        self._python = python
+        self._begin = time.monotonic()
+        self._parts = {part.name: Watched() for part in PARTS}
+
+    def introduce(self, url: str) -> None:
+        self._say("a cluster of its own is up: one machine with 8 simulated H100s, two teams with 4 each", bold=True)
+        click.echo(f"        look with kubectl:  export KUBECONFIG={self._home.kubeconfig}   ({url})")
+
+    async def tell(self, limit_seconds: float) -> int:
+        async with Client(self._home) as client:
+            await self._submit(client, "queues.yaml")
+            for part in (DIGITS, TOGETHER, SWEEP):
+                await self._submit_part(client, part)
+            deadline = self._begin + limit_seconds
+            checkpoint_at: float | None = None
+            while time.monotonic() < deadline:
+                for part in PARTS:
+                    await self._look(client, part)
+                if checkpoint_at is None and (self._scratch / "digits" / "model.pickle").exists():
+                    checkpoint_at = time.monotonic()
+                if (
+                    checkpoint_at is not None
+                    and not self._parts[URGENT.name].submitted
+                    and time.monotonic() - checkpoint_at > TRAINED_ENOUGH_SECONDS
+                ):
+                    await self._submit_part(client, URGENT)
+                if all(self._is_over(watched) for watched in self._parts.values()):
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                self._say(f"not over after {limit_seconds:.0f} s", bold=True)
+            for part in PARTS:
+                await self._look(client, part)
+        return self._close()
+
+    @staticmethod
+    def _is_over(watched: Watched) -> bool:
+        ended = is_true(watched.job, "Complete") or is_true(watched.job, "Failed")
+        return ended and is_true(watched.workload, "Finished")
+
+    # ------------------------------------------------------------------ submitting
+
+    async def _submit_part(self, client: Client, part: Part) -> None:
+        self._parts[part.name].submitted = True
+        self._say(f"{part.namespace} submits {part.name}: {part.says}")
+        await self._submit(client, part.manifest)
+
+    async def _submit(self, client: Client, manifest: str) -> None:
+        work = resources.files("roadstead.cli.demo") / "work"
+        text = (resources.files("roadstead.cli.demo") / "manifests" / manifest).read_text()
+        filled = Template(text).substitute(PYTHON=self._python, WORK=str(work), SCRATCH=str(self._scratch))
+        for value in read_manifests(filled):
+            kind = default_registry().by_kind(value["apiVersion"], value["kind"])
+            assert kind is not None, value["kind"]
+            outcome = await client.cluster.write(Create(kind.resource, value))
+            if not outcome.is_done:
+                raise Failure(f"{manifest} was refused: {outcome.message}")
+
+    # ------------------------------------------------------------------ looking
+
+    async def _look(self, client: Client, part: Part) -> None:
+        watched = self._parts[part.name]
+        if not watched.submitted:
+            return
+        job = await client.cluster.get(Ref(JOBS, part.namespace, part.name))
+        if job is None:
+            return
+        watched.job = job.decode()
+        workload = await self._workload_of(client, job)
+        watched.workload = workload.decode() if workload else None
+        selector = Selector(labels=f"{JOB_NAME_LABEL}={part.name}")
+        watched.pods = [pod.decode() for pod in (await client.cluster.list(PODS, part.namespace, selector)).items]
+        await self._report(client, part, watched, workload)
+
+    async def _workload_of(self, client: Client, job: Object) -> Object | None:
+        for workload in (await client.cluster.list(WORKLOADS, job.meta.namespace)).items:
+            owner = workload.meta.controller
+            if owner is not None and owner.uid == job.meta.uid:
+                return workload
+        return None
+
+    async def _report(self, client: Client, part: Part, watched: Watched, workload: Object | None) -> None:
+        if is_true(watched.workload, "Preempted") and not watched.was_preempted:
+            watched.was_preempted = True
+            self._say(f"{part.name} is preempted: it writes a checkpoint and yields its GPUs", bold=True)
+        state = self._state(watched)
+        if state != watched.state:
+            watched.state = state
+            if state == "running" and workload is not None:
+                watched.runs += 1
+                where = await self._placement(client, workload)
+                self._say(f"{part.name} {'goes on' if watched.runs > 1 else 'starts'} on {where}", bold=True)
+            elif state in ("complete", "failed"):
+                results = [report for pod in watched.pods if (report := report_of(pod))]
+                shown = ", ".join(f"{name} {value}" for name, value in (results[0] if results else {}).items())
+                self._say(f"{part.name} is {state}: {shown or 'no report'}", bold=True)
+        if state == "waiting" and watched.workload is not None:
+            reason = waiting_reason(watched.workload)
+            if reason and reason != watched.waits:
+                watched.waits = reason
+                self._say(f"{part.name} waits: {reason}")
+
+    @staticmethod
+    def _state(watched: Watched) -> str:
+        if is_true(watched.job, "Complete"):
+            return "complete"
+        if is_true(watched.job, "Failed"):
+            return "failed"
+        if not is_true(watched.workload, "Admitted"):
+            return "waiting"
+        return "running" if any(pod["status"].get("phase") == "Running" for pod in watched.pods) else "admitted"
+
+    @staticmethod
+    async def _placement(client: Client, workload: Object) -> str:
+        found = await client.cluster.get(Ref(PLACEMENTS, workload.meta.namespace, workload.meta.name))
+        if found is None:
+            return "no recorded place"
+        members = [member for pod_set in found.decode()["spec"]["podSets"] for member in pod_set["members"]]
+        return " and ".join(f"{member['node']} {','.join(member.get('devices', ()))}" for member in members)
+
+    # ------------------------------------------------------------------ the end
+
+    def _close(self) -> int:
+        seen = {
+            name: Seen(
+                watched.job,
+                watched.workload,
+                [report for pod in watched.pods if (report := report_of(pod))],
+                watched.was_preempted,
+            )
+            for name, watched in self._parts.items()
+        }
+        wrong = judge(seen)
+        for complaint in wrong:
+            click.echo(f"  WRONG: {complaint}", err=True)
+        if wrong:
+            return 1
+        again = seen[DIGITS.name].reports[0]
+        self._say(
+            f"all four jobs ended as they should; digits yielded and went on from step {again['resumed_from']} of {again['steps']}",
+            bold=True,
+        )
+        return 0
+
+    def _say(self, text: str, *, bold: bool = False) -> None:
+        stamp = f"{time.monotonic() - self._begin:5.1f} s"
+        click.echo(f"{stamp}  {click.style(text, bold=True) if bold and wants_colour() else text}")

@@ -1,0 +1,46 @@
+"""`roadstead node`: a node agent in the foreground. `up` starts one in the background."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import click
+
+from roadstead.cli.failure import Failure
+from roadstead.cli.home import find_home, write_record
+from roadstead.cli.kubeconfig import require_up
+from roadstead.cli.log_setup import log_to_stderr
+from roadstead.cli.output import home_option
+from roadstead.cli.processes import myself, running
+
+
+@click.command(short_help="a node agent, in the foreground")
+@home_option
+@click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
+              help="A node and its (simulated) devices; may be repeated. Default: this machine as it is.")  # fmt: skip
+@click.option("--simulate", is_flag=True, help="Pods are timers instead of processes.")
+@click.option("--verbose", is_flag=True, help="Log every decision.")
+def command(home: str | None, nodes: tuple[str, ...], simulate: bool, verbose: bool) -> None:
+    """Join this machine to the cluster, as one node or several. Processes that it started outlive it."""
+    log_to_stderr(verbose)
+    where = find_home(home)
+    require_up(where)
+    if running(where, "node") is not None:
+        raise Failure(f"a node agent runs on {where.root} already.", "See: roadstead status")
+    from roadstead.compose import AgentSetup, run_node
+    from roadstead.node.agent.options import NodeOptions
+
+    try:
+        chosen = [NodeOptions.parse(text, simulate=simulate) for text in nodes or (this_machine(),)]
+    except ValueError as error:
+        raise Failure(str(error)) from error
+    setup = AgentSetup(where.socket, where.pki, where.nodes, chosen)
+    os.chdir("/")
+    run_node(setup, lambda: write_record(where.record("node"), {**myself(), "nodes": [node.name for node in chosen]}))
+
+
+def this_machine() -> str:
+    """This machine as a node: its host name, no devices."""
+    name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in socket.gethostname().lower())
+    return f"{name.strip('-.') or 'node'}=cpu"
