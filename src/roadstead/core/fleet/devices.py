@@ -66,6 +66,11 @@ class DeviceAllocator:
                 found.append(name)
         return tuple(found)
 
+    def are_free(self, names: Iterable[str], *, without_workloads: bool = False) -> bool:
+        """True if each of these devices is healthy and free."""
+        taken = self._taken_by_pods if without_workloads else self._taken
+        return all(name in self._resource_of and name not in taken for name in names)
+
     def take(self, names: Iterable[str], *, by_workload: bool) -> None:
         """Record that a holder has these devices."""
         for name in names:

@@ -144,6 +144,22 @@ class Fleet:
         """The same question if no workload used anything (pods outside workloads stay): Kueue 3.5.4."""
         return self.place(Ask(ask.pod_sets, assume_empty=True, exact=ask.exact))
 
+    def still_fits(self, ask: Ask, found: Found) -> bool:
+        """True if this answer could be held as it is, though others were placed since: as Kueue, who keeps the place that a head was
+        nominated with unless it is taken. O(members)."""
+        if not ask.exact:
+            return Placer(self).leaves_fit(ask, found)
+        for name, share in shares(found.placement).items():
+            line = self._lines.get(name)
+            if line is None or line.node is None:
+                return False
+            room = line.room(without_workloads=ask.assume_empty)
+            if any(room.get(resource, 0) < amount for resource, amount in share.amounts.items()):
+                return False
+            if not line.devices.are_free(share.devices, without_workloads=ask.assume_empty):
+                return False
+        return True
+
     def capacity(self, node_labels: Iterable[tuple[str, str]] = ()) -> Amounts:
         """Allocatable amounts of ready, schedulable nodes with these labels, in total. O(nodes)."""
         return self._total(line.allocatable for line in self._usable(node_labels))

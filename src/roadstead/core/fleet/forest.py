@@ -378,6 +378,11 @@ class Forest:
         entries = self._entries(level)
         return entries[-1][0] if entries else 0
 
+    def room_for(self, name: str, counts: Mapping[str, int]) -> bool:
+        """True if the leaf of this node holds as many pods as `counts` has on its nodes."""
+        leaf = self._leaf_of.get(name)
+        return leaf is not None and leaf.pods >= sum(counts.get(each, 0) for each in leaf.lines)
+
     @property
     def node_count(self) -> int:
         """Nodes that may be used at all."""

@@ -5,6 +5,7 @@ Here the counts of `forest`, the choice of `search` and the devices of `devices`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -51,6 +52,18 @@ class Placer:
         finally:
             while self._rub_out:
                 self._rub_out.pop()()
+
+    def leaves_fit(self, ask: Ask, found: Found) -> bool:
+        """True if each leaf of the answer still holds its pods, pod set by pod set (Kueue: TASFlavorSnapshot.Fits)."""
+        for pod_set, placed in zip(ask.pod_sets, found.placement.pod_sets, strict=True):
+            shape = _shape(ask, pod_set, None)
+            if isinstance(shape, Refusal):
+                return False
+            forest = self._books.forest(shape[0])
+            counts = Counter(member.node for member in placed.members)
+            if not all(forest.room_for(name, counts) for name in counts):
+                return False
+        return True
 
     def _place(self, ask: Ask) -> Found | Refusal:
         groups = _groups(ask.pod_sets)
