@@ -21,8 +21,8 @@ from roadstead.kinds.names import (
     WORKLOADS,
 )
 from roadstead.kinds.object import Json, Object, Resource
-from roadstead.kinds.times import format_time
-from roadstead.runtime.cluster import Delete, Update
+from roadstead.kinds.times import format_time, parse_time
+from roadstead.runtime.cluster import Create, Delete, Update
 from roadstead.runtime.step import (
     NOTHING,
     SECOND,
@@ -36,6 +36,7 @@ from roadstead.runtime.step import (
     in_order,
     same_key,
 )
+from roadstead.runtime.writing import write_once
 from roadstead.testing.controllers import Fault, Lab, Wrote
 
 RUN_SECONDS = "test/run-seconds"
@@ -78,8 +79,6 @@ class Kubelet:
             value["metadata"].setdefault("annotations", {})
             return in_order(Update(PODS, value, "status"), again_at=self._ends(pod, now))
         if phase == "Running":
-            from roadstead.kinds.times import parse_time
-
             ends = self._ends(pod, parse_time(status["startTime"]))
             if ends is None:
                 return NOTHING
@@ -119,6 +118,9 @@ class QueueLab(Lab):
         )
         super().__init__(made, lag=lag, faults=faults, seed=seed, **others)
         self._with_plugins()
+
+    def __enter__(self) -> QueueLab:
+        return self
 
     def _with_plugins(self) -> None:
         inner = self.cluster._resources
@@ -179,8 +181,6 @@ class QueueLab(Lab):
             self._dirty = True
 
     def _act(self, action: Action) -> None:
-        from roadstead.runtime.writing import write_once
-
         outcomes = []
         for write in action.step.writes:
             try:
@@ -242,8 +242,6 @@ class QueueLab(Lab):
 
     def create(self, resource: Resource, value: Json, namespace: str = "default") -> Object:
         if resource in (RESOURCE_FLAVORS, CLUSTER_QUEUES, WORKLOAD_PRIORITY_CLASSES, NODES):
-            from roadstead.runtime.cluster import Create
-
             return self.must(Create(resource, value))
         return super().create(resource, value, namespace)
 
