@@ -93,7 +93,7 @@ async def read_surely(cluster: Cluster, write: Write) -> Object | None:
 
 
 def landed(write: Create | Update, found: Object) -> bool:
-    """True if every field that the write sent (metadata apart from labels and annotations aside) is in `found`."""
+    """True if every field that the write sent is in `found`; of metadata: labels, annotations, owners, finalizers."""
     stored = found.decode()
     sent = write.value
     if isinstance(write, Update) and sent["metadata"].get("uid") != found.meta.uid:
@@ -111,7 +111,12 @@ def landed(write: Create | Update, found: Object) -> bool:
 def _marks(obj: Json) -> Json:
     metadata = obj.get("metadata", {})
     owners = [owner["uid"] for owner in metadata.get("ownerReferences") or ()]
-    return {"labels": metadata.get("labels") or {}, "annotations": metadata.get("annotations") or {}, "owners": owners}
+    return {
+        "labels": metadata.get("labels") or {},
+        "annotations": metadata.get("annotations") or {},
+        "owners": owners,
+        "finalizers": list(metadata.get("finalizers") or ()),
+    }
 
 
 def _holds(sent: Any, stored: Any) -> bool:
