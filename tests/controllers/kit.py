@@ -133,5 +133,10 @@ def status(lab: Lab, name: str = "train") -> Json:
     return found
 
 
+def set_spec(value: Json, **fields: Any) -> None:
+    """For `Lab.edit`."""
+    value["spec"].update(fields)
+
+
 def seconds(count: float) -> int:
     return int(count * SECOND)

@@ -7,6 +7,7 @@ never shrink, never run ahead of the ledger, and no more pods are active than th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ from roadstead.controllers.job.indexes import parse_indexes
 from roadstead.kinds.names import JOBS, PODS
 from roadstead.kinds.object import Json
 from roadstead.testing.controllers import Fault, Lab
-from tests.controllers.kit import conditions, end, job, live, pods, start, status, stop_marked, tracked
+from tests.controllers.kit import conditions, end, job, live, pods, set_spec, start, status, stop_marked, tracked
 
 MOST_ROUNDS = 60
 
@@ -65,7 +66,7 @@ class Story:
 
     def suspend_and_resume(self) -> None:
         for value in (True, False):
-            self.lab.edit(JOBS, "train", lambda found, value=value: found["spec"].update(suspend=value))
+            self.lab.edit(JOBS, "train", partial(set_spec, suspend=value))
             self.lab.advance(3)
             self.check()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -22,6 +23,7 @@ from tests.controllers.kit import (
     live,
     pods,
     seconds,
+    set_spec,
     start,
     status,
     stop_marked,
@@ -419,7 +421,7 @@ def test_a_shorter_elastic_job_keeps_its_low_indexes(lab: Lab) -> None:
     lab.create(JOBS, job(completions=2, parallelism=2, completionMode="Indexed"))
     lab.settle()
     for size, kept in ((4, [0, 1, 2, 3]), (1, [0])):
-        lab.edit(JOBS, "train", lambda value, size=size: value["spec"].update(completions=size, parallelism=size))
+        lab.edit(JOBS, "train", partial(set_spec, completions=size, parallelism=size))
         lab.settle()
         assert sorted(by_index(lab)) == kept
     end(lab, by_index(lab)[0])
