@@ -29,7 +29,7 @@ from roadstead.cluster.embedded.store import Store
 from roadstead.cluster.remote import RemoteCluster
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.binder import Binder
-from roadstead.controllers.defaults import DefaultsController, FleetQuotaController
+from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.job.sync import JobController
 from roadstead.controllers.namespace import NamespaceController
@@ -99,6 +99,8 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         registry = default_registry()
         resources = Resources(store, registry, default_plugins())
         cluster = EmbeddedCluster(resources)
+        for write in BOOTSTRAP:
+            await cluster.write(write)  # EXISTS from the second start on
         decider = AdmissionDecider(served=[kind.resource for kind in registry])
         api = ApiServer(
             resources,
