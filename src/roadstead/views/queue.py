@@ -1,0 +1,147 @@
+"""The page of the queue: what each ClusterQueue has and uses, who runs, who waits, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roadstead.expr.quantity import QuantityError, canonical
+from roadstead.kinds.names import CLUSTER_QUEUES, LOCAL_QUEUES, PLACEMENTS, WORKLOADS
+from roadstead.kinds.object import Json, Object
+from roadstead.kinds.times import parse_time
+from roadstead.kinds.views.common import find_condition
+from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadView
+from roadstead.runtime.step import Read
+from roadstead.views.workload import State, WorkloadLine, line_of, quantity
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaLine:
+    """One cell of a ClusterQueue: nominal quota and what its workloads hold of it, as quantities."""
+
+    flavor: str
+    resource: str
+    nominal: str
+    used: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLine:
+    """One ClusterQueue: is it open, and how full."""
+
+    name: str
+    is_active: bool
+    message: str
+    pending: int
+    admitted: int
+    quotas: tuple[QuotaLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePage:
+    """Queues by name; workloads in the order of their queue: those that hold quota (oldest first), then those that wait, in the
+    order in which they will be looked at."""
+
+    queues: tuple[QueueLine, ...]
+    workloads: tuple[WorkloadLine, ...]
+
+    def as_json(self) -> Json:
+        return {
+            "queues": [
+                {
+                    "name": queue.name,
+                    "active": queue.is_active,
+                    "message": queue.message,
+                    "pending": queue.pending,
+                    "admitted": queue.admitted,
+                    "quotas": [
+                        {
+                            "flavor": quota.flavor,
+                            "resource": quota.resource,
+                            "nominal": quota.nominal,
+                            "used": quota.used,
+                        }
+                        for quota in queue.quotas
+                    ],
+                }
+                for queue in self.queues
+            ],
+            "workloads": [line.as_json() for line in self.workloads],
+        }
+
+
+def queue_page(read: Read, now: int, *, namespace: str = "", finished: bool = False) -> QueuePage:
+    """The page of all queues; `namespace` narrows the workloads shown (not the sums). O(workloads log workloads)."""
+    lines: list[tuple[tuple[object, ...], WorkloadLine]] = []
+    pending: dict[str, int] = {}
+    admitted: dict[str, int] = {}
+    used: dict[str, dict[tuple[str, str], int]] = {}
+    for workload in read.list(WORKLOADS):
+        leads_to = cluster_queue_of(workload, read)
+        line = line_of(workload, read.get(PLACEMENTS, *workload.key), leads_to, now)
+        if line.state in (State.RUNNING, State.STOPPING):
+            admitted[line.cluster_queue] = admitted.get(line.cluster_queue, 0) + 1
+            _add_usage(workload, used.setdefault(line.cluster_queue, {}))
+        elif line.state is State.WAITING:
+            pending[line.cluster_queue] = pending.get(line.cluster_queue, 0) + 1
+        elif not finished:
+            continue
+        if not namespace or line.namespace == namespace:
+            lines.append((_order(workload, line), line))
+    lines.sort(key=lambda item: item[0])
+    queues = tuple(
+        _queue_line(
+            queue, pending.get(queue.meta.name, 0), admitted.get(queue.meta.name, 0), used.get(queue.meta.name, {})
+        )
+        for queue in read.list(CLUSTER_QUEUES)
+    )
+    return QueuePage(queues, tuple(line for _, line in lines))
+
+
+def cluster_queue_of(workload: Object, read: Read) -> str:
+    """Where the workload's LocalQueue leads, or "" if there is no such LocalQueue."""
+    local = read.get(LOCAL_QUEUES, workload.meta.namespace, workload.view(WorkloadView).spec.queue_name)
+    return local.view(LocalQueueView).spec.cluster_queue if local is not None else ""
+
+
+def _order(workload: Object, line: WorkloadLine) -> tuple[object, ...]:
+    """Queue order: higher priority, earlier, smaller uid (kueue 3.2); holders before them, by the time they got their quota."""
+    if line.state is State.WAITING:
+        created = parse_time(workload.meta.creation_timestamp) if workload.meta.creation_timestamp else 0
+        return (line.cluster_queue, 1, -line.priority, created, workload.meta.uid)
+    reserved = find_condition(workload.view(WorkloadView).status.conditions, "QuotaReserved")
+    since = parse_time(reserved.last_transition_time) if reserved and reserved.last_transition_time else 0
+    rank = 0 if line.state in (State.RUNNING, State.STOPPING) else 2
+    return (line.cluster_queue, rank, 0, since, workload.meta.uid)
+
+
+def _add_usage(workload: Object, used: dict[tuple[str, str], int]) -> None:
+    admission = workload.view(WorkloadView).status.admission
+    for assignment in admission.pod_set_assignments if admission else ():
+        for resource, amount in assignment.resource_usage.items():
+            cell = (assignment.flavors.get(resource, ""), resource)
+            used[cell] = used.get(cell, 0) + _canonical(resource, amount)
+
+
+def _canonical(resource: str, amount: str | int | float) -> int:
+    try:
+        return canonical(resource, amount)
+    except QuantityError:
+        return 0
+
+
+def _queue_line(queue: Object, pending: int, admitted: int, used: dict[tuple[str, str], int]) -> QueueLine:
+    view = queue.view(ClusterQueueView)
+    active = find_condition(view.status.conditions, "Active")
+    quotas = tuple(
+        QuotaLine(
+            flavor.name,
+            quota.name,
+            quantity(quota.name, _canonical(quota.name, quota.nominal_quota)),
+            quantity(quota.name, used.get((flavor.name, quota.name), 0)),
+        )
+        for group in view.spec.resource_groups
+        for flavor in group.flavors
+        for quota in flavor.resources
+    )
+    is_active = active is None or active.is_true
+    return QueueLine(queue.meta.name, is_active, "" if active is None else active.message, pending, admitted, quotas)

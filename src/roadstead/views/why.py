@@ -1,0 +1,190 @@
+"""The answer to `why NAME`: where it stands, and if it waits, the binding reason with numbers, who is in the way, what to do.
+
+Reasons come from the core's verdicts (made anew for this question); everything else is read off objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from roadstead.core.explain.sentences import sentence
+from roadstead.core.plan import Verdicts
+from roadstead.integrations import ALL
+from roadstead.integrations.base import JobKind, priority_class_of, queue_of
+from roadstead.kinds.names import PLACEMENTS, PODS, WORKLOAD_ANNOTATION, WORKLOAD_PRIORITY_CLASSES, WORKLOADS
+from roadstead.kinds.object import Json, Object
+from roadstead.kinds.views.common import find_condition
+from roadstead.kinds.views.kueue import WorkloadView
+from roadstead.kinds.views.placement import PlacementView
+from roadstead.model.refusals import Refusal
+from roadstead.runtime.step import Key, Read
+from roadstead.views.queue import cluster_queue_of
+from roadstead.views.workload import State, WorkloadLine, line_of
+
+Ask = Callable[[Key], Verdicts]
+"""Evaluate one workload (or bare pod) anew. KeyError if the core knows none of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """`headline` is one sentence that answers by itself; `refusals` are what stands in the way, the binding one first."""
+
+    namespace: str
+    name: str
+    state: str
+    headline: str
+    line: WorkloadLine | None = None
+    refusals: tuple[Refusal, ...] = ()
+    details: tuple[str, ...] = ()
+
+    def as_json(self) -> Json:
+        value: Json = {
+            "namespace": self.namespace,
+            "name": self.name,
+            "state": self.state,
+            "headline": self.headline,
+            "details": list(self.details),
+            "reasons": [_refusal_json(refusal) for refusal in self.refusals],
+        }
+        if self.line is not None:
+            value["workload"] = self.line.as_json()
+        return value
+
+
+def _refusal_json(refusal: Refusal) -> Json:
+    return {
+        "code": refusal.code.value,
+        "verdict": refusal.verdict.value,
+        "level": refusal.level.value,
+        "podSet": refusal.pod_set,
+        "flavor": refusal.flavor,
+        "resource": refusal.resource,
+        "needed": refusal.needed,
+        "available": refusal.available,
+        "limit": refusal.limit,
+        "subject": refusal.subject,
+        "blockers": [{"namespace": namespace, "name": name} for namespace, name in refusal.blockers],
+        "counts": dict(refusal.counts),
+        "sentence": sentence(refusal),
+    }
+
+
+class NothingOfThatName(LookupError):
+    """Neither a job, nor a workload, nor a pod."""
+
+
+def why_answer(namespace: str, name: str, read: Read, ask: Ask, now: int) -> Why:
+    """Why the job, workload or pod `name` waits, or where it stands. NothingOfThatName if there is none."""
+    for kind in ALL:
+        job = read.get(kind.resource, namespace, name)
+        if job is not None:
+            return _about_job(kind, job, read, ask, now)
+    workload = read.get(WORKLOADS, namespace, name)
+    if workload is not None:
+        return _about_workload(name, workload, read, ask, now)
+    pod = read.get(PODS, namespace, name)
+    if pod is not None:
+        return _about_pod(pod, read, ask)
+    raise NothingOfThatName(
+        f"There is no job, workload or pod {name} in namespace {namespace}. List them with `roadstead queue -A`."
+    )
+
+
+def _about_job(kind: JobKind, job: Object, read: Read, ask: Ask, now: int) -> Why:
+    workload = next(iter(read.owned_by(WORKLOADS, job.meta.uid)), None)
+    if workload is not None:
+        return _about_workload(job.meta.name, workload, read, ask, now)
+    value = job.decode()
+    end = kind.finished(job)
+    if end is not None:
+        state = State.SUCCEEDED if end.succeeded else State.FAILED
+        return Why(*job.key, state.value, f"It does not wait: it has ended. {end.message}".rstrip())
+    if not queue_of(value):
+        if kind.is_suspended(value):
+            return Why(
+                *job.key,
+                "Suspended",
+                "It is suspended and in no queue. Set spec.suspend to false, or give it a queue label.",
+            )
+        return Why(*job.key, State.RUNNING.value, "It does not wait: it is in no queue and runs at once.")
+    wanted = priority_class_of(value)
+    if wanted and read.get(WORKLOAD_PRIORITY_CLASSES, "", wanted) is None:
+        return Why(
+            *job.key,
+            State.WAITING.value,
+            f'WorkloadPriorityClass "{wanted}" does not exist, so it is not queued. '
+            "Create the class, or name one that exists (kubectl get workloadpriorityclasses).",
+        )
+    return Why(
+        *job.key, State.WAITING.value, "It was only just submitted: its Workload is being made. Ask again in a moment."
+    )
+
+
+def _about_workload(name: str, workload: Object, read: Read, ask: Ask, now: int) -> Why:
+    placement = read.get(PLACEMENTS, *workload.key)
+    line = line_of(workload, placement, cluster_queue_of(workload, read), now)
+    namespace = workload.meta.namespace
+    match line.state:
+        case State.RUNNING:
+            return Why(
+                namespace, name, line.state.value, _running(line, workload), line, details=_places(placement)
+            )
+        case State.STOPPING:
+            headline = f"It is being stopped and will be queued again: {line.message}"
+            return Why(namespace, name, line.state.value, headline, line, details=_places(placement))
+        case State.SUCCEEDED | State.FAILED:
+            finished = find_condition(workload.view(WorkloadView).status.conditions, "Finished")
+            message = finished.message if finished is not None else ""
+            return Why(namespace, name, line.state.value, f"It does not wait: it has ended. {message}".rstrip(), line)
+        case _:
+            return _waiting(namespace, name, workload, line, ask)
+
+
+def _waiting(namespace: str, name: str, workload: Object, line: WorkloadLine, ask: Ask) -> Why:
+    try:
+        refusals = ask(workload.key).refusals
+    except KeyError:
+        refusals = ()
+    if not refusals:
+        headline = "Nothing stands in its way: it is about to be admitted. Ask again in a moment."
+        return Why(namespace, name, line.state.value, headline, line)
+    return Why(namespace, name, line.state.value, sentence(refusals[0]), line, refusals)
+
+
+def _running(line: WorkloadLine, workload: Object) -> str:
+    admitted = find_condition(workload.view(WorkloadView).status.conditions, "Admitted")
+    where = f" on {', '.join(line.nodes[:4])}{' ...' if len(line.nodes) > 4 else ''}" if line.nodes else ""
+    if admitted is None or not admitted.is_true:
+        return f"It holds quota in ClusterQueue {line.cluster_queue} and waits for its admission checks."
+    return f"It does not wait: ClusterQueue {line.cluster_queue} admitted it, {line.pods} pod(s){where}."
+
+
+def _places(placement: Object | None) -> tuple[str, ...]:
+    """Member by member, as the Placement says; the first hundred."""
+    if placement is None:
+        return ()
+    found = []
+    for pod_set in placement.view(PlacementView).spec.pod_sets:
+        for index, member in enumerate(pod_set.members):
+            devices = f": {', '.join(member.devices)}" if member.devices else ""
+            found.append(f"{pod_set.name}[{index}] on {member.node}{devices}")
+    return tuple(found[:100])
+
+
+def _about_pod(pod: Object, read: Read, ask: Ask) -> Why:
+    owner = pod.meta.annotations.get(WORKLOAD_ANNOTATION, "")
+    node = pod.decode()["spec"].get("nodeName", "")
+    if node:
+        return Why(*pod.key, State.RUNNING.value, f"It does not wait for a place: it is on node {node}.")
+    if owner:
+        return Why(
+            *pod.key, State.WAITING.value, f"Its place comes from workload {owner}. Ask `roadstead why {owner}`."
+        )
+    try:
+        refusals = ask(pod.key).refusals
+    except KeyError:
+        refusals = ()
+    if not refusals:
+        return Why(*pod.key, State.WAITING.value, "Nothing stands in its way: it is about to get a node.")
+    return Why(*pod.key, State.WAITING.value, sentence(refusals[0]), None, refusals)
