@@ -1,0 +1,70 @@
+"""A whole embedded cluster, started as a user would, in a home of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+DEADLINE_SECONDS = 40.0
+
+
+def find_kubectl() -> str | None:
+    """A real kubectl 1.32: $KUBECTL, kubectl.1.32 on PATH or beside the kubectl of PATH, or that one itself."""
+    if named := os.environ.get("KUBECTL"):
+        return named
+    if found := shutil.which("kubectl.1.32"):
+        return found
+    general = shutil.which("kubectl")
+    if general is None:
+        return None
+    beside = Path(general).resolve().parent / "kubectl.1.32"
+    return str(beside) if beside.exists() else general
+
+
+@dataclass
+class Cluster:
+    """`roadstead` and `kubectl` with the environment of one home."""
+
+    home: Path
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.environment = {
+            **os.environ,
+            "ROADSTEAD_HOME": str(self.home),
+            "KUBECONFIG": str(self.home / "kubeconfig"),
+            "KUBECACHEDIR": str(self.home / "kube-cache"),
+            "NO_COLOR": "1",
+        }
+
+    def roadstead(self, *words: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", "roadstead.cli", *words], check, cwd)
+
+    def kubectl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        program = find_kubectl()
+        assert program is not None, "no kubectl on this machine: set KUBECTL to a real one"
+        return self._run([program, *words], check, None)
+
+    def _run(self, words: Sequence[str], check: bool, cwd: Path | None) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            words, env=self.environment, capture_output=True, text=True, timeout=60, cwd=cwd, stdin=subprocess.DEVNULL
+        )
+        if check and done.returncode:
+            logs = "\n".join(path.read_text()[-3000:] for path in sorted((self.home / "logs").glob("*.log")))
+            raise AssertionError(f"{' '.join(words)} gave {done.returncode}\n{done.stdout}\n{done.stderr}\n{logs}")
+        return done
+
+    def until(self, check: Callable[[], bool], what: str) -> None:
+        """Look again and again until something holds; a test's only way of waiting."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not check():
+            assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_SECONDS:.0f} s"
+            time.sleep(0.1)
