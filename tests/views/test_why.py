@@ -1,0 +1,169 @@
+"""`why`: the sentence a person reads, with the numbers and what to do, in every state a job can be in."""
+
+from __future__ import annotations
+
+import pytest
+
+from roadstead.kinds.errors import StatusError
+from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, PODS
+from roadstead.kinds.object import Json
+from roadstead.views.answers import Answers
+from roadstead.views.why import NothingOfThatName, Why, why_answer
+from tests.controllers.queueing.lab import QueueLab, job
+
+
+def why(lab: QueueLab, name: str) -> Why:
+    return why_answer("default", name, lab.brain.view, lambda key: lab.decider.why(key, lab.clock), lab.clock)
+
+
+def codes(answer: Why) -> list[str]:
+    return [refusal.code.value for refusal in answer.refusals]
+
+
+def test_a_job_behind_full_quota_learns_what_is_missing_and_who_holds_it() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        lab.create(JOBS, job("first", cpu="3", seconds=60))
+        lab.settle()
+        lab.create(JOBS, job("second", cpu="2"))
+        lab.settle()
+        answer = why(lab, "second")
+        assert answer.state == "Waiting"
+        assert "WaitingForQuota" in codes(answer)
+        (refusal,) = [item for item in answer.refusals if item.code.value == "WaitingForQuota"]
+        assert (refusal.needed, refusal.available, refusal.limit) == (2000, 1000, 4000)
+        assert refusal.verdict.value == "wait"
+        assert refusal.blockers == (("default", lab.workload_of("first")["metadata"]["name"]),)
+        assert answer.headline
+        assert answer.line is not None
+        assert answer.line.job == "second"
+
+
+def test_a_job_that_can_never_fit_is_told_the_limit_and_to_change() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        lab.create(JOBS, job("huge", cpu="64"))
+        lab.settle()
+        answer = why(lab, "huge")
+        assert answer.refusals[0].code.value == "ExceedsMaxQuota"
+        assert answer.refusals[0].verdict.value == "change"
+        assert "64" in answer.headline
+        assert "4" in answer.headline
+
+
+def test_a_missing_queue_is_named() -> None:
+    with QueueLab() as lab:
+        lab.furnish()
+        lab.create(JOBS, job("lost", labels={"kueue.x-k8s.io/queue-name": "nowhere"}))
+        lab.settle()
+        answer = why(lab, "lost")
+        assert codes(answer) == ["LocalQueueNotFound"]
+        assert "nowhere" in answer.headline
+
+
+def test_a_resource_without_quota_is_named() -> None:
+    with QueueLab() as lab:
+        lab.furnish()
+        lab.create(JOBS, job("wants-gpu", gpus=1))
+        lab.settle()
+        assert why(lab, "wants-gpu").refusals[0].code.value == "ResourceNotCovered"
+        assert "nvidia.com/gpu" in why(lab, "wants-gpu").headline
+
+
+def test_quota_without_machines_is_a_matter_of_the_fleet() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4", quota={"cpu": "100"})
+        lab.create(JOBS, job("wide", cpu="8"))
+        lab.settle()
+        answer = why(lab, "wide")
+        assert answer.refusals[0].level.value in ("fleet", "node")
+        assert "8" in answer.headline
+
+
+def test_a_stopped_queue_says_so() -> None:
+    with QueueLab() as lab:
+        lab.furnish(queue={"stopPolicy": "Hold"})
+        lab.create(JOBS, job("train"))
+        lab.settle()
+        assert codes(why(lab, "train")) == ["QueueStopped"]
+        lab.edit(CLUSTER_QUEUES, "default", lambda value: value["spec"].update(stopPolicy="None"), "")
+        lab.settle()
+        assert why(lab, "train").state == "Running"
+
+
+def test_what_runs_says_where_and_with_which_devices() -> None:
+    with QueueLab() as lab:
+        lab.furnish(gpus=2)
+        lab.create(JOBS, job("train", gpus=2))
+        lab.settle()
+        answer = why(lab, "train")
+        assert answer.state == "Running"
+        assert "node-0" in answer.headline
+        assert answer.details == ("main[0] on node-0: gpu-0, gpu-1",)
+        lab.advance(10)
+        assert why(lab, "train").state == "Succeeded"
+
+
+def test_a_victim_says_that_it_is_being_stopped() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        lab.create(JOBS, job("low", cpu="3", seconds=60, labels={"kueue.x-k8s.io/priority-class": "low"}))
+        lab.settle()
+        lab.create(JOBS, job("high", cpu="3", labels={"kueue.x-k8s.io/priority-class": "high"}))
+        lab.settle()
+        assert why(lab, "low").state == "Stopping"
+        assert codes(why(lab, "high"))[0] == "PendingPreemption"
+
+
+def test_an_unknown_priority_class_is_named_before_there_is_a_workload() -> None:
+    with QueueLab() as lab:
+        lab.furnish()
+        lab.create(JOBS, job("odd", labels={"kueue.x-k8s.io/priority-class": "urgent"}))
+        lab.settle()
+        assert '"urgent"' in why(lab, "odd").headline
+
+
+def test_a_job_of_no_queue_and_a_bare_pod_have_answers_too() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        lab.delete(LOCAL_QUEUES, "default")
+        lab.create(JOBS, job("free"))
+        pod: Json = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "big"},
+            "spec": {"containers": [{"name": "c", "image": "none", "resources": {"requests": {"cpu": "9"}}}]},
+        }
+        lab.create(PODS, pod)
+        lab.settle()
+        assert "in no queue" in why(lab, "free").headline
+        assert why(lab, "big").state == "Waiting"
+        assert why(lab, "big").refusals
+
+
+def test_a_name_that_nothing_has() -> None:
+    with QueueLab() as lab:
+        lab.furnish()
+        with pytest.raises(NothingOfThatName, match="no job, workload or pod ghost"):
+            why(lab, "ghost")
+
+
+def test_answers_are_json_by_path() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        lab.create(JOBS, job("first", cpu="4", seconds=60))
+        lab.settle()
+        lab.create(JOBS, job("second", cpu="4"))
+        lab.settle()
+        answers = Answers(lab.brain.view, lab.decider.why, lambda: lab.clock)
+        page = answers("queue")
+        assert [line["job"] for line in page["workloads"]] == ["first", "second"]
+        assert [line["state"] for line in page["workloads"]] == ["Running", "Waiting"]
+        (queue,) = page["queues"]
+        assert (queue["pending"], queue["admitted"]) == (1, 1)
+        assert queue["quotas"][0] == {"flavor": "default", "resource": "cpu", "nominal": "4", "used": "4"}
+        assert answers("queue/elsewhere")["workloads"] == []
+        assert answers("why/default/second")["reasons"][0]["sentence"]
+        for path in ("why/default/ghost", "nonsense", "why"):
+            with pytest.raises(StatusError):
+                answers(path)
