@@ -27,7 +27,9 @@ def decode(assignment: Mapping[str, Any]) -> TopologyAssignment:
                 raise EncodingError(f"a slice names {len(columns)} levels, the assignment {len(levels)}")
             counts = [int(each) for each in _spread(piece["podCounts"], count)]
             domains += zip(zip(*columns, strict=True), counts, strict=True)
-    except (KeyError, TypeError, AttributeError) as error:
+    except EncodingError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise EncodingError(f"a field is missing or has the wrong type: {error}") from error
     return TopologyAssignment(levels, tuple(domains))
 
