@@ -44,6 +44,7 @@ from roadstead.node.agent.options import AgentOptions, NodeOptions, Tls
 from roadstead.node.main import run_agent
 from roadstead.runtime.runner import Runner
 from roadstead.runtime.step import Controller
+from roadstead.views.answers import Answers
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +110,10 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
             host=options.host,
             port=options.port,
             unix_socket=options.socket,
+            answers=lambda path: answers(path),
         )
         runner = Runner(cluster, controllers(registry, api.authority.certificate.decode()), [decider])
+        answers = Answers(runner.view, decider.why, runner.clock.now)
         try:
             await api.start()
         except CannotListen as error:

@@ -1,0 +1,57 @@
+"""`roadstead queue`: who waits, in which order, and for what."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from roadstead.apiserver.app import ANSWERS_PREFIX
+from roadstead.cli.client import Client
+from roadstead.cli.home import Home, find_home
+from roadstead.cli.output import dump, home_option, namespace_option, output_option, table
+from roadstead.kinds.ages import human
+
+
+@click.command(short_help="who waits, in which order, and for what")
+@home_option
+@namespace_option
+@click.option("-A", "--all-namespaces", is_flag=True, help="Of every namespace.")
+@output_option
+def command(home: str | None, namespace: str, all_namespaces: bool, form: str) -> None:
+    """Show what runs and what waits, in the order in which it would start, and what each waits for."""
+    path = "queue" if all_namespaces else f"queue/{quote(namespace)}"
+    page = asyncio.run(ask(find_home(home), path))
+    if form in ("json", "yaml"):
+        click.echo(dump(page, form))
+    elif form == "name":
+        for line in page["workloads"]:
+            click.echo(f"workload.kueue.x-k8s.io/{line['name']}")
+    elif not page["workloads"]:
+        click.echo("nothing runs and nothing waits" + ("" if all_namespaces else f" in namespace {namespace}"))
+    else:
+        click.echo(_table(page["workloads"], wide=form == "wide"))
+
+
+async def ask(home: Home, question: str) -> Any:
+    """The server's answer to a question beyond objects."""
+    async with Client(home) as client:
+        return await client.ask(ANSWERS_PREFIX + question)
+
+
+def _table(lines: list[dict[str, Any]], *, wide: bool) -> str:
+    header = ["NAMESPACE", "NAME", "QUEUE", "PRIORITY", "STATE", "AGE", "PODS", "WAITS FOR / RUNS ON"]
+    rows = []
+    for line in lines:
+        said = line["message"] if line["state"] == "waiting" or not line["nodes"] else ", ".join(line["nodes"])
+        row = [line["namespace"], line["job"] or line["name"], line["queue"], line["priority"], line["state"]]
+        row += [human(line["ageSeconds"]), line["pods"], said]
+        if wide:
+            row += [
+                line["clusterQueue"],
+                " ".join(f"{name}={value}" for name, value in sorted(line["requests"].items())),
+            ]
+        rows.append(row)
+    return table([*header, "CLUSTERQUEUE", "REQUESTS"] if wide else header, rows)
