@@ -112,7 +112,7 @@ def test_where_it_may_run() -> None:
 
 
 def test_required_affinity_without_terms_is_kept_as_one_that_matches_nothing() -> None:
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+    required: Json = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
     assert pod_class({"affinity": {"nodeAffinity": required}}).node_affinity == (NodeTerm(),)
 
 
