@@ -273,7 +273,7 @@ class _Cycle:
         if entry.outcome is Outcome.PENDING_PREEMPTION:
             self.memory.append(Stuck(entry.table.name, fact.key, fact.generation))
         if entry.assignment is not None:
-            self.memory.append(Scanned(fact.key, tried))
+            self.memory.append(Scanned(fact.key, tried.pod_sets if tried is not None else None))
         strict = self.world.pending_queue(entry.table.name).is_strict
         immediate = (
             (strict and entry.outcome is not Outcome.NAMESPACE_MISMATCH)

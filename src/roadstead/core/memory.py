@@ -76,10 +76,10 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What to remember of a workload's scan of flavors; None: start from the first flavor next time."""
+    """What to remember of a workload's scan of flavors (as in `Tried`); None: start from the first flavor next time."""
 
     workload: WorkloadKey
-    tried: Tried | None
+    pod_sets: tuple[tuple[tuple[str, int], ...], ...] | None
 
 
 @dataclass(frozen=True, slots=True)

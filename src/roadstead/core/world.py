@@ -127,7 +127,11 @@ class World:
             case LocalQueue():
                 self._apply_local_queue(before, fact)
             case ClusterQueue():
-                self._apply_cluster_queue(fact)
+                self._apply_cluster_queue(before, fact)
+            case Cohort():
+                self._mark_stale()
+                self.tree.touch(self.tree.cohort(fact.name))
+                self._request_all()
             case Namespace():
                 self._apply_namespace(before, fact)
             case _:
@@ -150,6 +154,7 @@ class World:
                 self._replace_members(key)
             case ClusterQueue():
                 self._mark_stale()
+                self.tree.touch(self.tree.queue(before.name))
                 self._recheck_drain(before.name)
             case Namespace():
                 pass
@@ -232,8 +237,11 @@ class World:
         """May workloads of this namespace use the queue?"""
         return matches_selector(queue.namespace_selector, self.namespace_labels(namespace))
 
-    def _apply_cluster_queue(self, queue: ClusterQueue) -> None:
+    def _apply_cluster_queue(self, before: ClusterQueue | None, queue: ClusterQueue) -> None:
         self._mark_stale()
+        self.tree.touch(self.tree.queue(queue.name))
+        if before is not None and before.cohort not in ("", queue.cohort):
+            self.tree.touch(self.tree.cohort(before.cohort))
         self.pending_queue(queue.name).set_strategy(queue.strategy)
         self._request(queue.name)
         self._recheck_drain(queue.name)
@@ -727,14 +735,21 @@ class World:
                 return True
             case Scanned():
                 standing = self.workloads.get(item.workload)
-                if standing is None or standing.hold is not None or _same_scan(standing.tried, item.tried):
+                if standing is None or standing.hold is not None:
                     return False
-                self._set(standing, tried=item.tried)
-                return True
+                return self._remember_scan(standing, item.pod_sets)
             case Unparked():
                 return self.unpark(item.now) > 0
             case _:
                 return False
+
+    def _remember_scan(self, standing: Standing, pod_sets: tuple[tuple[tuple[str, int], ...], ...] | None) -> bool:
+        before, after = standing.tried, None
+        if pod_sets is not None:
+            generation = self.tree.queue(standing.cluster_queue).root.generation
+            after = Tried(self.cycles, generation, standing.shape, pod_sets)
+        self._set(standing, tried=after)
+        return (before.pod_sets if before is not None else None) != pod_sets
 
     def forget(self, command: Command) -> None:
         """Take back one command that was assumed and could not be carried out. The workload is tried again at once."""
@@ -865,7 +880,3 @@ def _frees_others(before: Workload, fact: Workload) -> bool:
         or fact.reclaimable != before.reclaimable
         or fact.priority != before.priority
     )
-
-
-def _same_scan(a: Tried | None, b: Tried | None) -> bool:
-    return a is b or (a is not None and b is not None and a.pod_sets == b.pod_sets and a.generation == b.generation)

@@ -105,7 +105,7 @@ def _flavor_reason(refusal: Refusal) -> str | None:
 def _sentence(refusal: Refusal) -> str:
     match refusal.code:
         case Code.NAMESPACE_MISMATCH:
-            return "Workload namespace doesn't match ClusterQueue selector"
+            return "workload namespace doesn't match ClusterQueue selector"
         case Code.REQUESTS_ABOVE_LIMITS:
             return f"resource {refusal.resource} of pod set {refusal.pod_set}: requests exceed its limits"
         case Code.OVERTAKEN_IN_CYCLE:

@@ -250,16 +250,19 @@ class _Search:
         choices: dict[ResourceName, Choice] = {}
         for resource, amount in self.requests.items():
             slot = slots[resource]
-            mode, level = self._test_cell(slot, name, resource, amount)
-            if mode is Mode.NO_FIT:
-                return choices, mode, level
+            mode, level = self._test_cell(slot, name, resource, amount, may_preempt=worst_mode is not Mode.NO_FIT)
+            if mode is Mode.NO_FIT or worst_mode is Mode.NO_FIT:
+                worst_mode = Mode.NO_FIT  # go on all the same: every shortage is worth knowing
+                continue
             if self._rank(worst_mode, worst_level) > self._rank(mode, level):
                 worst_mode, worst_level = mode, level
             choices[resource] = Choice(name, slot, mode, level, -1)
         return choices, worst_mode, worst_level
 
-    def _test_cell(self, slot: Slot, flavor: FlavorName, resource: ResourceName, amount: int) -> tuple[Mode, int]:
-        """kueue.md 3.5.2."""
+    def _test_cell(
+        self, slot: Slot, flavor: FlavorName, resource: ResourceName, amount: int, *, may_preempt: bool
+    ) -> tuple[Mode, int]:
+        """kueue.md 3.5.2; without `may_preempt` victims are not looked for."""
         node = self.table.node
         earlier = self.result.usage.get(slot, 0)
         value = earlier + amount
@@ -283,7 +286,9 @@ class _Search:
                 flavor, resource, value, free, most, self.table.name,
             )
         )  # fmt: skip
-        if node.nominal.get(slot, 0) >= value or may_reclaim or self.table.can_preempt_while_borrowing:
+        if may_preempt and (
+            node.nominal.get(slot, 0) >= value or may_reclaim or self.table.can_preempt_while_borrowing
+        ):
             return self.simulate(slot, value)
         return Mode.NO_FIT, level
 

@@ -29,6 +29,7 @@ class QuotaNode:
 
     __slots__ = (
         "borrow",
+        "changed",
         "children",
         "cyclic",
         "generation",
@@ -62,7 +63,8 @@ class QuotaNode:
         self.local: dict[Slot, int] = {}
         self.usage: dict[Slot, int] = {}
         self.potential: dict[Slot, int] = {}
-        self.generation = 0  # of the whole tree; kept at its root
+        self.changed = 0  # generation of the last change here that may have freed quota
+        self.generation = 0  # of the whole tree, the latest of its members; kept at its root
 
     def available(self, slot: Slot) -> int:
         """How much more the node may use now; negative where quota was cut below usage. O(depth)."""
@@ -201,15 +203,15 @@ class QuotaTree:
             self._undo.record(lambda: _add_all(node, usage))
 
     def touch(self, node: QuotaNode) -> None:
-        """Quota may have become free somewhere in the node's tree: scans of flavors start over (kueue.md 3.5.5)."""
+        """Quota may have become free somewhere in the node's tree: scans of flavors start over (kueue.md 3.5.5). Undoable."""
         root = node.root
-        before = root.generation
+        before = node.changed, root.generation
         self._generation += 1
-        root.generation = self._generation
+        node.changed = root.generation = self._generation
         if self._undo.is_recording:
 
             def back() -> None:
-                root.generation = before
+                node.changed, root.generation = before
 
             self._undo.record(back)
 
@@ -220,7 +222,6 @@ class QuotaTree:
 
     def rebuild(self, cluster_queues: Mapping[str, ClusterQueue], cohorts: Mapping[str, Cohort]) -> None:
         """Wire the tree anew from the facts. Nodes keep their identity and queues their usage. O(queues x cells)."""
-        self._generation += 1
         for node in (*self.queues.values(), *self.cohorts.values()):
             self._reset(node)
         for name in sorted(cluster_queues):
@@ -229,14 +230,14 @@ class QuotaTree:
             node.weight_milli = queue.fair_weight_milli
             self._set_quotas(node, queue.resource_groups)
             if queue.cohort:
-                node.parent = self._cohort(queue.cohort)
+                node.parent = self.cohort(queue.cohort)
         for name in sorted(cohorts):
             cohort = cohorts[name]
-            node = self._cohort(name)
+            node = self.cohort(name)
             node.weight_milli = cohort.fair_weight_milli
             self._set_quotas(node, cohort.resource_groups)
             if cohort.parent:
-                node.parent = self._cohort(cohort.parent)
+                node.parent = self.cohort(cohort.parent)
         members = [*(self.queues[n] for n in sorted(self.queues)), *(self.cohorts[n] for n in sorted(self.cohorts))]
         for node in members:
             if node.parent is not None:
@@ -246,7 +247,8 @@ class QuotaTree:
             if node.parent is None:
                 self._settle(node)
 
-    def _cohort(self, name: str) -> QuotaNode:
+    def cohort(self, name: str) -> QuotaNode:
+        """The node of a Cohort, with or without an object."""
         node = self.cohorts.get(name)
         if node is None:
             node = self.cohorts[name] = QuotaNode(name, is_queue=False)
@@ -297,7 +299,7 @@ class QuotaTree:
                         node.usage[slot] = node.usage.get(slot, 0) + above
             node.subtree = subtree
             node.local = {s: max(0, subtree.get(s, 0) - limit) for s, limit in node.lend.items()}
-        root.generation = self._generation
+        root.generation = max(node.changed for node in order)
 
 
 def _cut_cycles(members: Sequence[QuotaNode]) -> None:
