@@ -9,7 +9,8 @@ from typing import Any, Final
 import yaml
 
 NODES_LIMIT: Final = 200_000
-DEPTH_LIMIT: Final = 500
+DEPTH_LIMIT: Final = 200
+_CONVERTING: Final = "error converting YAML to JSON: yaml: "
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -54,13 +55,30 @@ class NotYaml(ValueError):
 def load(text: bytes) -> Any:
     """The first document of `text` as JSON values. Raises NotYaml."""
     try:
+        _check_depth(text)
         value = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as err:
         line = f"line {err.problem_mark.line + 1}: " if err.problem_mark else ""
-        raise NotYaml(f"error converting YAML to JSON: yaml: {line}{err.problem or err.context}") from err
+        raise NotYaml(f"{_CONVERTING}{line}{err.problem or err.context}") from err
     except (yaml.YAMLError, ValueError, RecursionError) as err:
-        raise NotYaml(f"error converting YAML to JSON: yaml: {type(err).__name__}") from err
+        if isinstance(err, NotYaml):
+            raise
+        raise NotYaml(f"{_CONVERTING}{type(err).__name__}") from err
     return _as_json(value, _Budget(), 0)
+
+
+def _check_depth(text: bytes) -> None:
+    """Refuse deep nesting while it is still a stream of events: the C loader builds nodes recursively, without a limit."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_LIMIT:
+                raise NotYaml(f"{_CONVERTING}exceeded max depth of {DEPTH_LIMIT}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.DocumentEndEvent):
+            return
 
 
 class _Budget:
@@ -70,14 +88,14 @@ class _Budget:
     def spend(self) -> None:
         self.left -= 1
         if self.left < 0:
-            raise NotYaml("error converting YAML to JSON: yaml: document contains excessive aliasing")
+            raise NotYaml(f"{_CONVERTING}document contains excessive aliasing")
 
 
 def _as_json(value: Any, budget: _Budget, depth: int) -> Any:
     """Copies for every alias, keys as strings."""
     budget.spend()
     if depth > DEPTH_LIMIT:
-        raise NotYaml(f"error converting YAML to JSON: yaml: exceeded max depth of {DEPTH_LIMIT}")
+        raise NotYaml(f"{_CONVERTING}exceeded max depth of {DEPTH_LIMIT}")
     if isinstance(value, dict):
         return {_key(key): _as_json(item, budget, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -86,7 +104,7 @@ def _as_json(value: Any, budget: _Budget, depth: int) -> Any:
         return value
     if isinstance(value, bytes):
         return value.decode("latin-1")
-    raise NotYaml(f"error converting YAML to JSON: yaml: cannot represent a {type(value).__name__}")
+    raise NotYaml(f"{_CONVERTING}cannot represent a {type(value).__name__}")
 
 
 def _key(key: Any) -> str:
