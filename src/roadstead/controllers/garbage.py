@@ -21,10 +21,12 @@ from roadstead.kinds.names import EVENTS, FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from roadstead.kinds.object import Json, Object, OwnerReference, Ref, Resource
 from roadstead.kinds.registry import Registry
 from roadstead.runtime.cluster import Delete, Update, Write
-from roadstead.runtime.step import NOTHING, Absent, Index, Key, KeysOf, Note, Read, Step, in_order, together
+from roadstead.runtime.step import NOTHING, SECOND, Absent, Index, Key, KeysOf, Note, Read, Step, in_order
 
 MOST_AT_ONCE = 500
 """Dependents orphaned in one step."""
+LOOK_AGAIN = SECOND
+"""How often an owner that waits for its dependents looks unasked."""
 
 
 IGNORED = frozenset({EVENTS})
@@ -92,32 +94,36 @@ class GarbageCollector:
     # ------------------------------------------------------------------ what to do
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
-        del now
         where, _, namespace = key[0].partition("|")
         obj = read.get(self._by_name[where], namespace, key[1])
         if obj is None:
             return NOTHING
         if obj.meta.deletion_timestamp:
             if ORPHAN_FINALIZER in obj.meta.finalizers:
-                return self._orphan(obj, read)
+                return self._orphan(obj, read, now)
             if FOREGROUND_FINALIZER in obj.meta.finalizers:
-                return self._let_go_when_alone(obj, read)
+                return self._let_go_when_alone(obj, read, now)
             return NOTHING
         return self._collect(obj, read) if obj.meta.owner_references else NOTHING
 
-    def _orphan(self, owner: Object, read: Read) -> Step:
+    def _orphan(self, owner: Object, read: Read, now: int) -> Step:
         """Cut the dependents loose, then let the owner go."""
         scope = [obj for obj in self._dependents(owner, read) if self._is_own(owner, obj)]
-        if scope:
-            cuts = [Update(obj.resource, _without_owners(obj, {owner.meta.uid})) for obj in scope[:MOST_AT_ONCE]]
-            return together(*cuts)
-        return in_order(Update(owner.resource, _without_finalizer(owner, ORPHAN_FINALIZER)))
+        cuts = tuple(Update(obj.resource, _without_owners(obj, {owner.meta.uid})) for obj in scope[:MOST_AT_ONCE])
+        if len(scope) > MOST_AT_ONCE:
+            return Step((cuts,), now)
+        release = (Update(owner.resource, _without_finalizer(owner, ORPHAN_FINALIZER)),)
+        return Step((cuts, release) if cuts else (release,))
 
-    def _let_go_when_alone(self, owner: Object, read: Read) -> Step:
-        """Dependents are deleted by their own keys; the owner goes when none blocks it."""
+    def _let_go_when_alone(self, owner: Object, read: Read, now: int) -> Step:
+        """Dependents are deleted by their own keys; the owner goes when none blocks it.
+
+        A dependent that vanishes wakes the owner. One that only drops its reference says no more whose it was, so the owner also
+        looks again from time to time.
+        """
         for obj in self._dependents(owner, read):
             if self._is_own(owner, obj) and _blocks(obj, owner.meta.uid):
-                return NOTHING
+                return Step(again_at=now + LOOK_AGAIN)
         return in_order(Update(owner.resource, _without_finalizer(owner, FOREGROUND_FINALIZER)))
 
     def _collect(self, obj: Object, read: Read) -> Step:

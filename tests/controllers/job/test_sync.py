@@ -365,6 +365,22 @@ def test_suspension_stops_the_pods_and_counts_nothing(lab: Lab) -> None:
     assert reasons(lab)[-1] == "Resumed"
 
 
+def test_pods_stopped_by_a_suspension_delay_nothing_after_the_resumption(lab: Lab) -> None:
+    lab.create(JOBS, job(completions=2, parallelism=2, podReplacementPolicy="TerminatingOrFailed", backoffLimit=0))
+    lab.settle()
+    for pod in live(lab):
+        start(lab, pod)
+    suspend(lab, True)
+    lab.settle()
+    suspend(lab, False)
+    lab.settle()
+    assert len(live(lab)) == 2
+    assert len(pods(lab)) == 4
+    stop_marked(lab)
+    lab.advance(5)
+    assert (len(live(lab)), status(lab).get("failed", 0)) == (2, 0)
+
+
 def test_the_deadline_counts_from_the_resumption(lab: Lab) -> None:
     lab.create(JOBS, job(completions=1, parallelism=1, activeDeadlineSeconds=30))
     lab.advance(20)
