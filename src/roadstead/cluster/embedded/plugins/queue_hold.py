@@ -77,10 +77,12 @@ def _has_job_above(job: Json) -> bool:
 
 
 def _new_errors(job_kind: JobKind, job: Json) -> list[FieldError]:
-    problems = [
-        invalid(f"{ANNOTATIONS}[{name}]", value, detail) for name, value, detail in job_kind.annotation_errors(job)
-    ]
-    return _queue_name_errors(job) + problems
+    return _queue_name_errors(job) + _annotation_errors(job_kind, job)
+
+
+def _annotation_errors(job_kind: JobKind, job: Json) -> list[FieldError]:
+    errors = job_kind.annotation_errors(job)
+    return [invalid(f"{ANNOTATIONS}[{name}]", value, detail) for name, value, detail in errors]
 
 
 def _queue_name_errors(job: Json) -> list[FieldError]:
@@ -91,7 +93,9 @@ def _queue_name_errors(job: Json) -> list[FieldError]:
 
 
 def _change_errors(request: AdmissionRequest, job_kind: JobKind, job: Json, old: Json) -> list[FieldError]:
-    problems = _new_errors(job_kind, job) if job_kind.annotation_errors(job) != job_kind.annotation_errors(old) else []
+    # A started job may have fewer pods than it asked for: what was written for the whole of it is judged while it is held.
+    is_held = job_kind.is_suspended(job) and job_kind.is_suspended(old)
+    problems = _annotation_errors(job_kind, job) if is_held else []
     queue, before = queue_of(job), queue_of(old)
     if queue != before:
         path = f"{LABELS}[{QUEUE_LABEL}]"

@@ -1,0 +1,89 @@
+"""Which pod gets which member."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadstead.controllers.binder import assign_members, binding
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Object
+from roadstead.kinds.views.placement import MemberView, PlacedPodSetView
+
+
+def pod(name: str, *, index: int | None = None, member: int | None = None, **extra: Any) -> Object:
+    annotations = {}
+    if index is not None:
+        annotations["batch.kubernetes.io/job-completion-index"] = str(index)
+    if member is not None:
+        annotations["roadstead.dev/member"] = str(member)
+    spec = {"nodeName": "n"} if member is not None else {}
+    metadata = {
+        "namespace": "default",
+        "name": name,
+        "uid": name,
+        "annotations": annotations,
+        **extra.pop("metadata", {}),
+    }
+    return Object.of(PODS, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, **extra}})
+
+
+def pod_set(size: int) -> PlacedPodSetView:
+    return PlacedPodSetView(members=tuple(MemberView(f"n{number}") for number in range(size)))
+
+
+CASES: list[tuple[str, list[Object], int, dict[str, int]]] = [
+    ("members in order of name", [pod("b"), pod("a")], 2, {"a": 0, "b": 1}),
+    ("the completion index is the member", [pod("a", index=1), pod("b", index=0)], 2, {"a": 1, "b": 0}),
+    ("an index beyond the members takes the lowest free one", [pod("a", index=5)], 2, {"a": 0}),
+    (
+        "own index first, whoever else waits",
+        [pod("a", index=3), pod("b", index=0), pod("c", index=1)],
+        3,
+        {"a": 2, "b": 0, "c": 1},
+    ),
+    ("a member held by a live pod is not given again", [pod("a", member=0), pod("b")], 2, {"b": 1}),
+    ("own member taken: another free one", [pod("a", index=5, member=1), pod("b", index=1)], 2, {"b": 0}),
+    ("nobody waits for nothing", [pod("a", member=0), pod("b", member=1), pod("c")], 2, {}),
+    ("more pods than members", [pod("a"), pod("b"), pod("c")], 2, {"a": 0, "b": 1}),
+    ("a gated pod waits", [pod("a", schedulingGates=[{"name": "hold"}]), pod("b")], 2, {"b": 0}),
+    ("a pod being deleted waits no more", [pod("a", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})], 1, {}),
+]
+
+
+@pytest.mark.parametrize(("pods", "size", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_assignment(pods: list[Object], size: int, expected: dict[str, int]) -> None:
+    assert {found.meta.name: member for found, member in assign_members(pods, pod_set(size))} == expected
+
+
+@given(
+    size=st.integers(0, 6),
+    pods=st.lists(st.tuples(st.none() | st.integers(0, 8), st.none() | st.integers(0, 5)), max_size=8),
+)
+def test_no_member_twice_and_none_left_over_while_pods_wait(
+    size: int, pods: list[tuple[int | None, int | None]]
+) -> None:
+    held = set()
+    made = []
+    for number, (index, member) in enumerate(pods):
+        mine = member if member is not None and member < size and member not in held else None
+        if mine is not None:
+            held.add(mine)
+        made.append(pod(f"p{number}", index=index, member=mine))
+    given_out = assign_members(made, pod_set(size))
+    members = [member for _, member in given_out]
+    assert len(set(members)) == len(members)
+    assert not held & set(members)
+    waiting = len(made) - len(held)
+    assert len(members) == min(waiting, size - len(held))
+
+
+def test_a_binding_carries_member_and_devices_in_the_same_write() -> None:
+    value = binding(pod("a"), "n1", ("gpu-0", "gpu-3"), 4)
+    assert value["target"]["name"] == "n1"
+    assert value["metadata"]["uid"] == "a"
+    assert value["metadata"]["annotations"] == {"roadstead.dev/member": "4", "roadstead.dev/devices": "gpu-0,gpu-3"}
+    assert "annotations" not in binding(pod("a"), "n1", ())["metadata"]
