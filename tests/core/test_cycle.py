@@ -9,6 +9,7 @@ import pytest
 from roadstead.core.cycle import cycle, settle
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, Evict, EvictionReason, Requeue
+from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.model.facts import Gone
 from roadstead.model.queues import (
@@ -274,6 +275,18 @@ def test_borrow_or_preempt(preference: str, outcome: str) -> None:
         assert flavors(plan, "in") == [{"cpu": "spot"}]
     else:
         assert list(evicted(plan)) == ["low"]
+
+
+@pytest.mark.parametrize(("beside", "expected"), [(True, ["two"]), (False, ["one", "two"])])
+def test_who_starts_must_fit_beside_victims_that_have_not_left(beside: bool, expected: list[str]) -> None:
+    made = world(queue("q1", 10, "root", within=LOWER), queue("q2", 0, "root"), queue("q3", 0, "root"))
+    run(made, work("stays", "q1", 2, priority=9), work("victim", "q1", 6))
+    made.apply(work("preemptor", "q1", 5, priority=5))
+    made.apply(work("two", "q2", 2, priority=3))
+    made.apply(work("one", "q3", 1, priority=2))
+    plan = cycle(made, SECOND, Rules(place_all=False, beside_victims=beside))
+    assert list(evicted(plan)) == ["victim"]
+    assert sorted(admitted(plan)) == expected
 
 
 def test_gangs_are_admitted_whole_or_not_at_all() -> None:

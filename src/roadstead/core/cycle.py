@@ -65,6 +65,7 @@ class _Cycle:
         self.verdicts: list[Verdicts] = []
         self.memory: list[Memory] = [Ran(world.cycles + 1, now)]
         self.victims: dict[WorkloadKey, Target] = {}
+        self.promised: list[tuple[QuotaNode, Usage]] = []  # quota kept for entries that are not admitted in this cycle
         self.fleet_changed = False
 
     def run(self) -> Plan:
@@ -113,7 +114,7 @@ class _Cycle:
                 Refusal(Code.NO_PREEMPTION_CANDIDATES, Verdict.WAIT, Level.QUEUE, subject=entry.table.name)
             )
             if not entry.table.can_always_reclaim:
-                self.world.tree.add(node, self._reservation(entry, assignment))
+                self._promise(node, self._reservation(entry, assignment))
             return
         if any(target.standing.key in self.victims for target in entry.targets) or not self._fits(entry, assignment):
             entry.outcome = Outcome.SKIPPED
@@ -121,7 +122,10 @@ class _Cycle:
             return
         for target in entry.targets:
             self.victims[target.standing.key] = target
-        self.world.tree.add(node, assignment.cells)
+        if mode is Mode.PREEMPT:
+            self._promise(node, assignment.cells)
+        else:
+            self.world.tree.add(node, assignment.cells)
         if entry.found is not None:
             self.world.fleet.hold(holder_of(entry.standing.key), entry.found.placement)
             self.fleet_changed = True
@@ -133,6 +137,10 @@ class _Cycle:
         else:
             entry.outcome = Outcome.ADMITTED
             self.commands.append(self._admission(entry, assignment))
+
+    def _promise(self, node: QuotaNode, usage: Usage) -> None:
+        self.world.tree.add(node, usage)
+        self.promised.append((node, usage))
 
     def _must_recompute(self, entry: Entry, assignment: Assignment) -> bool:
         """Only the place was taken meanwhile (3.9 step 2); overlapping victims are not recomputed (as in Kueue 0.19)."""
@@ -162,6 +170,16 @@ class _Cycle:
                 holder.remove(slot, amount)
         fits = all(amount <= node.free(slot) for slot, amount in assignment.usage.items())
         for holder, usage in parts:
+            for slot, amount in usage:
+                holder.add(slot, amount)
+        if not fits or assignment.mode is not Mode.FIT or not self.victims or not self.rules.beside_victims:
+            return fits
+        # Victims still hold what they have when this one starts.
+        for holder, usage in self.promised:
+            for slot, amount in usage:
+                holder.remove(slot, amount)
+        fits = all(amount <= node.free(slot) for slot, amount in assignment.usage.items())
+        for holder, usage in self.promised:
             for slot, amount in usage:
                 holder.add(slot, amount)
         return fits

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 class Rules:
     """`place_all`: every admitted gang gets nodes and devices, flavors without a topology included (embedded world, where
     admission decides jointly). Off: only flavors with a topology are placed, the rest is quota only (as Kueue does).
+
+    `beside_victims`: who is admitted in a cycle must fit beside the victims of that cycle, which still hold their quota, so that no
+    more is ever in use than there is. Off: only instead of them, as in Kueue, which overcommits until they have left.
     """
 
     place_all: bool = True
+    beside_victims: bool = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from roadstead.core.fleet.ledger import NodeLine, Requests, fits, scarcest
@@ -46,6 +46,14 @@ class Demand:
     leader_selection: Selection | None = None
     without_workloads: bool = False
     by_node: bool = True
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = (self.selection, self.levels, self.requests, self.slice_level, self.slice_size, self.inner, self.leader)
+        object.__setattr__(self, "_hash", hash((*parts, self.leader_selection, self.without_workloads, self.by_node)))
+
+    def __hash__(self) -> int:
+        return self._hash  # worked out once: every question looks its demand up
 
 
 class Domain:
@@ -78,8 +86,7 @@ class Domain:
 
 
 class Forest:
-    """Counts of one demand over all nodes. `left_out` counts nodes by cause, `short` leaves where not one pod fits by the
-    resource that is scarcest there."""
+    """Counts of one demand over all nodes. `left_out` counts the nodes that may not be used at all, by cause."""
 
     __slots__ = (
         "_amounts_seen",
@@ -90,18 +97,20 @@ class Forest:
         "_leader_matcher",
         "_leaf_of",
         "_matcher",
+        "_short",
         "_short_of",
+        "_to_review",
         "demand",
         "domains",
         "left_out",
-        "short",
     )
 
     def __init__(self, demand: Demand, lines: Iterable[NodeLine], facts_seen: int, amounts_seen: int) -> None:
         self.demand = demand
         self.domains: tuple[dict[Values, Domain], ...] = tuple({} for _ in demand.levels)
         self.left_out: Counter[str] = Counter()
-        self.short: Counter[ResourceName] = Counter()
+        self._short: Counter[ResourceName] = Counter()
+        self._to_review: dict[Values, Domain] = {}
         self._matcher = Matcher(demand.selection)
         self._leader_matcher = Matcher(demand.leader_selection) if demand.leader_selection else None
         self._cause_of: dict[str, str] = {}
@@ -205,12 +214,12 @@ class Forest:
         if demand.leader is None:
             pods = self._fits(leaf)
             if not pods or not leaf.pods:
-                self._note_shortage(leaf, pods)
+                self._to_review[leaf.values] = leaf
             if pods != leaf.pods:
                 self._raise_pods(leaf, pods)
             return
         pods, leaders, beside = self._fits_with_leader(leaf, demand.leader)
-        self._note_shortage(leaf, pods)
+        self._to_review[leaf.values] = leaf
         if (pods, leaders, beside) != (leaf.pods, leaf.leaders, leaf.pods_with_leader):
             leaf.leaders, leaf.pods_with_leader = leaders, beside
             at_slice_level = leaf.level == demand.slice_level
@@ -305,24 +314,26 @@ class Forest:
             domain.slices_with_leader = domain.pods_with_leader // demand.slice_size
         self._store(domain, pods, slices)
 
-    def _note_shortage(self, leaf: Domain, pods: int) -> None:
-        """Keep the count of leaves without room by the resource that is scarcest there, and the most that one of them has."""
-        old = self._short_of.pop(leaf.values, None)
-        if old is not None:
-            resource, free = old
-            self.short[resource] -= 1
-            if self._closest.get(resource) == free:
-                self._closest.pop(resource)  # found again when asked for
-        if pods or not leaf.lines:
-            return
-        room = self._room(leaf)
-        resource = scarcest(room, self.demand.requests)
-        free = room.get(resource, 0)
-        self._short_of[leaf.values] = (resource, free)
-        self.short[resource] += 1
-        known = self._closest.get(resource)
-        if known is not None and free > known:
-            self._closest[resource] = free
+    def _review_shortages(self) -> None:
+        """Bring `_short` and `_closest` up to date; put off until somebody is refused. O(leaves changed meanwhile)."""
+        for values, leaf in self._to_review.items():
+            old = self._short_of.pop(values, None)
+            if old is not None:
+                resource, free = old
+                self._short[resource] -= 1
+                if self._closest.get(resource) == free:
+                    del self._closest[resource]  # found again when asked for
+            if leaf.pods or not leaf.lines:
+                continue
+            room = self._room(leaf)
+            resource = scarcest(room, self.demand.requests)
+            free = room.get(resource, 0)
+            self._short_of[values] = (resource, free)
+            self._short[resource] += 1
+            known = self._closest.get(resource)
+            if known is not None and free > known:
+                self._closest[resource] = free
+        self._to_review.clear()
 
     def _room(self, leaf: Domain) -> Mapping[ResourceName, int]:
         """What is left in a leaf; of several nodes, the sum."""
@@ -332,8 +343,15 @@ class Forest:
                 return line.room(without_workloads=demand.without_workloads)
         return leaf_room(leaf.lines.values(), without_workloads=demand.without_workloads)
 
+    @property
+    def short(self) -> Counter[ResourceName]:
+        """Leaves where not one pod fits, by the resource that is scarcest there."""
+        self._review_shortages()
+        return self._short
+
     def closest(self, resource: ResourceName) -> int:
-        """The most of the resource that a leaf has left which it keeps from holding one pod. Amortised O(1)."""
+        """The most that one of those leaves has left of the resource that is scarcest there. Amortised O(leaves changed)."""
+        self._review_shortages()
         known = self._closest.get(resource)
         if known is None:
             known = max((free for name, free in self._short_of.values() if name == resource), default=0)

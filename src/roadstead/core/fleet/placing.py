@@ -11,16 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
-from roadstead.core.fleet.forest import HOSTNAME, NODE_LEVEL, Demand, Forest
+from roadstead.core.fleet.forest import HOSTNAME, Demand, Forest
 from roadstead.core.fleet.ledger import NodeLine, Requests, fits, per_pod
-from roadstead.core.fleet.matching import Selection
 from roadstead.core.fleet.refusing import no_level, refuse
 from roadstead.core.fleet.search import Pick, Shortfall, Want, search
+from roadstead.core.fleet.shape import UnknownLevelError, shape_of
 from roadstead.model.amounts import ResourceName
 from roadstead.model.refusals import Refusal
-from roadstead.model.workload import Member, Placement, PodSetPlacement, TopologyAssignment, TopologyRequest
-
-_NO_REQUEST = TopologyRequest(unconstrained=True)
+from roadstead.model.workload import Member, Placement, PodSetPlacement, TopologyAssignment
 
 
 class Books(Protocol):
@@ -56,10 +54,8 @@ class Placer:
     def leaves_fit(self, ask: Ask, found: Found) -> bool:
         """True if each leaf of the answer still holds its pods, pod set by pod set (Kueue: TASFlavorSnapshot.Fits)."""
         for pod_set, placed in zip(ask.pod_sets, found.placement.pod_sets, strict=True):
-            shape = _shape(ask, pod_set, None)
-            if isinstance(shape, Refusal):
-                return False
-            forest = self._books.forest(shape[0])
+            demand, _ = shape_of(pod_set, None, assume_empty=ask.assume_empty, exact=ask.exact)
+            forest = self._books.forest(demand)
             counts = Counter(member.node for member in placed.members)
             if not all(forest.room_for(name, counts) for name in counts):
                 return False
@@ -81,10 +77,10 @@ class Placer:
     ) -> dict[str, _Part] | Refusal:
         if workers.count == 0 and leader is None:
             return {workers.name: _part(workers, [], _shown_levels(workers.levels))}
-        shape = _shape(ask, workers, leader)
-        if isinstance(shape, Refusal):
-            return shape
-        demand, want = shape
+        try:
+            demand, want = shape_of(workers, leader, assume_empty=ask.assume_empty, exact=ask.exact)
+        except UnknownLevelError as error:
+            return no_level(workers, error.level)
         forest = self._books.forest(demand)
         picks = search(forest, want) if forest.node_count else Shortfall(want.level, 0, want.count // demand.slice_size)
         if isinstance(picks, Shortfall):
@@ -155,68 +151,6 @@ def _groups(pod_sets: Sequence[PodSetAsk]) -> list[tuple[PodSetAsk, PodSetAsk | 
         else:
             pairs.append((members[0], members[1]))
     return pairs
-
-
-def _shape(ask: Ask, workers: PodSetAsk, leader: PodSetAsk | None) -> tuple[Demand, Want] | Refusal:
-    """Which counts to look at, and what to look for in them."""
-    request = workers.request or _NO_REQUEST
-    levels = workers.levels
-    if ask.exact and levels[-1] != HOSTNAME:
-        levels = (*levels, NODE_LEVEL)
-    lowest = len(levels) - 1
-    layers = request.slice_layers or (
-        ((request.slice_level, request.slice_size),) if request.slice_level and request.slice_size > 0 else ()
-    )
-    for named in (request.required, request.preferred, *(name for name, _ in layers)):
-        if named and named not in levels:
-            return no_level(workers, named)
-    slice_level, slice_size = (levels.index(layers[0][0]), layers[0][1]) if layers else (lowest, 1)
-    unconstrained = not request.required and not request.preferred
-    if not unconstrained:
-        level = levels.index(request.required or request.preferred)
-    else:
-        level = 0 if layers else lowest
-    if level > slice_level:
-        return no_level(workers, layers[0][0])
-    inner = _inner_sizes(levels, layers)
-    demand = Demand(
-        selection=_selection(workers, pod_rules=ask.exact or levels[-1] == HOSTNAME),
-        levels=levels,
-        requests=per_pod(workers.pod.requests),
-        slice_level=slice_level,
-        slice_size=slice_size,
-        inner=inner,
-        leader=per_pod(leader.pod.requests) if leader else None,
-        leader_selection=_selection(leader, pod_rules=True) if leader and ask.exact else None,
-        without_workloads=ask.assume_empty,
-        by_node=ask.exact,
-    )
-    count = workers.count
-    if ask.exact:
-        count = -(-count // slice_size) * slice_size  # room for the last slice whole, so that it stays together
-    return demand, Want(count, level, bool(request.required), unconstrained)
-
-
-def _selection(pod_set: PodSetAsk, *, pod_rules: bool) -> Selection:
-    pod = pod_set.pod
-    if not pod_rules:
-        return Selection(pod_set.node_labels, pod_rules=False)
-    return Selection(pod_set.node_labels, pod.tolerations + pod_set.tolerations, pod.node_selector, pod.node_affinity)
-
-
-def _inner_sizes(levels: tuple[str, ...], layers: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-    """Per level, the slice size of the inner layer that reaches down to it; () without inner layers (Kueue:
-    buildSliceSizeAtLevel)."""
-    if len(layers) < 2:
-        return ()
-    sizes = [0] * len(levels)
-    above = levels.index(layers[0][0])
-    for name, size in layers[1:]:
-        level = levels.index(name)
-        for each in range(above + 1, level + 1):
-            sizes[each] = size
-        above = max(above, level)
-    return tuple(sizes)
 
 
 def _shown_levels(levels: tuple[str, ...]) -> tuple[str, ...]:

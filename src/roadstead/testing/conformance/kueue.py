@@ -56,7 +56,7 @@ class Player:
 
     def __init__(self, scenario: Mapping[str, Any]) -> None:
         config = scenario.get("config") or {}
-        self.rules = Rules(place_all=False)
+        self.rules = Rules(place_all=False, beside_victims=False)
         self.config = config
         self.scenario = scenario
         self.world = World()
