@@ -37,14 +37,15 @@ _PROBE_SECONDS = 10
 def find_tier(state: Path) -> str:
     """The best tier that works here. Takes some 20 ms for each that is tried."""
     for tier in (ROOT, USERNS) if os.geteuid() == 0 else (USERNS,):
-        why = _try(tier, state)
+        why = try_tier(tier, state)
         if not why:
             return tier
         log.info("isolation %s is not possible here: %s", tier, why)
     return BARE
 
 
-def _try(tier: str, state: Path) -> str:
+def try_tier(tier: str, state: Path) -> str:
+    """Why this tier does not work here; "" if it does."""
     stage = state / "probe"
     stage.mkdir(parents=True, exist_ok=True)
     source = os.path.dirname(os.path.dirname(os.path.abspath(roadstead.__file__)))

@@ -42,6 +42,10 @@ _RETRY = (1 * SECOND, 10 * SECOND)  # after a failed start: first, at most
 _PATIENCE = 1 * SECOND  # how long a start that was asked for, or a dull status, may wait
 
 
+class Unsettled(Exception):
+    """A run's end could not be recorded just now; looking again later is right."""
+
+
 class Worker:
     """One pod on one node. `current` is the newest version known; None once the object is gone."""
 
@@ -119,6 +123,9 @@ class Worker:
                 delay = 0.0
             except Unavailable:
                 again_at = self.host.now() + SECOND
+            except Unsettled as waiting:
+                log.debug("pod %s: %s", self.uid, waiting)
+                again_at = self.host.now() + SECOND // 10
             except Exception:
                 log.exception("pod %s: trying again", self.uid)
                 delay = min(delay * 2 or 0.5, 30.0)
@@ -166,6 +173,8 @@ class Worker:
             await runtime.settle(run)
         if lost:
             attempts = runtime.attempts(pod)
+            if any(known and known[-1].run.state == runs.LOST for known in attempts.values()):
+                raise Unsettled(f"run {lost[0]} has no shim and no exit record yet")
         attempts = {**_forgotten(pod, attempts), **{name: known for name, known in attempts.items() if known}}
         last = [known[-1] for known in attempts.values()]
         self.live = [attempt.run for attempt in last if attempt.run.state in (runs.STARTING, runs.RUNNING, runs.ENDING)]

@@ -4,7 +4,7 @@ The keeper is a warm Python process that forks one shim per container. A shim st
 down how it ended. Truth is on disk, in one directory per attempt (`runs.py` names the files); nothing that matters lives in a
 process. The agent asks the keeper to start a run (`client.py`), and does everything else (look, stop, remove) on the files.
 
-**Starting, step by step.** `[name]` is where the crash tests kill.
+**Starting, step by step.** Names in brackets are where the crash tests kill.
 
 1. The agent makes the run's directory and links `spec.json` into it, whole or not at all. `[start.1-prepared]`
 2. The agent sends the run id to the keeper; the keeper forks a shim. `[keeper.1-asked]` `[keeper.2-forked]`
@@ -12,7 +12,7 @@ process. The agent asks the keeper to start a run (`client.py`), and does everyt
    work. `[shim.1-forked]` `[shim.2-locked]`
 4. If `started` exists, the process may have run: the shim leaves. Otherwise it forks the child, which waits on a pipe and
    does nothing else; if the shim dies now, the child reads end-of-file and leaves too. `[shim.3-child]`
-5. The shim links `started`. This is the point of no return: a run without `started` has certainly not run and may be
+5. The shim links `started` (or leaves, if somebody else did). This is the point of no return: a run without `started` has certainly not run and may be
    started again; a run with `started` is never started again. `[shim.4-started]`
 6. The shim lets the child go: name spaces, mounts, working directory, exec. `[shim.5-released]` `[shim.6-executed]`
 

@@ -179,12 +179,12 @@ class Keeper:
         started = runs.read_json(os.path.join(run.path, "started"))
         if started is not None and started["boot"] == runs.boot_id():
             deadline = time.monotonic() + _SETTLE_SECONDS
-            while tree.start_ticks(run.pid) == started["ticks"] and time.monotonic() < deadline:
+            while tree.runs_still(run.pid, started["ticks"]) and time.monotonic() < deadline:
                 tree.send(
                     run.pid, signal.SIGKILL
                 )  # the kernel does so as well; ours is for a process that changed credentials
-                self._reap()
                 time.sleep(0.002)
+            self._reap()
             run = runs.look(self.root, run_id)
             if run is None or run.state != runs.LOST:
                 return

@@ -20,7 +20,7 @@ def become(spec: Json, path: str, shim: int, go: int, report: int, log: int) -> 
         os.setsid()
         linux.set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != shim or os.read(go, 1) != b"!":
-            os._exit(125)  # the shim died before it let us go: nothing has happened
+            _vanish()  # the shim died before it let us go: nothing has happened
         _connect(log)
         _close_all_but(report, go)
         _isolate(spec, os.path.join(path, "stage"))
@@ -28,13 +28,26 @@ def become(spec: Json, path: str, shim: int, go: int, report: int, log: int) -> 
         # Changing credentials cleared it; if the shim died in between, its end of `go` is no proof any more but its pid is.
         linux.set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != shim:
-            os._exit(125)
+            _vanish()
         _enter(spec["cwd"])
         _execute(spec["argv"], spec["env"])
     except BaseException as error:
-        os.write(report, str(error).encode()[:2000] or type(error).__name__.encode())
+        _report(report, str(error) or type(error).__name__)
     finally:
         os._exit(128)
+
+
+def _vanish() -> NoReturn:
+    """End as the kernel would have ended us with our shim, so that nobody takes it for an exit code of the program's."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(137)
+
+
+def _report(report: int, text: str) -> None:
+    try:
+        os.write(report, text.encode()[:2000])
+    except OSError:
+        _vanish()  # nobody reads it: the shim is gone
 
 
 def _connect(log: int) -> None:

@@ -60,6 +60,8 @@ class Shim:
         )
         problem = self._start(log)
         os.close(log)
+        if problem is None:
+            return
         notify.tell(self.root, self.run_id)
         self._wait()
         self._finish(problem)
@@ -73,8 +75,8 @@ class Shim:
         finally:
             os.close(fd)
 
-    def _start(self, log: int) -> str:
-        """Steps 4 to 6; why the program could not be executed, or ""."""
+    def _start(self, log: int) -> str | None:
+        """Steps 4 to 6; why the program could not be executed, "" if it was, None if another shim claimed the run."""
         go_read, go_write = os.pipe2(os.O_CLOEXEC)
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         shim = os.getpid()
@@ -85,7 +87,7 @@ class Shim:
         os.close(report_write)
         crashpoint("shim.3-child")
         self.started_at = time.time_ns()
-        runs.link_json(
+        is_ours = runs.link_json(
             os.path.join(self.path, "started"),
             {
                 "format": runs.FORMAT,
@@ -95,6 +97,10 @@ class Shim:
                 "boot": self.spec["boot"],
             },
         )
+        if not is_ours:
+            # Where locks do not work (some network file systems) this is what keeps a run from starting twice.
+            os.close(go_write)
+            return None
         crashpoint("shim.4-started")
         os.write(go_write, b"!")
         os.close(go_write)

@@ -50,6 +50,12 @@ def start_ticks(pid: int) -> int:
     return found[3] if found else 0
 
 
+def runs_still(pid: int, ticks: int) -> bool:
+    """Does the process that started at `ticks` still run (and is not just waiting to be reaped)?"""
+    found = stat(pid)
+    return found is not None and found[0] != "Z" and found[3] == ticks
+
+
 def resident_bytes(pids: list[int]) -> int:
     """Sum of resident sizes. Pages that several processes share count several times: an upper bound, cheap."""
     total = 0

@@ -1,0 +1,116 @@
+"""Keeper and shim deaths: who notices, and what is recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+import pytest
+
+from roadstead.node.keeper import client, main, notify, runs
+from tests.node.keeper.box import Box, is_gone, poll
+
+
+def test_a_killed_shim_takes_its_process_along_and_the_run_is_recorded_as_lost(own_box: Box) -> None:
+    run_id = own_box.start("echo up; sleep 100 & sleep 100")
+    own_box.until_log(run_id, "up")
+    pid = own_box.look(run_id).pid
+    os.kill(own_box.shim_of(run_id), signal.SIGKILL)
+    end = own_box.end_of(run_id)
+    assert (end.exit_code, end.signal, end.reason) == (137, 9, "ShimLost")
+    assert is_gone(pid)
+    client.start(own_box.root, run_id)
+    assert own_box.end_of(run_id) == end
+
+
+def test_descendants_of_a_killed_shim_die_too(own_box: Box) -> None:
+    run_id = own_box.start("setsid sleep 100 & echo $!; exec sleep 100")
+    poll(lambda: own_box.log(run_id).endswith("\n"), "the pid is printed")
+    stray = int(own_box.log(run_id))
+    os.kill(own_box.shim_of(run_id), signal.SIGKILL)
+    assert own_box.end_of(run_id).reason == "ShimLost"
+    poll(lambda: is_gone(stray), "the stray is killed")
+
+
+def test_a_killed_keeper_costs_nothing(own_box: Box) -> None:
+    run_id = own_box.start("sleep 0.2; exit 3")
+    own_box.until(run_id, runs.RUNNING)
+    first = own_box.keeper_pid()
+    os.kill(first, signal.SIGKILL)
+    assert own_box.end_of(run_id).exit_code == 3
+    assert own_box.run("exit 4")[0].exit_code == 4
+    assert own_box.keeper_pid() != first
+
+
+def test_keeper_and_shim_killed_is_settled_by_the_next_keeper(own_box: Box) -> None:
+    run_id = own_box.start("echo up; sleep 100 & sleep 100")
+    own_box.until_log(run_id, "up")
+    os.kill(own_box.keeper_pid(), signal.SIGKILL)
+    os.kill(own_box.shim_of(run_id), signal.SIGKILL)
+    own_box.until(run_id, runs.LOST)
+    client.settle(own_box.root, run_id)
+    assert own_box.end_of(run_id).reason == "ShimLost"
+
+
+def test_settling_a_run_that_is_not_lost_does_nothing(own_box: Box) -> None:
+    run_id = own_box.start("sleep 0.1; exit 8")
+    client.settle(own_box.root, run_id)
+    assert own_box.end_of(run_id).exit_code == 8
+    client.settle(own_box.root, run_id)
+    assert own_box.end_of(run_id).exit_code == 8
+
+
+def test_there_is_one_keeper(own_box: Box) -> None:
+    pid = own_box.keeper_pid()
+    main.main(own_box.root)  # returns: the lock is taken
+    assert own_box.keeper_pid() == pid
+
+
+def test_shims_ignore_the_signals_of_a_closing_terminal(own_box: Box) -> None:
+    run_id = own_box.start("sleep 0.2; exit 2")
+    shim = own_box.shim_of(run_id)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(shim, number)
+    assert own_box.end_of(run_id).exit_code == 2
+
+
+def test_the_keeper_leaves_when_asked_and_shims_go_on(own_box: Box) -> None:
+    run_id = own_box.start("sleep 0.2; exit 5")
+    client.quit_keeper(own_box.root)
+    poll(lambda: not client.is_alive(own_box.root), "the keeper is gone")
+    assert own_box.end_of(run_id).exit_code == 5
+
+
+def test_the_agent_is_told_of_start_and_end(own_box: Box) -> None:
+    with notify.listen(own_box.root) as listener:
+        run_id = own_box.start("true")
+        own_box.end_of(run_id)
+        listener.settimeout(10)
+        assert [listener.recv(100).decode() for _ in range(2)] == [run_id, run_id]
+
+
+def test_telling_nobody_is_no_error(own_box: Box) -> None:
+    notify.tell(own_box.root, "pod/main/0")
+    notify.tell(own_box.root + "/missing", "pod/main/0")
+
+
+@pytest.mark.parametrize("bytes_sent", [b"", b"\0\0", b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\4nope"])
+def test_nonsense_on_the_socket_harms_nobody(own_box: Box, bytes_sent: bytes) -> None:
+    client.ensure(own_box.root)
+    here = os.open(own_box.root, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(f"/proc/self/fd/{here}/{main.SOCKET}")
+        connection.sendall(bytes_sent)
+    os.close(here)
+    assert own_box.run("exit 1")[0].exit_code == 1
+
+
+def test_an_operation_that_does_not_exist_is_named(own_box: Box) -> None:
+    with pytest.raises(client.KeeperError, match="no operation 'dance': ping, start, settle and quit are known"):
+        client.ask(own_box.root, {"op": "dance", "run": "a/b/0"})
+
+
+def test_the_socket_is_ours_alone(own_box: Box) -> None:
+    client.ensure(own_box.root)
+    assert os.stat(os.path.join(own_box.root, main.SOCKET)).st_mode & 0o777 == 0o600
