@@ -92,6 +92,19 @@ def test_yaml_bodies_that_are_wrong_or_dangerous(body: bytes, message: str) -> N
     assert message in answer.json["message"]
 
 
+@pytest.mark.parametrize("depth", [260, 900])
+@pytest.mark.parametrize("content_type", ["application/merge-patch+json", "application/json-patch+json"])
+def test_an_object_nested_too_deeply_is_refused(depth: int, content_type: str) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    if content_type == "application/json-patch+json":
+        deep = b'[{"op":"add","path":"/metadata/managedFields","value":[{"fieldsV1":' + deep + b"}]}]"
+    else:
+        deep = b'{"metadata":{"managedFields":[{"fieldsV1":' + deep + b"}]}}"
+    answer = ask("PATCH", f"{CONFIG_MAPS}/a", deep, content_type)
+    assert answer.status in (200, 400, 422)
+    assert answer.status == 200 or "nest" in answer.json["message"] or "depth" in answer.json["message"]
+
+
 def test_too_large_a_body_is_refused_before_it_is_read() -> None:
     announced = ask("POST", CONFIG_MAPS, b"{}", headers={"content-length": str(BODY_LIMIT + 1)})
     sent = ask("POST", CONFIG_MAPS, b" " * (BODY_LIMIT + 1))

@@ -25,11 +25,14 @@ from roadstead.apiserver.responses import Exchange, Receive, Scope, Send
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.identity import ANONYMOUS, Connection, Identity
 from roadstead.cluster.embedded.requests import User
-from roadstead.kinds.errors import StatusError, access_denied
+from roadstead.kinds.errors import StatusError, access_denied, bad_request
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Kind, Registry
 
 log = logging.getLogger(__name__)
+
+NESTING_LIMIT: Final = 254
+"""Levels of objects and arrays that orjson writes."""
 
 ANSWERS_PREFIX: Final = "/roadstead/v1/"
 
@@ -75,6 +78,14 @@ class App:
             pass
         except asyncio.CancelledError:
             raise
+        except (RecursionError, orjson.JSONEncodeError):
+            if exchange.is_started:
+                raise
+            await exchange.reply_status(
+                bad_request(
+                    f"the object is nested too deeply: at most {NESTING_LIMIT} levels can be stored; flatten it"
+                )
+            )
         except Exception:
             log.exception("%s %s failed", exchange.method, exchange.path)
             if exchange.is_started:

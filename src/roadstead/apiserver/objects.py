@@ -18,6 +18,7 @@ from roadstead.apiserver.patches import decode_patch
 from roadstead.apiserver.paths import ResourcePath
 from roadstead.apiserver.query import (
     Query,
+    check_version,
     delete_options,
     flag,
     list_options,
@@ -26,7 +27,7 @@ from roadstead.apiserver.query import (
     write_options,
 )
 from roadstead.apiserver.responses import Exchange, success, warning_headers
-from roadstead.cluster.embedded.listing import parse_version, wait_for_version
+from roadstead.cluster.embedded.listing import wait_for_version
 from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Written
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.kinds.errors import StatusError, bad_request
@@ -127,9 +128,9 @@ class ObjectApi:
     async def _get(self, exchange: Exchange, kind: Kind, target: ResourcePath, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
         include = tables.include_object(query.get("includeObject")) if format.form is Form.TABLE else ""
-        version = query.get("resourceVersion", "")
+        version = check_version(query)
         if version:
-            await wait_for_version(self._resources.store, parse_version(version))
+            await wait_for_version(self._resources.store, int(version))
         found = await self._resources.get(kind, target.namespace, target.name)
         await self._reply_object(exchange, 200, kind, found, format, include)
 

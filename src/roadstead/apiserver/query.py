@@ -8,7 +8,16 @@ from urllib.parse import parse_qsl
 
 from roadstead.apiserver.errors import options_invalid
 from roadstead.cluster.embedded.requests import DeleteOptions, ListOptions, User, WatchOptions, WriteOptions
-from roadstead.kinds.errors import FORBIDDEN, INVALID, NOT_SUPPORTED, TOO_LONG, FieldError, bad_request
+from roadstead.kinds.errors import (
+    FORBIDDEN,
+    INVALID,
+    NOT_SUPPORTED,
+    TOO_LONG,
+    FieldError,
+    StatusError,
+    bad_request,
+    go_quote,
+)
 from roadstead.kinds.object import Json
 
 Query = Mapping[str, str]
@@ -41,7 +50,7 @@ def integer(query: Query, name: str) -> int | None:
     try:
         return int(value)
     except ValueError:
-        raise bad_request(f"strconv.ParseInt: parsing {_quoted(value)}: invalid syntax") from None
+        raise bad_request(f"strconv.ParseInt: parsing {go_quote(value)}: invalid syntax") from None
 
 
 def write_options(query: Query, kind: str, user: User, user_agent: str, *, is_patch: bool = False) -> WriteOptions:
@@ -59,7 +68,7 @@ def write_options(query: Query, kind: str, user: User, user_agent: str, *, is_pa
     dry_run = _dry_run([query["dryRun"]] if query.get("dryRun") else [], kind)
     if validation not in ("", "Ignore", "Warn", "Strict"):
         supported = '"", "Ignore", "Strict", "Warn"'
-        body = f"Unsupported value: {_quoted(validation)}: supported values: {supported}"
+        body = f"Unsupported value: {go_quote(validation)}: supported values: {supported}"
         raise options_invalid(kind, FieldError(NOT_SUPPORTED, "fieldValidation", body))
     return WriteOptions(user, manager or manager_of(user_agent), validation or "Warn", dry_run)
 
@@ -68,6 +77,23 @@ def manager_of(user_agent: str) -> str:
     """The field manager of a client that names none: its User-Agent up to the first slash, printable characters only."""
     name = user_agent.partition("/")[0]
     return "".join(character for character in name if character.isprintable())[:MANAGER_LENGTH] or "unknown"
+
+
+def version_problem(text: str) -> str:
+    """What is wrong with a resourceVersion in a request, "" if nothing is."""
+    if not text or (text.isascii() and text.isdigit() and int(text) < 1 << 64):
+        return ""
+    why = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
+    return f"resourceVersion: Invalid value: {go_quote(text)}: strconv.ParseUint: parsing {go_quote(text)}: {why}"
+
+
+def check_version(query: Query) -> str:
+    """`resourceVersion` of a get or list. Raises StatusError 400."""
+    text = query.get("resourceVersion", "")
+    problem = version_problem(text)
+    if problem:
+        raise bad_request(f"invalid resource version: {problem}")
+    return text
 
 
 def list_options(query: Query) -> ListOptions:
@@ -82,13 +108,17 @@ def list_options(query: Query) -> ListOptions:
         field_selector=query.get("fieldSelector", ""),
         limit=max(0, integer(query, "limit") or 0),
         continue_token=query.get("continue", ""),
-        resource_version=query.get("resourceVersion", ""),
+        resource_version=check_version(query),
         resource_version_match=query.get("resourceVersionMatch", ""),
     )
 
 
 def watch_options(query: Query) -> WatchOptions:
     """Options of a watch. Raises StatusError 400 or 422."""
+    version = query.get("resourceVersion", "")
+    problem = version_problem(version)
+    if problem:
+        raise StatusError(500, "", problem)  # the real server has no mapping for it either
     send_initial = flag(query, "sendInitialEvents")
     match = query.get("resourceVersionMatch", "")
     if "sendInitialEvents" not in query and match:
@@ -100,7 +130,7 @@ def watch_options(query: Query) -> WatchOptions:
     return WatchOptions(
         label_selector=query.get("labelSelector", ""),
         field_selector=query.get("fieldSelector", ""),
-        resource_version=query.get("resourceVersion", ""),
+        resource_version=version,
         bookmarks=flag(query, "allowWatchBookmarks"),
         send_initial_events=send_initial,
         resource_version_match=match if send_initial else "",
@@ -127,11 +157,11 @@ def delete_options(query: Query, body: Any, user: User) -> DeleteOptions:
         _expect(preconditions, field, "string", str, "Preconditions.preconditions")
     propagation, orphan = value.get("propagationPolicy") or "", value.get("orphanDependents")
     if propagation and orphan is not None:
-        text = f"Invalid value: {_quoted(propagation)}: orphanDependents and deletionPropagation cannot be both set"
+        text = f"Invalid value: {go_quote(propagation)}: orphanDependents and deletionPropagation cannot be both set"
         raise options_invalid("DeleteOptions", FieldError(INVALID, "propagationPolicy", text))
     if propagation not in ("", "Foreground", "Background", "Orphan"):
         supported = '"Foreground", "Background", "Orphan", "nil"'
-        text = f"Unsupported value: {_quoted(propagation)}: supported values: {supported}"
+        text = f"Unsupported value: {go_quote(propagation)}: supported values: {supported}"
         raise options_invalid("DeleteOptions", FieldError(NOT_SUPPORTED, "propagationPolicy", text))
     if orphan is not None:
         propagation = "Orphan" if orphan else "Background"
@@ -179,7 +209,7 @@ def _expect(value: Json, field: str, name: str, python: type, struct: str) -> No
 
 def _dry_run(values: list[Any], kind: str) -> bool:
     if any(value != "All" for value in values):
-        shown = "[" + ",".join(_quoted(str(value)) for value in values) + "]"
+        shown = "[" + ",".join(go_quote(str(value)) for value in values) + "]"
         text = f'Unsupported value: {shown}: supported values: "All"'
         raise options_invalid(kind, FieldError(NOT_SUPPORTED, "dryRun", text))
     return bool(values)
@@ -192,7 +222,7 @@ def _check_manager(manager: str, kind: str) -> None:
     for position, character in enumerate(manager):
         if not character.isprintable():
             text = (
-                f"Invalid value: {_quoted(manager)}: invalid character U+{ord(character):04X} (at position {position})"
+                f"Invalid value: {go_quote(manager)}: invalid character U+{ord(character):04X} (at position {position})"
             )
             raise options_invalid(kind, FieldError(INVALID, "fieldManager", text))
 
@@ -208,31 +238,3 @@ def go_type(value: Any) -> str:
     if value is None:
         return "null"
     return "array" if isinstance(value, list) else "object"
-
-
-_ESCAPES: Final = {
-    "\\": "\\\\",
-    '"': '\\"',
-    "\n": "\\n",
-    "\t": "\\t",
-    "\r": "\\r",
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\v": "\\v",
-}
-
-
-def _quoted(text: str) -> str:
-    """A string as Go's %q prints it."""
-    out = []
-    for character in text:
-        if character in _ESCAPES:
-            out.append(_ESCAPES[character])
-        elif character.isprintable():
-            out.append(character)
-        elif ord(character) < 0x80:
-            out.append(f"\\x{ord(character):02x}")
-        else:
-            out.append(f"\\u{ord(character):04x}")
-    return '"' + "".join(out) + '"'

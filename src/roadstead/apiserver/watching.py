@@ -15,13 +15,12 @@ from roadstead.apiserver import encode, tables
 from roadstead.apiserver.negotiate import JSON, Form, Format
 from roadstead.apiserver.openapi import empty_body
 from roadstead.apiserver.responses import Exchange
+from roadstead.cluster.embedded.watching import INITIAL_EVENTS_END, Event
 from roadstead.kinds.errors import StatusError
-from roadstead.kinds.object import Json, Object
+from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
 
-Event = tuple[str, Object | None, str]
-
-INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+INITIAL_EVENTS_END_ANNOTATION: Final = "k8s.io/initial-events-end"
 DEFAULT_TIMEOUT_SECONDS: Final = (1800, 3600)
 CACHE_SIZE: Final = 4096
 CHUNK_BYTES: Final = 256 * 1024
@@ -42,8 +41,8 @@ class EventEncoder:
     def encode(self, kind: Kind, event: Event, format: Format, include: str, *, is_first: bool) -> bytes:
         """One line of the stream."""
         type_, found, version = event
-        if found is None or type_ == "BOOKMARK":
-            return self._bookmark(kind, version, format, is_end_of_initial=found is not None)
+        if found is None:
+            return self._bookmark(kind, version, format)
         if format.form is Form.OBJECT:
             # Cheaper than looking it up: one concatenation.
             return b'{"type":"%s","object":%s}\n' % (type_.encode(), found.raw)
@@ -61,11 +60,12 @@ class EventEncoder:
             self._encoded[key] = line
         return line
 
-    def _bookmark(self, kind: Kind, version: str, format: Format, *, is_end_of_initial: bool) -> bytes:
+    def _bookmark(self, kind: Kind, marked: str, format: Format) -> bytes:
         """A bookmark has only kind, apiVersion and metadata (and the empty spec that a Go struct cannot leave out)."""
+        version = marked.removesuffix(INITIAL_EVENTS_END)
         metadata: Json = {"resourceVersion": version}
-        if is_end_of_initial:
-            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
+        if version != marked:
+            metadata["annotations"] = {INITIAL_EVENTS_END_ANNOTATION: "true"}
         if format.form is Form.TABLE:
             shown: Json = {
                 "kind": "Table",
