@@ -70,12 +70,13 @@ def start(lab: Lab, pod: Json, node: str = "n1") -> None:
     if not pod["spec"].get("nodeName"):
         bind(lab, pod, node)
     ready = {"type": "Ready", "status": "True", "lastTransitionTime": format_time(lab.now)}
-    lab.edit_status(PODS, pod["metadata"]["name"], phase="Running", conditions=[ready])
+    where = pod["metadata"]["namespace"]
+    lab.edit_status(PODS, pod["metadata"]["name"], where, phase="Running", conditions=[ready])
 
 
 def end(lab: Lab, pod: Json, code: int = 0, **status: Any) -> None:
     """The pod's containers exit with `code`; what is being deleted then goes as soon as nothing holds it."""
-    name = pod["metadata"]["name"]
+    name, where = pod["metadata"]["name"], pod["metadata"]["namespace"]
     terminated = {"exitCode": code, "finishedAt": format_time(lab.now), "reason": "Error" if code else "Completed"}
     statuses = [
         {
@@ -88,8 +89,13 @@ def end(lab: Lab, pod: Json, code: int = 0, **status: Any) -> None:
         }
         for container in pod["spec"]["containers"]
     ]
-    lab.edit_status(PODS, name, **{"phase": "Failed" if code else "Succeeded", "containerStatuses": statuses, **status})
-    if "deletionTimestamp" in lab.the(PODS, name)["metadata"]:
+    lab.edit_status(
+        PODS,
+        name,
+        namespace=where,
+        **{"phase": "Failed" if code else "Succeeded", "containerStatuses": statuses, **status},
+    )
+    if "deletionTimestamp" in lab.the(PODS, name, where)["metadata"]:
         reap(lab, pod)
 
 

@@ -93,7 +93,11 @@ async def read_surely(cluster: Cluster, write: Write) -> Object | None:
 
 
 def landed(write: Create | Update, found: Object) -> bool:
-    """True if every field that the write sent is in `found`; of metadata: labels, annotations, owners, finalizers."""
+    """True if `found` is what the write asked for; of metadata: labels, annotations, owners, finalizers.
+
+    A created object may have got defaults beside what was sent. An update sends the whole object, and what it left out must be
+    gone (a taint, a finalizer): doubt means "not landed", and the key looks again.
+    """
     stored = found.decode()
     sent = write.value
     if isinstance(write, Update) and sent["metadata"].get("uid") != found.meta.uid:
@@ -103,9 +107,16 @@ def landed(write: Create | Update, found: Object) -> bool:
         return bool(node == sent["target"]["name"]) and _holds(_marks(sent), _marks(stored))
     skipped = {"metadata", "apiVersion", "kind"}
     if write.subresource == "status":
-        return _holds(sent.get("status"), stored.get("status"))
+        return _same(sent.get("status"), stored.get("status"))
     body = {name: value for name, value in sent.items() if name not in skipped and name != "status"}
-    return _holds(body, stored) and _holds(_marks(sent), _marks(stored))
+    if isinstance(write, Create):
+        return _holds(body, stored) and _holds(_marks(sent), _marks(stored))
+    kept = {name: value for name, value in stored.items() if name not in skipped and name != "status"}
+    return _same(body, kept) and _same(_marks(sent), _marks(stored))
+
+
+def _same(sent: Any, stored: Any) -> bool:
+    return _holds(sent, stored) and _holds(stored, sent)
 
 
 def _marks(obj: Json) -> Json:

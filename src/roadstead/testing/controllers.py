@@ -148,7 +148,7 @@ class Lab:
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._uids = 0
-        registry = registry or default_registry()
+        registry = self._registry = registry or default_registry()
         resources = self._call(
             lambda: Resources(
                 Store.in_memory(), registry, clock=lambda: self.clock, new_uid=self._new_uid, name_suffix=self._suffix
@@ -186,12 +186,12 @@ class Lab:
     def create(self, resource: Resource, value: Json, namespace: str = "default") -> Object:
         """Create an object as a user would; gives it as stored."""
         value = {**value, "metadata": dict(value.get("metadata") or {})}
-        if resource.plural not in ("namespaces", "nodes"):
-            value["metadata"].setdefault("namespace", namespace)
+        if where := self._where(resource, namespace):
+            value["metadata"].setdefault("namespace", where)
         return self.must(Create(resource, value))
 
     def get(self, resource: Resource, name: str, namespace: str = "default") -> Object | None:
-        found: Object | None = self._run(self.cluster.get(Ref(resource, namespace, name)))
+        found: Object | None = self._run(self.cluster.get(Ref(resource, self._where(resource, namespace), name)))
         return found
 
     def the(self, resource: Resource, name: str, namespace: str = "default") -> Json:
@@ -235,7 +235,8 @@ class Lab:
         grace: int | None = None,
     ) -> None:
         uid = self.the(resource, name, namespace)["metadata"]["uid"]
-        outcome = self.write(Delete(Ref(resource, namespace, name), uid, "", propagation, grace))
+        ref = Ref(resource, self._where(resource, namespace), name)
+        outcome = self.write(Delete(ref, uid, "", propagation, grace))
         assert outcome.is_done, outcome
 
     def must(self, write: Write) -> Object:
@@ -277,6 +278,12 @@ class Lab:
         self.brain = self._new_brain()
 
     # ------------------------------------------------------------------ inside
+
+    def _where(self, resource: Resource, namespace: str) -> str:
+        """The namespace, or "" for cluster-scoped resources."""
+        kind = self._registry.get(resource)
+        assert kind is not None, f"{resource} is not served"
+        return namespace if kind.namespaced else ""
 
     def _new_uid(self) -> str:
         self._uids += 1
