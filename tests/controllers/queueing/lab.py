@@ -94,6 +94,11 @@ class Kubelet:
         return since + int(float(seconds) * SECOND) if seconds else None
 
 
+def all_controllers() -> Sequence[Controller]:
+    """Everybody between a job and its processes."""
+    return [WorkloadController(), AfterlifeController(), JobController(), Binder(), Kubelet()]
+
+
 class QueueLab(Lab):
     """A Lab that also runs the admission Decider, as the runner would: told every change, asked when something changed or its
     time has come, its actions carried out and concluded before it is asked again."""
@@ -113,9 +118,7 @@ class QueueLab(Lab):
         self.decider = decider()
         self._dirty = True
         self._decide_at: int | None = None
-        made = controllers or (
-            lambda: [WorkloadController(), AfterlifeController(), JobController(), Binder(), Kubelet()]
-        )
+        made = controllers or all_controllers
         super().__init__(made, lag=lag, faults=faults, seed=seed, **others)
         self._with_plugins()
 

@@ -1,0 +1,239 @@
+"""Status of queues, finalizers in use, and the default set-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
+from roadstead.controllers.queues import ClusterQueueController, LocalQueueController, ResourceFlavorController
+from roadstead.kinds.names import (
+    CLUSTER_QUEUES,
+    CONFIG_MAPS,
+    JOBS,
+    LOCAL_QUEUES,
+    NAMESPACES,
+    NODES,
+    PRIORITY_CLASSES,
+    RESOURCE_FLAVORS,
+    WORKLOAD_PRIORITY_CLASSES,
+)
+from roadstead.kinds.object import Json
+from roadstead.runtime.step import Controller
+from tests.controllers.queueing.lab import (
+    QueueLab,
+    all_controllers,
+    cluster_queue,
+    job,
+    local_queue,
+    node,
+)
+
+
+def with_queues() -> Sequence[Controller]:
+    return [*all_controllers(), ClusterQueueController(), LocalQueueController(), ResourceFlavorController()]
+
+
+def with_defaults() -> Sequence[Controller]:
+    return [*with_queues(), DefaultsController(), FleetQuotaController()]
+
+
+def lab(controllers: Callable[[], Sequence[Controller]] = with_queues) -> QueueLab:
+    return QueueLab(controllers=controllers)
+
+
+def furnished(lab: QueueLab) -> None:
+    lab.furnish(cpu="4")
+    lab.advance(2)
+
+
+def active(lab: QueueLab, name: str = "default") -> tuple[str, str, str]:
+    return _active(lab.the(CLUSTER_QUEUES, name, ""))
+
+
+def _active(value: Json) -> tuple[str, str, str]:
+    (found,) = [c for c in value["status"]["conditions"] if c["type"] == "Active"]
+    return found["status"], found["reason"], found["message"]
+
+
+def test_a_queue_counts_what_waits_what_reserves_and_what_runs() -> None:
+    with lab() as world:
+        furnished(world)
+        for number in range(3):
+            world.create(JOBS, job(f"job-{number}", cpu="3", seconds=60))
+        world.advance(3)
+        status = world.the(CLUSTER_QUEUES, "default", "")["status"]
+        assert (status["pendingWorkloads"], status["reservingWorkloads"], status["admittedWorkloads"]) == (2, 1, 1)
+        assert status["flavorsUsage"] == status["flavorsReservation"]
+        assert status["flavorsUsage"][0]["resources"][0] == {"name": "cpu", "total": "3", "borrowed": "0"}
+        local = world.the(LOCAL_QUEUES, "default")["status"]
+        assert (local["pendingWorkloads"], local["reservingWorkloads"], local["admittedWorkloads"]) == (2, 1, 1)
+        assert local["flavorsUsage"][0]["resources"][0] == {"name": "cpu", "total": "3"}
+        world.advance(300)
+        status = world.the(CLUSTER_QUEUES, "default", "")["status"]
+        assert (status["pendingWorkloads"], status["reservingWorkloads"], status["admittedWorkloads"]) == (0, 0, 0)
+        assert status["flavorsUsage"][0]["resources"][0]["total"] == "0"
+
+
+def test_counts_are_written_about_once_a_second_however_much_happens() -> None:
+    with lab() as world:
+        furnished(world)
+        before = len(world.ledger)
+        for number in range(20):
+            world.create(JOBS, job(f"job-{number}", cpu="100m", seconds=60))
+            world.settle()
+        world.advance(2)
+        writes = [entry for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")]
+        assert len(writes) <= 4
+        assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, ("True", "Ready", "Can admit new workloads")),
+        ({"stopPolicy": "Hold"}, ("False", "Stopped", "Can't admit new workloads: is stopped.")),
+    ],
+)
+def test_a_cluster_queue_says_whether_it_is_open(change: Json, expected: tuple[str, str, str]) -> None:
+    with lab() as world:
+        furnished(world)
+        world.edit(CLUSTER_QUEUES, "default", lambda value: value["spec"].update(change), "")
+        world.settle()
+        assert active(world) == expected
+
+
+def test_a_missing_flavor_is_named_and_its_coming_opens_the_queue() -> None:
+    with lab() as world:
+        world.create(CLUSTER_QUEUES, cluster_queue("early", {"cpu": "1"}, stopPolicy="Hold"))
+        world.create(LOCAL_QUEUES, local_queue("q", "early"))
+        world.create(LOCAL_QUEUES, local_queue("dangling", "nowhere"))
+        world.settle()
+        assert active(world, "early") == (
+            "False",
+            "Stopped",
+            "Can't admit new workloads: is stopped, references missing ResourceFlavor(s): default.",
+        )
+        assert _active(world.the(LOCAL_QUEUES, "q"))[1] == "ClusterQueueIsInactive"
+        assert _active(world.the(LOCAL_QUEUES, "dangling"))[1] == "ClusterQueueDoesNotExist"
+        world.edit(CLUSTER_QUEUES, "early", lambda value: value["spec"].update(stopPolicy="None"), "")
+        world.create(
+            RESOURCE_FLAVORS,
+            {
+                "apiVersion": RESOURCE_FLAVORS.api_version,
+                "kind": "ResourceFlavor",
+                "metadata": {"name": "default"},
+                "spec": {},
+            },
+        )
+        world.settle()
+        assert active(world, "early")[1] == "Ready"
+        assert _active(world.the(LOCAL_QUEUES, "q"))[1] == "Ready"
+
+
+def test_a_queue_stays_while_work_holds_its_quota_and_a_flavor_while_a_queue_names_it() -> None:
+    with lab() as world:
+        furnished(world)
+        world.create(JOBS, job("train", seconds=20))
+        world.settle()
+        world.delete(CLUSTER_QUEUES, "default", "")
+        world.delete(RESOURCE_FLAVORS, "default", "")
+        world.settle()
+        assert active(world)[1] == "Terminating"
+        world.create(JOBS, job("late"))
+        world.settle()
+        assert world.job_state("late") == "suspended"
+        assert world.get(RESOURCE_FLAVORS, "default", "") is not None
+        world.advance(60)
+        assert world.job_state("train") == "Complete"
+        assert world.get(CLUSTER_QUEUES, "default", "") is None
+        assert world.get(RESOURCE_FLAVORS, "default", "") is None
+
+
+# ---------------------------------------------------------------------- defaults
+
+
+def start(world: QueueLab) -> None:
+    for write in BOOTSTRAP:
+        world.write(write)
+    world.advance(2)
+
+
+def quota(world: QueueLab) -> dict[str, str]:
+    group = world.the(CLUSTER_QUEUES, "default", "")["spec"]["resourceGroups"][0]
+    (flavor,) = group["flavors"]
+    assert [entry["name"] for entry in flavor["resources"]] == group["coveredResources"]
+    return {entry["name"]: entry["nominalQuota"] for entry in flavor["resources"]}
+
+
+def test_a_fresh_cluster_has_all_that_a_first_submit_needs() -> None:
+    with lab(with_defaults) as world:
+        start(world)
+        world.join(node("node-0", "4", 2))
+        world.create(JOBS, job("first", gpus=1))
+        world.advance(10)
+        assert world.job_state("first") == "Complete"
+        names = {item["metadata"]["name"] for item in world.all(NAMESPACES)}
+        assert {"default", "kube-system", "kube-public", "kube-node-lease"} <= names
+        values = {item["metadata"]["name"]: item["value"] for item in world.all(WORKLOAD_PRIORITY_CLASSES)}
+        assert values == {"low": -100, "normal": 0, "high": 100}
+        values = {item["metadata"]["name"]: item["value"] for item in world.all(PRIORITY_CLASSES)}
+        assert values == {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+def test_the_default_quota_follows_ready_nodes() -> None:
+    with lab(with_defaults) as world:
+        start(world)
+        assert quota(world) == {"cpu": "0", "memory": "0"}
+        world.join(node("node-0", "4"))
+        world.join(node("node-1", "8", 2))
+        world.settle()
+        assert quota(world) == {"cpu": "12", "memory": "32Gi", "nvidia.com/gpu": "2"}
+
+        def lose(value: Json) -> None:
+            value["status"]["conditions"][0]["status"] = "Unknown"
+
+        world.edit(NODES, "node-1", lose, "", "status")
+        world.settle()
+        assert quota(world) == {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "0"}
+
+
+def test_who_takes_the_annotation_away_owns_the_numbers() -> None:
+    with lab(with_defaults) as world:
+        start(world)
+
+        def own(value: Json) -> None:
+            del value["metadata"]["annotations"]["roadstead.dev/quota"]
+            value["spec"]["resourceGroups"][0]["flavors"][0]["resources"][0]["nominalQuota"] = "3"
+
+        world.edit(CLUSTER_QUEUES, "default", own, "")
+        world.join(node("node-0", "4"))
+        world.settle()
+        assert quota(world) == {"cpu": "3", "memory": "0"}
+
+
+def test_what_people_change_or_delete_stays_changed_and_what_the_system_needs_comes_back() -> None:
+    with lab(with_defaults) as world:
+        start(world)
+        world.delete(LOCAL_QUEUES, "default")
+        world.edit(WORKLOAD_PRIORITY_CLASSES, "low", lambda value: value.update(value=-7), "")
+        world.delete(PRIORITY_CLASSES, "system-node-critical", "")
+        world.restart()
+        world.settle()
+        assert world.get(LOCAL_QUEUES, "default") is None
+        assert world.the(WORKLOAD_PRIORITY_CLASSES, "low", "")["value"] == -7
+        assert world.the(PRIORITY_CLASSES, "system-node-critical", "")["value"] == 2_000_001_000
+        world.delete(CONFIG_MAPS, "roadstead-defaults", "kube-system")
+        world.settle()
+        assert world.get(LOCAL_QUEUES, "default") is not None
+        assert world.the(WORKLOAD_PRIORITY_CLASSES, "low", "")["value"] == -7
+
+
+def test_a_second_start_writes_nothing() -> None:
+    with lab(with_defaults) as world:
+        start(world)
+        before = len(world.ledger)
+        world.restart()
+        world.advance(5)
+        assert world.ledger[before:] == []
