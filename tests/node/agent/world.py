@@ -101,7 +101,8 @@ class World:
         await until(check, seconds)
 
     def log(self, pod: Json, container: str = "main", attempt: int = 0) -> str:
-        return (self.state / "runs" / pod["metadata"]["uid"] / container / str(attempt) / "log").read_text()
+        uid: str = pod["metadata"]["uid"]
+        return (self.state / "runs" / uid / container / str(attempt) / "log").read_text()
 
 
 def done(outcome: Outcome) -> Object:

@@ -45,7 +45,9 @@ class Box:
         return run
 
     def until(self, run_id: str, *states: str) -> Run:
-        return poll(lambda: run if (run := self.look(run_id)).state in states else None, f"{run_id}: {states}")
+        found = poll(lambda: run if (run := self.look(run_id)).state in states else None, f"{run_id}: {states}")
+        assert isinstance(found, Run)
+        return found
 
     def end_of(self, run_id: str) -> Exit:
         run = self.until(run_id, runs.EXITED)
