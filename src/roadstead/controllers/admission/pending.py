@@ -30,8 +30,10 @@ REASONS: Final[dict[Code, str]] = {
     Code.BACKOFF: "PendingEvaluation",
     Code.BEHIND_HEAD: "PendingEvaluation",
     Code.NOT_EVALUATED: "PendingEvaluation",
+    Code.CYCLES_EXHAUSTED: "PendingEvaluation",
     Code.RESOURCE_NOT_COVERED: "NoMatchingFlavor",
     Code.FLAVOR_NOT_FOUND: "NoMatchingFlavor",
+    Code.FLAVOR_TOPOLOGY_MISMATCH: "NoMatchingFlavor",
     Code.UNTOLERATED_TAINT: "NoMatchingFlavor",
     Code.NODE_AFFINITY_MISMATCH: "NoMatchingFlavor",
     Code.EXCEEDS_MAX_QUOTA: "ExceedsMaxQuota",
@@ -64,7 +66,7 @@ def tell(resource: Resource, obj: Object, verdicts: Verdicts, told: str | None, 
     binding = verdicts.refusals[0]
     if told == binding.code:
         return None
-    reason = REASONS.get(binding.code, "PendingEvaluation") if resource == WORKLOADS else "Unschedulable"
+    reason = REASONS[binding.code] if resource == WORKLOADS else "Unschedulable"
     if told is None and _says(obj, resource, reason):
         return None
     message = public_sentence(binding)
