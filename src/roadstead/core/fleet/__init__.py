@@ -2,8 +2,8 @@
 
 `Fleet` (fleet.py) is the ledger and the door; `ask.py` is the question, `placing.py` turns it into an answer. Below it:
 
-    ledger.py    one node: facts, holders, what is left        devices.py   its devices: counted, picked, never twice
-    matching.py  which nodes a pod may use at all              shape.py     a pod set as a demand (what to count) and a want
-    forest.py    phase 1: how much fits where, kept counted    search.py    phase 2: which domains take how much (Kueue 4.4)
-    recorded.py  Kueue's own arithmetic of a leaf              refusing.py  why there is no place, with the numbers
+    ledger.py    one node: facts, holders, what is left        devices.py    its devices: counted, picked, never twice
+    matching.py  which nodes a pod may use at all              demand.py     what is counted; shape.py makes it of a pod set
+    forest.py    phase 1: how much fits into which domain.py   search.py     phase 2: which domains take how much (Kueue 4.4)
+    recorded.py  Kueue's own arithmetic of a leaf              refusing.py   why there is no place; shortages.py counts for it
 """

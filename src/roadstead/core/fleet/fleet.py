@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from roadstead.core.fleet.ask import Ask, Found
-from roadstead.core.fleet.forest import Demand, Forest
+from roadstead.core.fleet.demand import Demand
+from roadstead.core.fleet.forest import Forest
 from roadstead.core.fleet.ledger import PENCIL_PREFIX, Holder, NodeLine, shares
 from roadstead.core.fleet.placing import Placer
 from roadstead.core.undo import UndoLog

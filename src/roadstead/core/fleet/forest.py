@@ -10,79 +10,18 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from roadstead.core.fleet.ledger import NodeLine, Requests, fits, scarcest
-from roadstead.core.fleet.matching import FLAVOR, Matcher, Selection
+from roadstead.core.fleet.demand import HOSTNAME, NODE_LEVEL, Demand
+from roadstead.core.fleet.domain import Domain, Values
+from roadstead.core.fleet.ledger import NodeLine, Requests, fits
+from roadstead.core.fleet.matching import FLAVOR, Matcher
 from roadstead.core.fleet.recorded import leaf_room, subtract
+from roadstead.core.fleet.shortages import Shortages
 from roadstead.model.amounts import ResourceName
 
-HOSTNAME: Final = "kubernetes.io/hostname"
-NODE_LEVEL: Final = ""
-"""The level below all labels: the node itself, by name. Stands under topologies that end above the node."""
-
-Values: TypeAlias = tuple[str, ...]
 Entry: TypeAlias = tuple[int, int, Values]
 """(slices, pods, values): the order in which domains of a level are considered, least free first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What is counted. Requests are per pod and hold `pods: 1`.
-
-    `slice_level`, `slice_size`: each `slice_size` pods stay within one domain of that level; `inner[level]` is the size in
-    whose multiples domains of `level` are filled, 0 for none. `leader`: one pod more, of another class, somewhere.
-    `by_node`: a leaf holds what its nodes hold one by one; else what `recorded` says of their sum, as Kueue counts.
-    """
-
-    selection: Selection
-    levels: tuple[str, ...]
-    requests: Requests
-    slice_level: int
-    slice_size: int = 1
-    inner: tuple[int, ...] = ()
-    leader: Requests | None = None
-    leader_selection: Selection | None = None
-    without_workloads: bool = False
-    by_node: bool = True
-    _hash: int = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        parts = (self.selection, self.levels, self.requests, self.slice_level, self.slice_size, self.inner, self.leader)
-        object.__setattr__(self, "_hash", hash((*parts, self.leader_selection, self.without_workloads, self.by_node)))
-
-    def __hash__(self) -> int:
-        return self._hash  # worked out once: every question looks its demand up
-
-
-class Domain:
-    """One topology domain and what fits into it. Pods and slices `with_leader` fit beside one leader."""
-
-    __slots__ = (
-        "children",
-        "leaders",
-        "level",
-        "lines",
-        "parent",
-        "pods",
-        "pods_with_leader",
-        "slices",
-        "slices_with_leader",
-        "values",
-    )
-
-    def __init__(self, values: Values, level: int, parent: Domain | None) -> None:
-        self.values = values
-        self.level = level
-        self.parent = parent
-        self.children: dict[Values, Domain] = {}
-        self.lines: dict[str, NodeLine] = {}  # of a leaf
-        self.pods = 0
-        self.slices = 0
-        self.leaders = 0
-        self.pods_with_leader = 0
-        self.slices_with_leader = 0
 
 
 class Forest:
@@ -91,32 +30,26 @@ class Forest:
     __slots__ = (
         "_amounts_seen",
         "_cause_of",
-        "_closest",
         "_facts_seen",
         "_index",
         "_leader_matcher",
         "_leaf_of",
         "_matcher",
-        "_short",
-        "_short_of",
-        "_to_review",
         "demand",
         "domains",
         "left_out",
+        "shortages",
     )
 
     def __init__(self, demand: Demand, lines: Iterable[NodeLine], facts_seen: int, amounts_seen: int) -> None:
         self.demand = demand
         self.domains: tuple[dict[Values, Domain], ...] = tuple({} for _ in demand.levels)
         self.left_out: Counter[str] = Counter()
-        self._short: Counter[ResourceName] = Counter()
-        self._to_review: dict[Values, Domain] = {}
+        self.shortages = Shortages(demand.requests, self._room)
         self._matcher = Matcher(demand.selection)
         self._leader_matcher = Matcher(demand.leader_selection) if demand.leader_selection else None
         self._cause_of: dict[str, str] = {}
         self._leaf_of: dict[str, Domain] = {}
-        self._short_of: dict[Values, tuple[ResourceName, int]] = {}
-        self._closest: dict[ResourceName, int] = {}
         self._index: list[list[Entry] | None] = [None] * len(demand.levels)
         self._facts_seen = facts_seen
         self._amounts_seen = amounts_seen
@@ -214,12 +147,12 @@ class Forest:
         if demand.leader is None:
             pods = self._fits(leaf)
             if not pods or not leaf.pods:
-                self._to_review[leaf.values] = leaf
+                self.shortages.changed(leaf)
             if pods != leaf.pods:
                 self._raise_pods(leaf, pods)
             return
         pods, leaders, beside = self._fits_with_leader(leaf, demand.leader)
-        self._to_review[leaf.values] = leaf
+        self.shortages.changed(leaf)
         if (pods, leaders, beside) != (leaf.pods, leaf.leaders, leaf.pods_with_leader):
             leaf.leaders, leaf.pods_with_leader = leaders, beside
             at_slice_level = leaf.level == demand.slice_level
@@ -314,27 +247,6 @@ class Forest:
             domain.slices_with_leader = domain.pods_with_leader // demand.slice_size
         self._store(domain, pods, slices)
 
-    def _review_shortages(self) -> None:
-        """Bring `_short` and `_closest` up to date; put off until somebody is refused. O(leaves changed meanwhile)."""
-        for values, leaf in self._to_review.items():
-            old = self._short_of.pop(values, None)
-            if old is not None:
-                resource, free = old
-                self._short[resource] -= 1
-                if self._closest.get(resource) == free:
-                    del self._closest[resource]  # found again when asked for
-            if leaf.pods or not leaf.lines:
-                continue
-            room = self._room(leaf)
-            resource = scarcest(room, self.demand.requests)
-            free = room.get(resource, 0)
-            self._short_of[values] = (resource, free)
-            self._short[resource] += 1
-            known = self._closest.get(resource)
-            if known is not None and free > known:
-                self._closest[resource] = free
-        self._to_review.clear()
-
     def _room(self, leaf: Domain) -> Mapping[ResourceName, int]:
         """What is left in a leaf; of several nodes, the sum."""
         demand = self.demand
@@ -342,21 +254,6 @@ class Forest:
             for line in leaf.lines.values():
                 return line.room(without_workloads=demand.without_workloads)
         return leaf_room(leaf.lines.values(), without_workloads=demand.without_workloads)
-
-    @property
-    def short(self) -> Counter[ResourceName]:
-        """Leaves where not one pod fits, by the resource that is scarcest there."""
-        self._review_shortages()
-        return self._short
-
-    def closest(self, resource: ResourceName) -> int:
-        """The most that one of those leaves has left of the resource that is scarcest there. Amortised O(leaves changed)."""
-        self._review_shortages()
-        known = self._closest.get(resource)
-        if known is None:
-            known = max((free for name, free in self._short_of.values() if name == resource), default=0)
-            self._closest[resource] = known
-        return max(known, 0)
 
     # --- asking ---
 

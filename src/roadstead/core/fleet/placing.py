@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
-from roadstead.core.fleet.forest import HOSTNAME, Demand, Forest
+from roadstead.core.fleet.demand import HOSTNAME, Demand
+from roadstead.core.fleet.forest import Forest
 from roadstead.core.fleet.ledger import NodeLine, Requests, fits, per_pod
 from roadstead.core.fleet.refusing import no_level, refuse
 from roadstead.core.fleet.search import Pick, Shortfall, Want, search

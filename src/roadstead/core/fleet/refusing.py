@@ -44,7 +44,7 @@ def refuse(
     amount = dict(forest.demand.requests).get(resource, 0)
     level = forest.demand.levels[want.level]
     if want.count == 1:
-        needed, available = amount, forest.closest(resource)
+        needed, available = amount, forest.shortages.closest(resource)
     else:
         needed, available = amount * want.count, amount * short.fit * forest.demand.slice_size
     never = when_empty is not None or assume_empty
@@ -69,14 +69,14 @@ def refuse(
 
 
 def _counts(forest: Forest) -> tuple[tuple[str, int], ...]:
-    found = [*forest.left_out.items(), *forest.short.items()]
+    found = [*forest.left_out.items(), *forest.shortages.counts().items()]
     return tuple(sorted((cause, count) for cause, count in found if count))
 
 
 def _scarcest(forest: Forest) -> ResourceName:
     """The resource that leaves the most nodes without room for one pod; where every node has room for one, the first device or
     amount asked for (the gang is too large for what is left of it)."""
-    short = {name: count for name, count in forest.short.items() if count}
+    short = forest.shortages.counts()
     if short:
         return min(short, key=lambda name: (-short[name], name))
     rooms: dict[ResourceName, int] = {}

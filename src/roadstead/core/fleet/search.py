@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from roadstead.core.fleet.forest import Domain, Forest
+from roadstead.core.fleet.domain import Domain
+from roadstead.core.fleet.forest import Forest
 
 
 @dataclass(frozen=True, slots=True)

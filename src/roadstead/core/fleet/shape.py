@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from roadstead.core.fleet.ask import PodSetAsk
-from roadstead.core.fleet.forest import HOSTNAME, NODE_LEVEL, Demand
+from roadstead.core.fleet.demand import HOSTNAME, NODE_LEVEL, Demand
 from roadstead.core.fleet.ledger import per_pod
 from roadstead.core.fleet.matching import Selection
 from roadstead.core.fleet.search import Want
