@@ -77,7 +77,7 @@ class _Cycle:
         entries: list[Entry] = []
         for name in sorted(tables):
             pending = self.world.pending.get(name)
-            if pending is None or not pending.active or not tables[name].is_active:
+            if pending is None or not pending.active_count or not tables[name].is_active:
                 continue
             head = pending.head()
             if head is not None:

@@ -95,7 +95,7 @@ def dump_memory(world: World) -> dict[str, Any]:
         standings.append(
             {
                 "workload": list(key),
-                "place": s.place.value,
+                "place": s.own_place.value,
                 "assumed": encode(s.assumed),
                 "assumedAt": s.assumed_at,
                 "evicting": encode(s.evicting),
@@ -141,6 +141,12 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
     world.set_clock(data["cycles"], data["now"])
     for item in data["bindings"]:
         world.assume(Plan(commands=(decode(item),)))
+    for item in data["queues"]:
+        pending = world.pending_queue(item["clusterQueue"])
+        if item["sticky"] is not None:
+            pending.set_sticky(((item["sticky"][0][0], item["sticky"][0][1]), item["sticky"][1]))
+        for key in item["bulkParked"]:
+            pending.park_class(world.shape_of_key(decode(key)))
     for item in data["standings"]:
         standing = world.workloads[(item["workload"][0], item["workload"][1])]
         world.restore(
@@ -151,11 +157,6 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
             evicting=decode(item["evicting"]),
             tried=_load_scan(world, standing.shape, item["tried"]),
         )
-    for item in data["queues"]:
-        pending = world.pending_queue(item["clusterQueue"])
-        if item["sticky"] is not None:
-            pending.set_sticky(((item["sticky"][0][0], item["sticky"][0][1]), item["sticky"][1]))
-        pending.bulk_parked.update(world.shape_of_key(decode(key)) for key in item["bulkParked"])
     world.requests.clear()
     world.requests.update(dict.fromkeys(data["requests"]))
 

@@ -14,6 +14,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from roadstead.core.dump import digest_text, dump_world, fact_hash, ledger_parts, load_world, memory_digest_of
@@ -411,21 +412,21 @@ class World:
             place = Place.NOWHERE
         elif standing.place in (Place.HEAP, Place.PARKED):
             return
-        elif self._is_backing_off(fact):
+        elif self._is_backing_off(standing):
             place = Place.PARKED
         else:
-            pending = self.pending_queue(target)
-            place = Place.PARKED if not pending.is_strict and standing.shape in pending.bulk_parked else Place.HEAP
+            place = Place.HEAP  # in the line of its class, which may be parked
         self._move(standing, place)
 
-    def _is_backing_off(self, fact: Workload) -> bool:
+    def _is_backing_off(self, standing: Standing) -> bool:
+        fact = standing.fact
         if fact.requeue_at > self.now:
             heapq.heappush(self._timers, (fact.requeue_at, fact.key))
             return True
         return fact.requeue_blocked
 
     def _move(self, standing: Standing, place: Place) -> None:
-        if standing.place is not place:
+        if standing.own_place is not place:
             self.pending_queue(standing.cluster_queue).put(standing, place)
 
     # --- holding quota, nodes and devices
@@ -605,12 +606,7 @@ class World:
             pending = self.pending.get(name)
             if table is None or pending is None:
                 continue
-            pending.forget_classes()
-            for standing in list(pending.parked.values()):
-                fact = standing.fact
-                if not self._is_backing_off(fact) and self.namespace_matches(table.fact, fact.namespace):
-                    pending.put(standing, Place.HEAP)
-                    moved += 1
+            moved += pending.unpark(partial(self.namespace_matches, table.fact), self._is_backing_off)
         if self.requests:
             before = self.requests
             self.requests = {}
@@ -622,8 +618,8 @@ class World:
         while (due := self.next_timer) is not None and due <= now:
             _, key = self._timers[0]
             standing = self.workloads[key]
-            timer = heapq.heappop(self._timers)
-            self.undo.record(lambda timer=timer: heapq.heappush(self._timers, timer))  # type: ignore[misc]
+            heapq.heappop(self._timers)
+            self.undo.record(partial(heapq.heappush, self._timers, (due, key)))
             if not standing.fact.requeue_blocked:
                 self._move(standing, Place.HEAP)
                 moved += 1
@@ -724,12 +720,13 @@ class World:
                     return False
                 if item.whole_class:
                     self.pending_queue(standing.cluster_queue).park_class(standing.shape)
-                self._move(standing, item.place)
+                else:
+                    self._move(standing, item.place)
                 return True
             case Stuck():
                 pending = self.pending_queue(item.cluster_queue)
                 sticky = (item.workload, item.generation)
-                if pending.sticky == sticky or item.workload not in pending.active:
+                if pending.sticky == sticky or not pending.is_active(item.workload):
                     return False
                 pending.set_sticky(sticky)
                 return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop
 from typing import TypeAlias
 
 from roadstead.core.memory import Place, Tried
@@ -27,6 +28,28 @@ class Hold:
     placement: Placement | None
 
 
+class WaitingClass:
+    """Workloads of one equivalence class and namespace in line for one ClusterQueue, first by priority, time, uid."""
+
+    __slots__ = ("heap", "is_parked", "members", "namespace", "shape")
+
+    def __init__(self, shape: int, namespace: str, is_parked: bool) -> None:
+        self.shape = shape
+        self.namespace = namespace
+        self.is_parked = is_parked
+        self.members: dict[WorkloadKey, Standing] = {}
+        self.heap: list[tuple[HeapOrder, int, Standing]] = []
+
+    def head(self) -> Standing | None:
+        heap = self.heap
+        while heap:
+            _, ticket, standing = heap[0]
+            if standing.line is self and standing.ticket == ticket:
+                return standing
+            heappop(heap)
+        return None
+
+
 class Standing:
     """Mutable record of one workload. Changed only by the World and its queues, which also record how to undo it."""
 
@@ -39,7 +62,8 @@ class Standing:
         "heap_order",
         "hold",
         "key",
-        "place",
+        "line",
+        "own_place",
         "preemption_order",
         "shape",
         "ticket",
@@ -51,7 +75,8 @@ class Standing:
         self.key = fact.key
         self.shape = shape
         self.cluster_queue = ""  # of its LocalQueue; "" while that is unknown
-        self.place = Place.NOWHERE
+        self.own_place = Place.NOWHERE  # HEAP: in the line of its class
+        self.line: WaitingClass | None = None
         self.ticket = 0
         self.heap_order: HeapOrder = (-fact.priority, fact.queued_at, fact.uid, fact.key)
         self.preemption_order: PreemptionOrder = (fact.priority, 0, fact.uid, fact.key)
@@ -60,6 +85,13 @@ class Standing:
         self.assumed_at = 0
         self.evicting: Evict | None = None
         self.tried: Tried | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands; whoever is in the line of a parked class is parked."""
+        if self.line is not None and self.line.is_parked:
+            return Place.PARKED
+        return self.own_place
 
     @property
     def is_leaving(self) -> bool:

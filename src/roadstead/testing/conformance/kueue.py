@@ -151,7 +151,7 @@ class Player:
         world.unpark(self.now)
         cycles = idle = 0
         while True:
-            if idle >= MAX_IDLE_CYCLES or not any(pending.active for pending in world.pending.values()):
+            if idle >= MAX_IDLE_CYCLES or not any(pending.active_count for pending in world.pending.values()):
                 if not world.unpark_requested or not world.unpark(self.now):
                     break
                 idle = 0
