@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -26,6 +25,7 @@ def with_api(test: Callable[[Api], Coroutine[Any, Any, None]]) -> Callable[[], N
     def run() -> None:
         asyncio.run(bounded())
 
-    functools.update_wrapper(run, test, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
-    del run.__wrapped__  # pytest would look for a fixture named api
+    # Not functools.wraps: pytest would follow it and look for a fixture named `api`.
+    run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
+    run.__module__ = test.__module__
     return run

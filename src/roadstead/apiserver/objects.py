@@ -30,6 +30,7 @@ from roadstead.apiserver.responses import Exchange, success, warning_headers
 from roadstead.cluster.embedded.listing import wait_for_version
 from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Written
 from roadstead.cluster.embedded.resources import Resources
+from roadstead.cluster.embedded.watching import Event
 from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Object
@@ -151,7 +152,7 @@ class ObjectApi:
         options = watch_options(query)
         events = self._resources.watch(kind, target.namespace, options, target.name)
 
-        def line_of(event: watching.Event, is_first: bool) -> bytes:
+        def line_of(event: Event, is_first: bool) -> bytes:
             return self._encoder.encode(kind, event, format, include, is_first=is_first)
 
         await watching.stream(exchange, events, line_of, self.stopping)

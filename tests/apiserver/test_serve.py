@@ -1,0 +1,214 @@
+"""The server on real sockets: TLS with token or certificate, the Unix socket, starting, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from roadstead.apiserver.protocol import HEAD_LIMIT
+from roadstead.apiserver.serve import ApiServer, CannotListen
+from roadstead.cluster.embedded.resources import Resources
+from roadstead.cluster.embedded.store import Store
+from roadstead.kinds.served import default_registry
+
+NAMESPACES = "/api/v1/namespaces"
+
+
+@contextlib.asynccontextmanager
+async def running(directory: Path, **options: Any) -> AsyncIterator[ApiServer]:
+    store = Store.in_memory()
+    registry = default_registry()
+    server = ApiServer(Resources(store, registry), registry, state_dir=directory / "state", **options)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+        await store.close()
+
+
+def client(server: ApiServer, **options: Any) -> httpx2.AsyncClient:
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    return httpx2.AsyncClient(base_url=server.url, verify=context, trust_env=False, **options)
+
+
+def bearer(server: ApiServer) -> dict[str, str]:
+    return {"authorization": f"Bearer {server.token}"}
+
+
+def test_tls_and_token(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as server, client(server) as http:
+            assert (await http.get(NAMESPACES)).status_code == 401
+            assert (await http.get(NAMESPACES, headers={"authorization": "Bearer no"})).status_code == 401
+            answer = await http.get(NAMESPACES, headers=bearer(server))
+            assert answer.status_code == 200
+            assert answer.headers["date"].endswith("GMT")
+            created = await http.post(NAMESPACES, headers=bearer(server), json={"metadata": {"name": "a"}})
+            assert created.status_code == 201
+
+    asyncio.run(check())
+
+
+def test_client_certificates_name_the_user(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as server:
+            pair = server.authority.issue_client("alice", ["team"])
+            pair.save(tmp_path / "c.crt", tmp_path / "c.key")
+            context = ssl.create_default_context(cafile=str(server.ca_file))
+            context.load_cert_chain(tmp_path / "c.crt", tmp_path / "c.key")
+            async with httpx2.AsyncClient(base_url=server.url, verify=context, trust_env=False) as http:
+                assert (await http.get(NAMESPACES)).status_code == 200
+
+    asyncio.run(check())
+
+
+def test_certificates_of_others_are_refused(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path / "a") as server, running(tmp_path / "b") as other:
+            other.authority.issue_client("mallory", ["system:masters"]).save(tmp_path / "c.crt", tmp_path / "c.key")
+            context = ssl.create_default_context(cafile=str(server.ca_file))
+            context.load_cert_chain(tmp_path / "c.crt", tmp_path / "c.key")
+            async with httpx2.AsyncClient(base_url=server.url, verify=context, trust_env=False) as http:
+                with pytest.raises(httpx2.TransportError):
+                    await http.get(NAMESPACES)
+
+    asyncio.run(check())
+
+
+def test_the_unix_socket_knows_its_peer(tmp_path: Path) -> None:
+    async def check() -> None:
+        path = tmp_path / "run" / "api.sock"
+        async with running(tmp_path, unix_socket=path):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            transport = httpx2.AsyncHTTPTransport(uds=str(path))
+            async with httpx2.AsyncClient(base_url="http://any.name", transport=transport) as http:
+                assert (await http.get(NAMESPACES)).status_code == 200
+                assert (await http.get(NAMESPACES, headers={"authorization": "Bearer no"})).status_code == 401
+        assert not path.exists()
+
+    asyncio.run(check())
+
+
+def test_a_stale_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
+    async def check() -> None:
+        path = tmp_path / "api.sock"
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(str(path))
+        stale.close()
+        async with running(tmp_path / "one", unix_socket=path):
+            with pytest.raises(CannotListen, match="Another server already listens"):
+                async with running(tmp_path / "two", unix_socket=path):
+                    pass
+            assert path.exists()
+        path.write_text("mine")
+        with pytest.raises(CannotListen, match="exists and is not a socket"):
+            async with running(tmp_path / "three", unix_socket=path):
+                pass
+        assert path.read_text() == "mine"
+
+    asyncio.run(check())
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path / "one") as server:
+            with pytest.raises(
+                CannotListen, match=rf"Port {server.port} on 127.0.0.1 is already in use\. Stop the program"
+            ):
+                async with running(tmp_path / "two", port=server.port):
+                    pass
+
+    asyncio.run(check())
+
+
+def test_secrets_are_private_and_survive_a_restart(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as server:
+            token, authority = server.token, server.authority.certificate
+            config = server.kubeconfig()
+        async with running(tmp_path) as again:
+            assert (again.token, again.authority.certificate) == (token, authority)
+        assert config["users"][0]["user"]["token"] == token
+        state = tmp_path / "state"
+        assert stat.S_IMODE(state.stat().st_mode) == 0o700
+        assert {stat.S_IMODE((state / name).stat().st_mode) for name in os.listdir(state)} == {0o600}
+
+    asyncio.run(check())
+
+
+def test_stopping_ends_watches_and_lets_requests_finish(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as server, client(server, headers=bearer(server)) as http:
+            async with http.stream("GET", f"{NAMESPACES}?watch=true&resourceVersion=1", timeout=20) as watch:
+                assert watch.status_code == 200
+                assert watch.headers["transfer-encoding"] == "chunked"
+                stopping = asyncio.create_task(server.stop())
+                assert [chunk async for chunk in watch.aiter_raw()] == []
+            await stopping
+
+    asyncio.run(check())
+
+
+def test_clients_that_leave_in_the_middle_leave_nothing_behind(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as server, client(server, headers=bearer(server)) as http:
+            for _ in range(3):
+                async with http.stream("GET", f"{NAMESPACES}?watch=true&resourceVersion=1"):
+                    pass
+            deadline = asyncio.get_running_loop().time() + 10
+            while server._state.tasks and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(0.01)
+            assert not server._state.tasks
+
+    asyncio.run(check())
+
+
+async def _raw(server: ApiServer, data: bytes) -> bytes:
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+    with contextlib.suppress(ConnectionError):
+        writer.write(data)
+        await writer.drain()
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        answer = await asyncio.wait_for(reader.read(65536), 10)
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("data", "begins"),
+    [
+        (b"FOO /api/v1/pods HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 405 "),
+        (b"rubbish\r\n\r\n", b"HTTP/1.1 400 "),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (HEAD_LIMIT + 10) + b"\r\n\r\n", b"HTTP/1.1 400 "),
+        (
+            b"GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            b"HTTP/1.1 401 ",
+        ),
+        (
+            b"POST /api/v1/namespaces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n",
+            b"HTTP/1.1 401 ",
+        ),
+    ],
+)
+def test_strange_requests(tmp_path: Path, data: bytes, begins: bytes) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as server:
+            answer = await _raw(server, data)
+            assert answer.startswith(begins) or not answer
+            async with client(server, headers=bearer(server)) as http:
+                assert (await http.get(NAMESPACES)).status_code == 200
+
+    asyncio.run(check())
