@@ -516,3 +516,34 @@ def test_an_active_pod_that_lost_its_finalizer_is_replaced(lab: Lab) -> None:
     lab.settle()
     [replacement] = live(lab)
     assert tracked(lab) == [replacement["metadata"]["name"]]
+
+
+def manual_job(name: str = "train", **labels: str) -> Json:
+    """A Job that selects its pods by labels of its own."""
+    manifest = job(name, completions=2, parallelism=2, manualSelector=True)
+    manifest["spec"]["selector"] = {"matchLabels": labels}
+    manifest["spec"]["template"]["metadata"] = {"labels": labels}
+    return manifest
+
+
+def test_pods_that_the_selector_matches_are_adopted_and_those_it_matches_no_more_released(lab: Lab) -> None:
+    stray = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "stray", "labels": {"app": "mine"}},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "none"}]},
+    }
+    lab.create(PODS, stray)
+    made = lab.create(JOBS, manual_job(app="mine"))
+    lab.settle()
+    adopted = lab.the(PODS, "stray")
+    assert adopted["metadata"]["ownerReferences"][0]["uid"] == made.meta.uid
+    assert len(live(lab)) == 2
+    assert len(tracked(lab)) == 2
+    lab.edit(PODS, "stray", lambda value: value["metadata"].update(labels={"app": "other"}))
+    lab.settle()
+    released = lab.the(PODS, "stray")["metadata"]
+    assert "ownerReferences" not in released
+    assert "finalizers" not in released
+    assert len(live(lab)) == 3
+    assert len(tracked(lab)) == 2

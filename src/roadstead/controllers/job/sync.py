@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from roadstead.controllers.job import counting, policies
+from roadstead.controllers.job import adoption, counting, policies
 from roadstead.controllers.job.census import Census, JobPod, is_indexed
 from roadstead.controllers.job.conditions import (
     BACKOFF_LIMIT_EXCEEDED,
@@ -62,7 +62,8 @@ def job_of_pod(pod: Object) -> str:
 
 
 def _keys_of_pod(changed: Object, read: Read) -> Iterable[Key]:
-    del read
+    if changed.meta.controller is None:
+        return tuple(adoption.suitors(changed, read))
     name = job_of_pod(changed)
     return ((changed.meta.namespace, name),) if name else ()
 
@@ -77,7 +78,11 @@ class JobController:
 
     name: ClassVar[str] = "job"
     watches: Mapping[Resource, KeysOf] = {JOBS: same_key, PODS: _keys_of_pod}
-    indexes: Mapping[tuple[Resource, str], Index] = {(PODS, TRACKED): _tracked}
+    indexes: Mapping[tuple[Resource, str], Index] = {
+        (PODS, TRACKED): _tracked,
+        (PODS, adoption.ORPHANS): adoption.orphan_of,
+        (JOBS, adoption.MANUAL): adoption.selects_itself,
+    }
 
     def __init__(self, coalesce: int = COALESCE) -> None:
         self._coalesce = coalesce
@@ -85,23 +90,35 @@ class JobController:
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         job = read.get(JOBS, *key)
         uid = job.meta.uid if job is not None else ""
-        strays = [JobPod.of(pod) for pod in read.by_index(PODS, TRACKED, "/".join(key)) if not _belongs(pod, uid)]
+        strays = [JobPod.of(pod) for pod in read.by_index(PODS, TRACKED, "/".join(key)) if _strays(pod, uid)]
         if strays:
-            return Step(_removals(strays))
-        if job is None:
+            return Step(_removals(strays), now)
+        if job is None or not _is_ours(job):
             return NOTHING
         view = job.view(JobView)
-        if view.spec.managed_by not in (None, JOB_CONTROLLER_NAME):
-            return NOTHING
-        pods = [JobPod.of(pod) for pod in read.owned_by(PODS, uid) if _belongs(pod, uid)]
+        owned = [pod for pod in read.owned_by(PODS, uid) if _belongs(pod, uid)]
+        pods = [JobPod.of(pod) for pod in owned]
         if terminal_condition(view) is not None:
             return _after_the_end(job, view, pods, now)
+        claims = adoption.changes(job, view, owned, read)
+        if claims:
+            return Step((claims,), now)  # a released pod wakes nobody
         return Sync(job, Census(view, pods), read, now, self._coalesce).step()
+
+
+def _is_ours(job: Object) -> bool:
+    """No other controller manages it (KEP-4368)."""
+    return job.view(JobView).spec.managed_by in (None, JOB_CONTROLLER_NAME)
 
 
 def _belongs(pod: Object, uid: str) -> bool:
     owner = pod.meta.controller
     return owner is not None and owner.uid == uid
+
+
+def _strays(pod: Object, uid: str) -> bool:
+    """Tracked for a Job that is not this one (any more), and not about to be adopted by it."""
+    return not _belongs(pod, uid) and uid not in adoption.orphan_of(pod)
 
 
 def _removals(pods: Sequence[JobPod]) -> tuple[Stage, ...]:
@@ -265,6 +282,7 @@ class Sync:
         self.status.update({"ready": 0, "terminating": 0})
         if not is_suspended(self.view):
             self._write_start()
+        self.status.setdefault("startTime", format_time(self.start))
         set_condition(self.status, ending.interim, "True", ending.reason, ending.message, self.now)
         set_condition(self.status, ending.terminal, "True", ending.reason, ending.message, self.now)
         if ending.is_failure:

@@ -25,6 +25,7 @@ class JobSpecView(msgspec.Struct, frozen=True, rename="camel"):
     ttl_seconds_after_finished: int | None = None
     managed_by: str | None = None
     manual_selector: bool | None = None
+    selector: dict[str, Any] | None = None
     template: Json = {}
 
 
