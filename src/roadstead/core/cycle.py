@@ -146,7 +146,11 @@ class _Cycle:
         """Only the place was taken meanwhile (3.9 step 2); overlapping victims are not recomputed (as in Kueue 0.19)."""
         if assignment.mode is not Mode.FIT or entry.ask is None or not self.fleet_changed:
             return False
-        return self._cells_fit(entry, assignment) and not isinstance(self.world.fleet.place(entry.ask), Found)
+        if not self._cells_fit(entry, assignment):
+            return False
+        answer = self.world.fleet.place(entry.ask)
+        entry.found = answer if isinstance(answer, Found) else None
+        return entry.found is None
 
     def _recompute(self, entry: Entry, assignment: Assignment) -> Assignment:
         """Nominate again, with the flavors nominated before: another place, or somebody who has to go for one."""
@@ -191,12 +195,7 @@ class _Cycle:
         if entry.ask is None:
             return True
         if assignment.mode is Mode.FIT:
-            if self.fleet_changed or entry.found is None:
-                answer = self.world.fleet.place(entry.ask)
-                if not isinstance(answer, Found):
-                    return False
-                entry.found = answer
-            return True
+            return entry.found is not None
         with self.world.trial():
             for target in entry.targets:
                 self.world.lift(target.standing)
