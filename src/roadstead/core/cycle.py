@@ -115,6 +115,7 @@ class _Cycle:
             )
             if not entry.table.can_always_reclaim:
                 self._promise(node, self._reservation(entry, assignment))
+                self._reserve_nodes(entry)
             return
         if any(target.standing.key in self.victims for target in entry.targets) or not self._fits(entry, assignment):
             entry.outcome = Outcome.SKIPPED
@@ -141,6 +142,15 @@ class _Cycle:
     def _promise(self, node: QuotaNode, usage: Usage) -> None:
         self.world.tree.add(node, usage)
         self.promised.append((node, usage))
+
+    def _reserve_nodes(self, entry: Entry) -> None:
+        """On flavors with a topology, capacity is kept too: where the workload would go in an empty cluster (kueue.md 3.5.4)."""
+        if entry.ask is None or not any(_has_topology(pod_set) for pod_set in entry.ask.pod_sets):
+            return
+        answer = self.world.fleet.could_ever_place(entry.ask)
+        if isinstance(answer, Found):
+            self.world.fleet.hold(holder_of(entry.standing.key), answer.placement)
+            self.fleet_changed = True
 
     def _must_recompute(self, entry: Entry, assignment: Assignment) -> bool:
         """Only the place was taken meanwhile (3.9 step 2); overlapping victims are not recomputed (as in Kueue 0.19)."""
@@ -235,7 +245,7 @@ class _Cycle:
         found = entry.found
         topologies = {}
         if found is not None and entry.ask is not None:
-            names = [ps.name for ps in entry.ask.pod_sets if ps.levels and self._has_topology(ps)]
+            names = [ps.name for ps in entry.ask.pod_sets if ps.levels and _has_topology(ps)]
             topologies = {
                 n: t for n, t in zip([p.name for p in entry.ask.pod_sets], found.topologies, strict=True) if n in names
             }
@@ -250,9 +260,6 @@ class _Cycle:
             for choice in assignment.pod_sets
         )
         return Admit(fact.key, fact.uid, Admission(entry.table.name, pod_sets), found.placement if found else None)
-
-    def _has_topology(self, ask: PodSetAsk) -> bool:
-        return ask.request is not None or ask.levels != DEFAULT_LEVELS
 
     # --- refusals
 
@@ -320,6 +327,10 @@ class _Cycle:
                     refusal = replace(refusal, blockers=fleet_blockers(self.world, (), refusal.resource))
                 refused[pod.pod] = refusal
             self.verdicts.append(Verdicts(pod.key, pod.uid, (refusal,)))
+
+
+def _has_topology(ask: PodSetAsk) -> bool:
+    return ask.request is not None or ask.levels != DEFAULT_LEVELS
 
 
 def explained(world: World, entry: Entry) -> tuple[Refusal, ...]:
