@@ -106,7 +106,7 @@ def test_an_authority_is_kept_and_signs(tmp_path: Path) -> None:
 def test_an_authority_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     Authority.load_or_create(tmp_path)
     (tmp_path / "ca.key").write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match="Restore ca.crt and ca.key from a backup"):
+    with pytest.raises(ValueError, match=r"Restore ca\.crt and ca\.key from a backup"):
         Authority.load_or_create(tmp_path)
 
 

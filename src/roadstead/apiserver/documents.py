@@ -15,7 +15,7 @@ from roadstead.apiserver.responses import Exchange
 from roadstead.apiserver.version import version_info
 
 HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
-OPENAPI_V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+OPENAPI_V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 OPENAPI_V2: Final = bytes([0x0A, 0x03, 0x32, 0x2E, 0x30])
 """An OpenAPI v2 document in protobuf that says only `swagger: "2.0"`. kubectl asks for one before `create -f` of a List or of a
 kind it does not know; the rest it reads from v3."""

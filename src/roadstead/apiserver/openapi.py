@@ -84,13 +84,10 @@ def _components(kinds: list[Kind]) -> Json:
     """Every schema that the kinds lead to."""
     known = facts().schemas
     components: Json = {}
-    wanted: list[str] = [
-        name for name in (f"{META}.Status", f"{META}.DeleteOptions", f"{META}.ListMeta") if name in known
-    ]
+    wanted: list[str] = [f"{META}.ListMeta", f"{META}.ObjectMeta"]
     for kind in kinds:
         components[kind.schema.component] = _kind_schema(kind)
         components[list_component(kind)] = _list_schema(kind)
-        wanted.append(f"{META}.ObjectMeta")
         wanted.extend(_subresource_component(sub) for sub in kind.subresources if sub.kind)
     for component in list(components.values()):
         wanted.extend(_references(component))
@@ -190,7 +187,7 @@ def _collection_operations(kind: Kind) -> Json:
     operations = {
         "get": ("list", _operation(kind, "list", list_component(kind), scope)),
         "post": ("create", _operation(kind, "post", component, scope, body=_body(kind, "create", component))),
-        "delete": ("deletecollection", _operation(kind, "deletecollection", f"{META}.Status", scope)),
+        "delete": ("deletecollection", _operation(kind, "deletecollection", "", scope)),
     }
     return {method: operation for method, (verb, operation) in operations.items() if verb in kind.verbs}
 
@@ -201,7 +198,7 @@ def _item_operations(kind: Kind) -> Json:
         "get": ("get", _operation(kind, "get", component, scope)),
         "put": ("update", _operation(kind, "put", component, scope, body=_body(kind, "update", component))),
         "patch": ("patch", _operation(kind, "patch", component, scope, body=_body(kind, "patch", component))),
-        "delete": ("delete", _operation(kind, "delete", f"{META}.Status", scope)),
+        "delete": ("delete", _operation(kind, "delete", "", scope)),
     }
     return {method: operation for method, (verb, operation) in operations.items() if verb in kind.verbs}
 
@@ -209,7 +206,9 @@ def _item_operations(kind: Kind) -> Json:
 def _operation(
     kind: Kind, action: str, component: str, path_parameters: tuple[str, ...], body: Json | None = None
 ) -> Json:
-    response = {"application/json": {"schema": {"$ref": f"#/components/schemas/{component}"}}}
+    """`component` "" stands for an answer that depends (a delete: a Status, or what is left)."""
+    schema = {"$ref": f"#/components/schemas/{component}"} if component else {"type": "object"}
+    response = {"application/json": {"schema": schema}}
     operation: Json = {
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in path_parameters),
