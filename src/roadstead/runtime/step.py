@@ -51,8 +51,16 @@ class Empty:
     namespace: str
 
 
-Confirmation: TypeAlias = Absent | Empty
-"""That something is *not* there cannot be learned from a view that lags, nor be a precondition of a write to something else."""
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The server, asked now, has this very object, and nobody is deleting it."""
+
+    ref: Ref
+    uid: str
+
+
+Confirmation: TypeAlias = Absent | Empty | Present
+"""What a view that lags cannot tell and what is no precondition of a write, because it is about another object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from roadstead.kinds.object import Json, Object
 from roadstead.runtime.cluster import Cluster, Create, Delete, Outcome, Result, Unavailable, Update, Write
-from roadstead.runtime.step import Confirmation, Empty, Stage
+from roadstead.runtime.step import Confirmation, Empty, Present, Stage
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +34,21 @@ async def confirmed(cluster: Cluster, wanted: Sequence[Confirmation]) -> bool:
     """True if the server, asked now, agrees with all of them; a server that cannot be asked does not."""
     try:
         for fact in wanted:
-            if isinstance(fact, Empty):
-                if (await cluster.list(fact.resource, fact.namespace)).items:
-                    return False
-            else:
-                found = await cluster.get(fact.ref)
-                if found is not None and fact.uid in ("", found.meta.uid):
-                    return False
+            if not await _holds_now(cluster, fact):
+                return False
     except Unavailable as error:
         log.debug("cannot confirm: %s", error)
         return False
     return True
+
+
+async def _holds_now(cluster: Cluster, fact: Confirmation) -> bool:
+    if isinstance(fact, Empty):
+        return not (await cluster.list(fact.resource, fact.namespace)).items
+    found = await cluster.get(fact.ref)
+    if isinstance(fact, Present):
+        return found is not None and found.meta.uid == fact.uid and not found.meta.deletion_timestamp
+    return found is None or fact.uid not in ("", found.meta.uid)
 
 
 async def write_once(cluster: Cluster, write: Write) -> Outcome:

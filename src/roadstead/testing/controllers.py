@@ -133,9 +133,12 @@ class Lab:
         seed: int = 0,
         registry: Registry | None = None,
         namespaces: Iterable[str] = ("default",),
+        may_be_refused: bool = False,
     ) -> None:
         """`controllers` makes them anew after a crash. `lag`: how many events of each resource informers may hold back (which
-        ones is drawn from `seed`). `faults`: what goes wrong, by number of the controllers' write, counted from 0."""
+        ones is drawn from `seed`). `faults`: what goes wrong, by number of the controllers' write, counted from 0. An invalid
+        write is a controller's bug and fails the test, unless it `may_be_refused` (a namespace that is being deleted)."""
+        self._may_be_refused = may_be_refused
         self.lag = lag
         self.faults = dict(faults or {})
         self.writes = 0
@@ -382,12 +385,13 @@ class Lab:
         self._catch_up(waiter)
         step = controller.reconcile(key, self.brain.view, self.clock)
         if step.confirm and not self._run(confirmed(self._faulty, step.confirm)):
-            self._retry(controller, key)
+            self._at(self.clock, controller, key)
             return
         failed = self._carry_out(controller, key, step)
         if failed is not None:
-            assert failed.result is not Result.INVALID, f"{controller.name} {key}: refused: {failed.message}"
-            self._retry(controller, key)
+            refused = failed.result is Result.INVALID
+            assert self._may_be_refused or not refused, f"{controller.name} {key}: refused: {failed.message}"
+            self._at(self.clock + SECOND if refused else self.clock, controller, key)
             return
         self.notes += step.notes
         if step.again_at is not None:
@@ -411,9 +415,6 @@ class Lab:
             if failed is not None:
                 return failed
         return None
-
-    def _retry(self, controller: Controller, key: Key) -> None:
-        self._at(self.clock, controller, key)
 
     def _at(self, when: int, controller: Controller, key: Key) -> None:
         heapq.heappush(self.brain.timers, (when, len(self.brain.timers), controller.name, key))

@@ -1,5 +1,5 @@
-"""The Job controller (batch/v1): `sync.py` is the main path."""
+"""The Job controller (batch/v1): `controller.py` is the door, `sync.py` the main path."""
 
-from roadstead.controllers.job.sync import JobController
+from roadstead.controllers.job.controller import JobController
 
 __all__ = ["JobController"]

@@ -1,4 +1,4 @@
-"""The Job controller: one look at a Job and its pods, and what to do about it (workloads.md section 3.4).
+"""One look at an unfinished Job and its pods, and what to do about it (workloads.md section 3.4).
 
 Reads like job_controller.go's syncJob, with two differences that save writes and change no promise:
 
@@ -11,11 +11,11 @@ At most one status write per step; what it must precede (finalizer removal, dele
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
-from roadstead.controllers.job import adoption, counting, policies
+from roadstead.controllers.job import counting, policies
 from roadstead.controllers.job.census import Census, JobPod, is_indexed
 from roadstead.controllers.job.conditions import (
     BACKOFF_LIMIT_EXCEEDED,
@@ -29,118 +29,17 @@ from roadstead.controllers.job.conditions import (
     says_suspended,
     set_condition,
     succeeding,
-    terminal_condition,
 )
 from roadstead.controllers.job.pods import MOST_AT_ONCE, Change, change, slow_start, without_tracking
 from roadstead.controllers.job.template import free_name, new_pod
-from roadstead.kinds.names import (
-    JOB_CONTROLLER_NAME,
-    JOB_NAME_LABEL,
-    JOB_TRACKING_FINALIZER,
-    JOBS,
-    PODS,
-)
-from roadstead.kinds.object import Json, Object, Resource
+from roadstead.kinds.names import JOB_TRACKING_FINALIZER, JOBS, PODS
+from roadstead.kinds.object import Json, Object
 from roadstead.kinds.times import SECOND, format_time, parse_time
-from roadstead.kinds.views.job import JobView
 from roadstead.runtime.cluster import Create, Delete, Update, Write
-from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Stage, Step, same_key
+from roadstead.runtime.step import Note, Read, Stage, Step
 
 COALESCE: Final = 2 * SECOND
 """How old a change may get before it is written down. API times have whole seconds, so this means one to two seconds."""
-
-TRACKED: Final = "tracked-by-job"
-"""Index of pods: tracked ones by `namespace/name` of their Job, also if it is gone."""
-
-
-def job_of_pod(pod: Object) -> str:
-    """Name of the Job a pod belongs to: its controller's, or for a tracked pod without one, the Job it was made for."""
-    owner = pod.meta.controller
-    if owner is not None:
-        return owner.name if owner.kind == "Job" and owner.api_version == JOBS.api_version else ""
-    return pod.meta.labels.get(JOB_NAME_LABEL, "") if JOB_TRACKING_FINALIZER in pod.meta.finalizers else ""
-
-
-def _keys_of_pod(changed: Object, read: Read) -> Iterable[Key]:
-    if changed.meta.controller is None:
-        return tuple(adoption.suitors(changed, read))
-    name = job_of_pod(changed)
-    return ((changed.meta.namespace, name),) if name else ()
-
-
-def _tracked(pod: Object) -> Iterable[str]:
-    name = job_of_pod(pod) if JOB_TRACKING_FINALIZER in pod.meta.finalizers else ""
-    return (f"{pod.meta.namespace}/{name}",) if name else ()
-
-
-class JobController:
-    """Creates, deletes and counts the pods of Jobs, and finishes the Jobs."""
-
-    name: ClassVar[str] = "job"
-    watches: Mapping[Resource, KeysOf] = {JOBS: same_key, PODS: _keys_of_pod}
-    indexes: Mapping[tuple[Resource, str], Index] = {
-        (PODS, TRACKED): _tracked,
-        (PODS, adoption.ORPHANS): adoption.orphan_of,
-        (JOBS, adoption.MANUAL): adoption.selects_itself,
-    }
-
-    def __init__(self, coalesce: int = COALESCE) -> None:
-        self._coalesce = coalesce
-
-    def reconcile(self, key: Key, read: Read, now: int) -> Step:
-        job = read.get(JOBS, *key)
-        uid = job.meta.uid if job is not None else ""
-        strays = [JobPod.of(pod) for pod in read.by_index(PODS, TRACKED, "/".join(key)) if _strays(pod, uid)]
-        if strays:
-            return Step(_removals(strays), now)
-        if job is None or not _is_ours(job):
-            return NOTHING
-        view = job.view(JobView)
-        owned = [pod for pod in read.owned_by(PODS, uid) if _belongs(pod, uid)]
-        pods = [JobPod.of(pod) for pod in owned]
-        if terminal_condition(view) is not None:
-            return _after_the_end(job, view, pods, now)
-        claims = adoption.changes(job, view, owned, read)
-        if claims:
-            return Step((claims,), now)  # a released pod wakes nobody
-        return Sync(job, Census(view, pods), read, now, self._coalesce).step()
-
-
-def _is_ours(job: Object) -> bool:
-    """No other controller manages it (KEP-4368)."""
-    return job.view(JobView).spec.managed_by in (None, JOB_CONTROLLER_NAME)
-
-
-def _belongs(pod: Object, uid: str) -> bool:
-    owner = pod.meta.controller
-    return owner is not None and owner.uid == uid
-
-
-def _strays(pod: Object, uid: str) -> bool:
-    """Tracked for a Job that is not this one (any more), and not about to be adopted by it."""
-    return not _belongs(pod, uid) and uid not in adoption.orphan_of(pod)
-
-
-def _removals(pods: Sequence[JobPod]) -> tuple[Stage, ...]:
-    """Remove tracking finalizers."""
-    tracked = [pod for pod in pods if pod.is_tracked][:MOST_AT_ONCE]
-    return (tuple(Update(PODS, without_tracking(pod)) for pod in tracked),) if tracked else ()
-
-
-def _after_the_end(job: Object, view: JobView, pods: Sequence[JobPod], now: int) -> Step:
-    """Let go of pods that the final write counted; delete the Job when its time to live is over."""
-    stages = _removals(pods)
-    ttl = view.spec.ttl_seconds_after_finished
-    ended = terminal_condition(view)
-    if ttl is None or view.metadata.deletion_timestamp or ended is None or ended.last_transition_time is None:
-        return Step(stages)
-    expires = parse_time(ended.last_transition_time) + ttl * SECOND
-    if now < expires:
-        return Step(stages, expires)
-    if stages:
-        return Step(stages, now)
-    # The version makes sure that nobody has given the Job a longer life meanwhile.
-    return Step(((Delete(job.ref, job.meta.uid, job.meta.resource_version, "Foreground"),),))
 
 
 class Sync:
@@ -238,7 +137,7 @@ class Sync:
         if ending is None:
             # These deletions are our own will, not failures: without finalizer they will not be counted.
             let_go += [pod for pod in deletes if pod.is_tracked]
-        acts = (*_removals(let_go), *self._deletions(deletes), *self._creations(change.create))
+        acts = (*removals(let_go), *self._deletions(deletes), *self._creations(change.create))
         if must_come_first or self._starts_a_deadline():
             self._write_counters((), ())
             return self._done(((self._update(),), *acts))
@@ -293,7 +192,7 @@ class Sync:
         ttl = self.view.spec.ttl_seconds_after_finished
         if ttl is not None:
             self.again.append(self.now + ttl * SECOND)
-        return self._done(((self._update(),), *_removals(let_go)))
+        return self._done(((self._update(),), *removals(let_go)))
 
     # ------------------------------------------------------------------ the status
 
@@ -384,6 +283,12 @@ class Sync:
 
     def _done(self, stages: Iterable[Stage]) -> Step:
         return Step(tuple(stages), min(self.again, default=None), tuple(self.notes))
+
+
+def removals(pods: Sequence[JobPod]) -> tuple[Stage, ...]:
+    """Remove tracking finalizers."""
+    tracked = [pod for pod in pods if pod.is_tracked][:MOST_AT_ONCE]
+    return (tuple(Update(PODS, without_tracking(pod)) for pod in tracked),) if tracked else ()
 
 
 @dataclass(frozen=True, slots=True)
