@@ -158,6 +158,8 @@ class _Cycle:
             return False
         if not self._cells_fit(entry, assignment):
             return False
+        if entry.found is not None and self.world.fleet.still_fits(entry.ask, entry.found):
+            return False
         answer = self.world.fleet.place(entry.ask)
         entry.found = answer if isinstance(answer, Found) else None
         return entry.found is None
