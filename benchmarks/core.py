@@ -1,4 +1,4 @@
-"""Decisions per second of the deciding core alone: no persistence, no API, one process, one core.
+"""Decisions of the deciding core alone: no persistence, no API, one process, one core.
 
     python benchmarks/core.py [--workloads N] [--queues N]
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from roadstead.core.cycle import cycle
@@ -174,15 +174,21 @@ def placed(workloads: int, nodes: int) -> Result:
     return drive(f"placed with devices, {nodes} nodes x 8 GPUs, 10 queues", world, Rules())
 
 
+def run(workloads: int = 20_000, queues: int = 30) -> Iterator[str]:
+    """The lines of `python -m benchmarks core`."""
+    yield "Core only: no persistence, no API; one process, one core. A decision: one workload admitted or refused."
+    for story in (everything_fits, second_flavor, churn, preemption):
+        yield story(workloads, queues).line()
+    yield placed(min(workloads, 8000), 1000).line()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", type=int, default=20_000)
     parser.add_argument("--queues", type=int, default=30)
     given = parser.parse_args()
-    print("Core only: no persistence, no API; one process, one core. A decision: one workload admitted or refused.")
-    for story in (everything_fits, second_flavor, churn, preemption):
-        print(story(given.workloads, given.queues).line(), flush=True)
-    print(placed(min(given.workloads, 8000), 1000).line(), flush=True)
+    for line in run(given.workloads, given.queues):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

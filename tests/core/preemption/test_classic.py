@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -44,7 +45,7 @@ ALONE = [queue("q", 6, within=LOWER)]
 @dataclass(frozen=True)
 class Row:
     story: str
-    nodes: list[ClusterQueue | Cohort]
+    nodes: Sequence[ClusterQueue | Cohort]
     running: list[Workload]
     incoming: Workload
     victims: dict[str, str]

@@ -136,7 +136,7 @@ def test_incremental_usage_equals_usage_counted_anew(
     queues: list[tuple[int, int | None, int | None]],
     changes: list[tuple[int, int]],
 ) -> None:
-    nodes = [
+    nodes: list[ClusterQueue | Cohort] = [
         cohort("R", cohorts[0]),
         cohort("C", cohorts[1], "R"),
         queue("q0", queues[0], "C"),

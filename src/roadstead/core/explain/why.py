@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from roadstead.core.cycle import cycle, explained
 from roadstead.core.entry import Outcome
+from roadstead.core.flavors.assignment import Mode
 from roadstead.core.memory import Place
 from roadstead.core.nominate import nominate
 from roadstead.core.plan import Requeue, Verdicts
@@ -107,7 +106,7 @@ def _alone(world: World, table: QueueTable, standing: Standing, rules: Rules) ->
     entry = nominate(world, table, standing, rules, afresh=True)
     if entry.assignment is None or entry.outcome is not Outcome.GENERIC:
         return explained(world, entry)
-    if entry.assignment.mode.name == "FIT":
+    if entry.assignment.mode is Mode.FIT:
         return ()
     entry.refusals = list(entry.assignment.refusals)
     if entry.targets:
@@ -115,6 +114,8 @@ def _alone(world: World, table: QueueTable, standing: Standing, rules: Rules) ->
         entry.refusals.insert(
             0, Refusal(Code.PENDING_PREEMPTION, Verdict.WAIT, Level.QUEUE, needed=len(victims), blockers=victims)
         )
+    elif entry.assignment.mode is Mode.PREEMPT:
+        entry.refusals.append(Refusal(Code.NO_PREEMPTION_CANDIDATES, Verdict.WAIT, Level.QUEUE, subject=table.name))
     return explained(world, entry)
 
 
@@ -128,5 +129,5 @@ def _why_pod(world: World, key: tuple[str, str], now: int, rules: Rules) -> Verd
         )
     for verdicts in cycle(world, now, rules).verdicts:
         if verdicts.workload == key and verdicts.uid == pod.uid:
-            return replace(verdicts)
+            return verdicts
     return Verdicts(key, pod.uid, ())
