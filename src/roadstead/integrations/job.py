@@ -126,7 +126,7 @@ class BatchJob(JobKind):
 
     @staticmethod
     def _user_template(template: Mapping[str, Any]) -> Json:
-        copy = deepcopy(dict(template))
+        copy = dict(template)  # shallow: whoever edits a pod set's template copies it first
         metadata = copy.get("metadata")
         if metadata is not None:
             labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in JOB_OWN_LABELS}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
-from roadstead.kinds.names import JOBS, PLACEMENTS, PODS, WORKLOADS
+from roadstead.controllers.admission import AdmissionDecider
+from roadstead.controllers.admission.decider import digest_of
+from roadstead.core.cycle import settle
+from roadstead.core.rules import Rules
+from roadstead.core.world import World
+from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, PLACEMENTS, PODS, WORKLOADS
+from roadstead.model.facts import Fact
 from roadstead.testing.controllers import Fault
 from tests.controllers.queueing.lab import QueueLab, job
 
@@ -82,3 +88,75 @@ def test_faults_and_lag_together_change_nothing(seed: int) -> None:
     faults = {number * 4 + seed % 4: kinds[(number + seed) % len(kinds)] for number in range(12)}
     with story(faults=faults, lag=3, seed=seed) as lab:
         check_outcome(lab)
+
+
+def test_a_placement_left_by_a_crash_is_undone() -> None:
+    """The process dies between Placement and reservation, and meanwhile the queue is stopped: nobody will ever use that Placement."""
+    with QueueLab() as lab:
+        lab.furnish()
+        lab.create(JOBS, job("train"))
+        lab.faults = {lab.writes + 1: Fault.CRASH_AFTER}  # 0: the Workload, 1: the Placement
+        stop = lab.restart
+
+        def stop_the_queue_too() -> None:
+            lab.edit(CLUSTER_QUEUES, "default", lambda value: value["spec"].update(stopPolicy="Hold"), "")
+            stop()
+
+        lab.restart = stop_the_queue_too  # type: ignore[method-assign]
+        lab.settle()
+        assert lab.crashes == 1
+        assert len(lab.all(PLACEMENTS)) == 1
+        lab.advance(3)
+        assert lab.all(PLACEMENTS) == []
+        assert lab.job_state("train") == "suspended"
+        lab.edit(CLUSTER_QUEUES, "default", lambda value: value["spec"].update(stopPolicy="None"), "")
+        lab.advance(20)
+        assert lab.job_state("train") == "Complete"
+
+
+def test_a_placement_left_by_a_crash_makes_room_for_the_next_decision() -> None:
+    with QueueLab() as lab:
+        lab.furnish(gpus=2)
+        lab.create(JOBS, job("train", gpus=1))
+        lab.faults = {lab.writes + 1: Fault.CRASH_AFTER}
+        lab.settle()
+        assert lab.crashes == 1
+        assert lab.job_state("train") == "running"
+        assert len(lab.all(PLACEMENTS)) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_deciders_world_is_what_the_objects_say(seed: int) -> None:
+    """At rest nothing is assumed any more: a world rebuilt from objects has the same digest."""
+    with story(lag=3, seed=seed) as lab:
+        lab.create(JOBS, job("third", gpus=1, seconds=None))
+        lab.create(JOBS, job("fourth", gpus=2, seconds=None))
+        lab.advance(3)
+        digest = lab.decider.world.digest()
+        lab.restart()
+        lab.decider.decide(lab.clock)
+        assert lab.decider.world.digest() == digest
+
+
+def test_the_journal_replays_the_decisions() -> None:
+    """The facts of every batch and their times, given to a fresh world, lead to the same commands and verdicts."""
+    batches: list[tuple[list[Fact], int, str]] = []
+
+    def journal(facts: Sequence[Fact], now: int, digest: str) -> None:
+        batches.append((list(facts), now, digest))
+
+    with QueueLab(decider=lambda: AdmissionDecider(journal=journal)) as lab:
+        lab.furnish(gpus=2, quota={"cpu": "4", "nvidia.com/gpu": "2"})
+        lab.create(JOBS, job("low", gpus=2, seconds=20, labels=LOW))
+        lab.advance(3)
+        lab.create(JOBS, job("high", gpus=1, seconds=5, labels=HIGH))
+        lab.advance(60)
+    world = World()
+    for facts, now, digest in batches:
+        for fact in facts:
+            world.apply(fact)
+        settlement = settle(world, now, Rules())
+        for plan in settlement.plans:
+            world.assume(plan)
+        assert digest_of(settlement.plans) == digest
+    assert len(batches) > 5

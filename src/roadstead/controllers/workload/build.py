@@ -16,7 +16,7 @@ from roadstead.kinds.names import (
     WORKLOADS,
 )
 from roadstead.kinds.object import Json, Object, owner_reference
-from roadstead.kinds.views.kueue import WorkloadPriorityClassView, WorkloadView
+from roadstead.kinds.views.kueue import WorkloadPriorityClassView, WorkloadSpecView, WorkloadView
 from roadstead.runtime.step import Read
 
 OWNER_GVK_ANNOTATION: Final = "kueue.x-k8s.io/job-owner-gvk"
@@ -49,6 +49,12 @@ class Priority:
             spec["priorityClassRef"] = {"group": self.group, "kind": self.kind, "name": self.name}
         else:
             spec.pop("priorityClassRef", None)
+
+    def is_of(self, spec: WorkloadSpecView) -> bool:
+        """True if the spec says exactly this."""
+        ref = spec.priority_class_ref
+        mine = (self.group, self.kind, self.name) if self.name else None
+        return spec.priority == self.value and mine == ((ref.group, ref.kind, ref.name) if ref else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from roadstead.controllers.workload.status import (
     without_finalizer,
 )
 from roadstead.integrations import for_owner
-from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, queue_of
+from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, priority_class_of, queue_of
 from roadstead.integrations.job import BatchJob
 from roadstead.kinds.names import (
     IN_USE_FINALIZER,
@@ -261,14 +261,15 @@ class WorkloadController:
     def _follow_spec(self, job: Object, value: Json, suspended: bool, workload: Object, read: Read) -> Step | None:
         """Queue name (while suspended) and priority class labels are followed; None if the Workload already says so."""
         spec = workload.view(WorkloadView).spec
-        changed = workload.decode()
-        if suspended and not holds_quota(workload) and queue_of(value) != spec.queue_name:
-            changed["spec"]["queueName"] = queue_of(value)
-        priority = resolve_priority(job, self.kind.pod_sets(job), read)
-        if isinstance(priority, Priority) and _may_follow(priority, workload):
-            priority.write(changed["spec"])
-        if changed["spec"] == workload.decode()["spec"]:
+        queue = queue_of(value) if suspended and not holds_quota(workload) else spec.queue_name
+        priority = resolve_priority(job, self.kind.pod_sets(job), read) if priority_class_of(value) else Priority()
+        is_new = isinstance(priority, Priority) and _may_follow(priority, workload) and not priority.is_of(spec)
+        if queue == spec.queue_name and not is_new:
             return None
+        changed = workload.decode()
+        changed["spec"]["queueName"] = queue
+        if is_new and isinstance(priority, Priority):
+            priority.write(changed["spec"])
         return in_order(Update(WORKLOADS, changed))
 
     def _progress(self, job: Object, workload: Object) -> Step:
