@@ -31,7 +31,7 @@ from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.binder import Binder
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
-from roadstead.controllers.job.sync import JobController
+from roadstead.controllers.job import JobController
 from roadstead.controllers.namespace import NamespaceController
 from roadstead.controllers.node_lifecycle import NodeLifecycleController
 from roadstead.controllers.pod_garbage import PodGarbageController
