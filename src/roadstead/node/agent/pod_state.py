@@ -249,13 +249,20 @@ class _Deciding:
             chosen = first or list(reversed(sidecars))
             return Decision(
                 stop=tuple(Stop(attempt.run.run_id, name, grace) for name, attempt in chosen),
-                phase=self.pod.status.phase if self.pod.status.is_final else "Running" if regular else "Pending",
+                phase=self._phase_meanwhile(),
                 is_initialized=self._was_initialized(),
             )
         phase, reason, message = self._verdict(failed)
         return Decision(
             phase=phase, reason=reason, message=message, is_over=True, is_initialized=self._was_initialized()
         )
+
+    def _phase_meanwhile(self) -> str:
+        """While it is being stopped."""
+        if self.pod.status.is_final:
+            return self.pod.status.phase
+        regular = [latest(self.attempts, one.name) for one in self.pod.spec.containers]
+        return "Running" if any(one is not None and one.has_started for one in regular) else "Pending"
 
     def _live(self, containers: Iterable[Container]) -> list[tuple[str, Attempt]]:
         """Those that run or still may: a prepared one too, since a shim may be on its way to it."""
