@@ -242,8 +242,8 @@ def test_counts_kept_up_to_date_equal_counts_made_afresh(made: list[Node], wante
             subject.hold(f"workload:ns/{at}", answer.placement)
         if at % 3 == 2:
             subject.release(f"workload:ns/{at - 1}")
-        for demand in list(subject._forests):
-            kept = subject.forest(demand)
+        for demand in subject._counting.kept():
+            kept = subject._counting.forest(demand)
             afresh = Forest(demand, list(subject._lines.values()), 0, 0)
             assert counts(kept) == counts(afresh)
             assert +kept.left_out == +afresh.left_out

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
 from roadstead.core.fleet.ask import Ask, Found
+from roadstead.core.fleet.counting import Counting, Counts
 from roadstead.core.fleet.demand import Demand
-from roadstead.core.fleet.forest import Forest
 from roadstead.core.fleet.ledger import PENCIL_PREFIX, Holder, NodeLine, shares
 from roadstead.core.fleet.placing import Placer
 from roadstead.core.undo import UndoLog
@@ -20,12 +19,6 @@ from roadstead.model.amounts import Amounts, ResourceName
 from roadstead.model.nodes import Node
 from roadstead.model.refusals import Refusal
 from roadstead.model.workload import Placement, PodSetPlacement
-
-FORESTS_MAX: Final = 96
-"""Demands that are kept counted. More different ones at a time only cost counting again."""
-
-CHANGES_MAX: Final = 200_000
-"""Changes remembered for demands that have not been asked about since."""
 
 
 class Fleet:
@@ -39,11 +32,8 @@ class Fleet:
         self._undo = undo
         self._lines: dict[str, NodeLine] = {}
         self._holds: dict[Holder, Placement] = {}
-        self._forests: dict[Demand, Forest] = {}
+        self._counting = Counting(self._lines)
         self._listing: Counter[ResourceName] = Counter()  # nodes that list devices of a resource
-        # What the forests have to catch up with: nodes whose facts, or whose amounts, changed.
-        self._changed_facts: list[NodeLine] = []
-        self._changed_amounts: list[NodeLine] = []
 
     # --- facts ---
 
@@ -72,9 +62,9 @@ class Fleet:
         self._listing.subtract(line.devices.resources)
         line.set_node(node)
         self._listing.update(line.devices.resources)
-        self._changed_facts.append(line)
+        self._counting.facts_changed(line)
         self._drop_if_blank(line)
-        self._trim()
+        self._counting.trim()
 
     # --- holds ---
 
@@ -100,15 +90,15 @@ class Fleet:
             for name in dict.fromkeys(member.node for pod_set in old.pod_sets for member in pod_set.members):
                 line = self._lines[name]
                 line.give(holder)
-                self._changed_amounts.append(line)
+                self._counting.amounts_changed(line)
                 self._drop_if_blank(line)
         if placement is not None:
             self._holds[holder] = placement
             for name, share in shares(placement).items():
                 line = self._line(name)
                 line.take(holder, share)
-                self._changed_amounts.append(line)
-        self._trim()
+                self._counting.amounts_changed(line)
+        self._counting.trim()
 
     def held(self, holder: Holder) -> Placement | None:
         """What the holder holds."""
@@ -189,17 +179,9 @@ class Fleet:
 
     # --- what Placer needs (placing.Books) ---
 
-    def forest(self, demand: Demand) -> Forest:
-        """The up-to-date counts of a demand."""
-        forest = self._forests.pop(demand, None)
-        if forest is None:
-            if len(self._forests) >= FORESTS_MAX:
-                del self._forests[next(iter(self._forests))]  # the one asked for longest ago
-            forest = Forest(demand, self._lines.values(), len(self._changed_facts), len(self._changed_amounts))
-        else:
-            forest.refresh(self._changed_facts, self._changed_amounts)
-        self._forests[demand] = forest
-        return forest
+    def counts(self, demand: Demand) -> Counts:
+        """The counts of a demand as things stand."""
+        return self._counting.of(demand)
 
     def hands_out_by_device(self, resource: ResourceName) -> bool:
         """True if some node lists devices of the resource."""
@@ -211,12 +193,12 @@ class Fleet:
         touched = [(self._lines[name], share) for name, share in shares(Placement((pod_set,))).items()]
         for line, share in touched:
             line.take(holder, share)
-            self._changed_amounts.append(line)
+            self._counting.amounts_changed(line)
 
         def rub_out() -> None:
             for line, _ in touched:
                 line.give(holder)
-                self._changed_amounts.append(line)
+                self._counting.amounts_changed(line)
 
         return rub_out
 
@@ -231,13 +213,6 @@ class Fleet:
     def _drop_if_blank(self, line: NodeLine) -> None:
         if line.is_blank:
             del self._lines[line.name]
-
-    def _trim(self) -> None:
-        """Keep the lists of changes bounded: start them (and the counts that rest on them) afresh once in a long while."""
-        if len(self._changed_facts) + len(self._changed_amounts) > max(CHANGES_MAX, 16 * len(self._lines)):
-            self._changed_facts.clear()
-            self._changed_amounts.clear()
-            self._forests.clear()
 
     def _usable(self, node_labels: Iterable[tuple[str, str]]) -> Iterator[NodeLine]:
         wanted = tuple(node_labels)

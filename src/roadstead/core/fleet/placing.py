@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
+from roadstead.core.fleet.counting import Counts
 from roadstead.core.fleet.demand import HOSTNAME, Demand
-from roadstead.core.fleet.forest import Forest
 from roadstead.core.fleet.ledger import NodeLine, Requests, fits, per_pod
 from roadstead.core.fleet.refusing import no_level, refuse
 from roadstead.core.fleet.search import Pick, Shortfall, Want, search
@@ -25,7 +25,7 @@ from roadstead.model.workload import Member, Placement, PodSetPlacement, Topolog
 class Books(Protocol):
     """What placing needs of the Fleet."""
 
-    def forest(self, demand: Demand) -> Forest: ...
+    def counts(self, demand: Demand) -> Counts: ...
 
     def hands_out_by_device(self, resource: ResourceName) -> bool: ...
 
@@ -56,9 +56,9 @@ class Placer:
         """True if each leaf of the answer still holds its pods, pod set by pod set (Kueue: TASFlavorSnapshot.Fits)."""
         for pod_set, placed in zip(ask.pod_sets, found.placement.pod_sets, strict=True):
             demand, _ = shape_of(pod_set, None, assume_empty=ask.assume_empty, exact=ask.exact)
-            forest = self._books.forest(demand)
-            counts = Counter(member.node for member in placed.members)
-            if not all(forest.room_for(name, counts) for name in counts):
+            counts = self._books.counts(demand)
+            members = Counter(member.node for member in placed.members)
+            if not all(counts.room_for(name, members) for name in members):
                 return False
         return True
 
@@ -82,14 +82,14 @@ class Placer:
             demand, want = shape_of(workers, leader, assume_empty=ask.assume_empty, exact=ask.exact)
         except UnknownLevelError as error:
             return no_level(workers, error.level)
-        forest = self._books.forest(demand)
-        picks = search(forest, want) if forest.node_count else Shortfall(want.level, 0, want.count // demand.slice_size)
+        counts = self._books.counts(demand)
+        picks = search(counts, want) if counts.node_count else Shortfall(want.level, 0, want.count // demand.slice_size)
         if isinstance(picks, Shortfall):
-            return self._refuse(ask, workers, forest, want, picks)
-        return self._fill(workers, leader, forest, picks, is_last=is_last)
+            return self._refuse(ask, workers, counts, want, picks)
+        return self._fill(workers, leader, counts, picks, is_last=is_last)
 
     def _fill(
-        self, workers: PodSetAsk, leader: PodSetAsk | None, forest: Forest, picks: Sequence[Pick], *, is_last: bool
+        self, workers: PodSetAsk, leader: PodSetAsk | None, counts: Counts, picks: Sequence[Pick], *, is_last: bool
     ) -> dict[str, _Part]:
         """Name the node and devices of every member. The leader goes first: it is the one with the fewest choices."""
         levels = _shown_levels(workers.levels)
@@ -97,37 +97,37 @@ class Placer:
         if leader is not None:
             requests = per_pod(leader.pod.requests)
             seats = [
-                (_shown_values(pick.domain.values, levels, workers.levels), _leader_line(forest, pick, requests), 1)
+                (_shown_values(pick.domain.values, levels, workers.levels), _leader_line(counts, pick, requests), 1)
                 for pick in picks
                 if pick.leaders
             ]
-            parts[leader.name] = _part(leader, seats, levels, without_workloads=forest.demand.without_workloads)
+            parts[leader.name] = _part(leader, seats, levels, without_workloads=counts.demand.without_workloads)
             self._rub_out.append(self._books.pencil_in(parts[leader.name].placement))
         seats = []
         left = workers.count
         for pick in picks:
             values = _shown_values(pick.domain.values, levels, workers.levels)
-            for line, count in _spread(forest, pick):
+            for line, count in _spread(counts, pick):
                 count = min(count, left)  # the last slice of an exact ask may be cut short
                 left -= count
                 if count:
                     seats.append((values, line, count))
-        parts[workers.name] = _part(workers, seats, levels, without_workloads=forest.demand.without_workloads)
+        parts[workers.name] = _part(workers, seats, levels, without_workloads=counts.demand.without_workloads)
         if not is_last:
             self._rub_out.append(self._books.pencil_in(parts[workers.name].placement))
         return parts
 
-    def _refuse(self, ask: Ask, pod_set: PodSetAsk, forest: Forest, want: Want, short: Shortfall) -> Refusal:
+    def _refuse(self, ask: Ask, pod_set: PodSetAsk, counts: Counts, want: Want, short: Shortfall) -> Refusal:
         """With the numbers, and with a second look at an empty fleet: wait, or change the request?"""
         empty_fit: Refusal | None = None
-        if not ask.assume_empty and forest.node_count:
+        if not ask.assume_empty and counts.node_count:
             while self._rub_out:
                 self._rub_out.pop()()
             answer = self._place(replace(ask, assume_empty=True))
             empty_fit = answer if isinstance(answer, Refusal) else None
         return refuse(
             pod_set,
-            forest,
+            counts,
             want,
             short,
             empty_fit,
@@ -163,16 +163,16 @@ def _shown_values(values: tuple[str, ...], shown: tuple[str, ...], levels: tuple
     return values[len(levels) - len(shown) : len(levels)]
 
 
-def _leader_line(forest: Forest, pick: Pick, requests: Requests) -> NodeLine:
+def _leader_line(counts: Counts, pick: Pick, requests: Requests) -> NodeLine:
     """The node of the leaf that loses the fewest pods to the leader; where only the sum of the leaf counts, the first."""
     lines = sorted(pick.domain.lines.values(), key=lambda line: line.name)
     if len(lines) == 1:
         return lines[0]
-    demand = forest.demand
+    demand = counts.demand
 
     def loss(line: NodeLine) -> tuple[bool, int, str]:
         room = dict(line.room(without_workloads=demand.without_workloads))
-        able = forest.can_lead(line) and fits(room, requests) > 0
+        able = counts.can_lead(line) and fits(room, requests) > 0
         before = fits(room, demand.requests)
         for name, amount in requests:
             room[name] = room.get(name, 0) - amount
@@ -181,21 +181,21 @@ def _leader_line(forest: Forest, pick: Pick, requests: Requests) -> NodeLine:
     return min(lines, key=loss)
 
 
-def _spread(forest: Forest, pick: Pick) -> list[tuple[NodeLine, int]]:
+def _spread(counts: Counts, pick: Pick) -> list[tuple[NodeLine, int]]:
     """The pods of one leaf over its nodes, by name. What only the sum of the leaf holds goes to its first node."""
     lines = pick.domain.lines
     if len(lines) == 1:
         return [(line, pick.pods) for line in lines.values()]
-    demand = forest.demand
+    demand = counts.demand
     left = pick.pods
-    counts: dict[str, int] = {}
+    given: dict[str, int] = {}
     for name in sorted(lines):
         room = lines[name].room(without_workloads=demand.without_workloads)
-        counts[name] = min(left, fits(room, demand.requests))
-        left -= counts[name]
+        given[name] = min(left, fits(room, demand.requests))
+        left -= given[name]
     if left:
-        counts[min(counts)] += left
-    return [(lines[name], count) for name, count in counts.items() if count]
+        given[min(given)] += left
+    return [(lines[name], count) for name, count in given.items() if count]
 
 
 def _part(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from roadstead.core.fleet.ask import PodSetAsk
-from roadstead.core.fleet.forest import Forest
+from roadstead.core.fleet.counting import Counts
 from roadstead.core.fleet.matching import TEMPORARY
 from roadstead.core.fleet.search import Shortfall, Want
 from roadstead.model.amounts import PODS, ResourceName
@@ -19,7 +19,7 @@ def no_level(pod_set: PodSetAsk, level: str) -> Refusal:
 
 def refuse(
     pod_set: PodSetAsk,
-    forest: Forest,
+    counts: Counts,
     want: Want,
     short: Shortfall,
     when_empty: Refusal | None,
@@ -34,25 +34,25 @@ def refuse(
     scarcest there. `needed` is the amount of `resource` that the pods ask for, `available` what found room together, `limit` what
     would if no workload used anything; for a single pod, the most that one node has of it. `subject` is the topology level.
     """
-    counts = _counts(forest)
-    if not forest.node_count:
-        is_temporary = any(cause in TEMPORARY for cause, _ in counts) or not counts
+    causes = _causes(counts)
+    if not counts.node_count:
+        is_temporary = any(cause in TEMPORARY for cause, _ in causes) or not causes
         verdict = Verdict.ASK if is_temporary else Verdict.CHANGE
-        return Refusal(Code.NO_NODE_MATCHES, verdict, Level.NODE, pod_set=pod_set.name, counts=counts)
+        return Refusal(Code.NO_NODE_MATCHES, verdict, Level.NODE, pod_set=pod_set.name, counts=causes)
 
-    resource = _scarcest(forest)
-    amount = dict(forest.demand.requests).get(resource, 0)
-    level = forest.demand.levels[want.level]
+    resource = _scarcest(counts)
+    amount = dict(counts.demand.requests).get(resource, 0)
+    level = counts.demand.levels[want.level]
     if want.count == 1:
-        needed, available = amount, forest.shortages.closest(resource)
+        needed, available = amount, counts.shortages.closest(resource)
     else:
-        needed, available = amount * want.count, amount * short.fit * forest.demand.slice_size
+        needed, available = amount * want.count, amount * short.fit * counts.demand.slice_size
     never = when_empty is not None or assume_empty
     if never:
         code, verdict = Code.TOPOLOGY_TOO_SMALL, Verdict.CHANGE
         limit = when_empty.available if when_empty is not None else available
     else:
-        code, verdict = _code_when_full(forest, want, by_device(resource)), Verdict.WAIT
+        code, verdict = _code_when_full(counts, want, by_device(resource)), Verdict.WAIT
         limit = needed
     return Refusal(
         code,
@@ -64,31 +64,31 @@ def refuse(
         available=available,
         limit=limit,
         subject="" if want.unconstrained else level,
-        counts=counts,
+        counts=causes,
     )
 
 
-def _counts(forest: Forest) -> tuple[tuple[str, int], ...]:
-    found = [*forest.left_out.items(), *forest.shortages.counts().items()]
+def _causes(counts: Counts) -> tuple[tuple[str, int], ...]:
+    found = [*counts.left_out.items(), *counts.shortages.counts().items()]
     return tuple(sorted((cause, count) for cause, count in found if count))
 
 
-def _scarcest(forest: Forest) -> ResourceName:
+def _scarcest(counts: Counts) -> ResourceName:
     """The resource that leaves the most nodes without room for one pod; where every node has room for one, the first device or
     amount asked for (the gang is too large for what is left of it)."""
-    short = forest.shortages.counts()
+    short = counts.shortages.counts()
     if short:
         return min(short, key=lambda name: (-short[name], name))
     rooms: dict[ResourceName, int] = {}
-    for line in forest.lines():
-        room = line.room(without_workloads=forest.demand.without_workloads)
-        for name, amount in forest.demand.requests:
+    for line in counts.lines():
+        room = line.room(without_workloads=counts.demand.without_workloads)
+        for name, amount in counts.demand.requests:
             rooms[name] = rooms.get(name, 0) + max(room.get(name, 0), 0) // amount
     return min(rooms, key=lambda name: (rooms[name], name == PODS, name))
 
 
-def _code_when_full(forest: Forest, want: Want, by_device: bool) -> Code:
-    slices = want.count // forest.demand.slice_size
-    if not want.unconstrained and sum(domain.slices for domain in forest.domains[0].values()) >= slices:
+def _code_when_full(counts: Counts, want: Want, by_device: bool) -> Code:
+    slices = want.count // counts.demand.slice_size
+    if not want.unconstrained and sum(domain.slices for domain in counts.domains[0].values()) >= slices:
         return Code.TOPOLOGY_FULL  # there is room, but not close enough together
     return Code.DEVICES_EXHAUSTED if by_device else Code.NODES_EXHAUSTED

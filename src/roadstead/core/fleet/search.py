@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from roadstead.core.fleet.counting import Counts
 from roadstead.core.fleet.domain import Domain
-from roadstead.core.fleet.forest import Forest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,23 @@ class Pick:
         self.slices_with_leader = domain.slices_with_leader
 
 
-def search(forest: Forest, want: Want) -> list[Pick] | Shortfall:
+def search(counts: Counts, want: Want) -> list[Pick] | Shortfall:
     """Leaves with the pods (and leader) they get, sorted by label values.
 
     O(levels x children of the chosen domains), apart from asking for several domains or a leader at the first level.
     """
-    leaders = 0 if forest.demand.leader is None else 1
-    found = _search(forest, want, leaders, leader_first=False)
+    leaders = 0 if counts.demand.leader is None else 1
+    found = _search(counts, want, leaders, leader_first=False)
     if isinstance(found, Shortfall) and leaders and found.fit >= found.needed:
-        found = _search(forest, want, leaders, leader_first=True)
+        found = _search(counts, want, leaders, leader_first=True)
     return found
 
 
-def _search(forest: Forest, want: Want, leaders: int, *, leader_first: bool) -> list[Pick] | Shortfall:
+def _search(counts: Counts, want: Want, leaders: int, *, leader_first: bool) -> list[Pick] | Shortfall:
     """One try. `leader_first`: in the descent, the domain that hosts the leader is taken before larger ones."""
-    demand = forest.demand
+    demand = counts.demand
     best_fit = not want.unconstrained
-    chosen = _choose(forest, want, want.level, leaders)
+    chosen = _choose(counts, want, want.level, leaders)
     if isinstance(chosen, Shortfall):
         return chosen
     level, found = chosen
@@ -114,24 +114,24 @@ def _leader_first(picks: list[Pick], needed: int, *, by_slices: bool) -> list[Pi
     return picks
 
 
-def _choose(forest: Forest, want: Want, level: int, leaders: int) -> tuple[int, list[Pick]] | Shortfall:
+def _choose(counts: Counts, want: Want, level: int, leaders: int) -> tuple[int, list[Pick]] | Shortfall:
     """Phase 2a: the level at which the pods are assigned, and the domains there."""
     if leaders:
-        return _choose_with_leader(forest, want, level)
-    needed = want.count // forest.demand.slice_size
-    single = forest.smallest(level, needed)
+        return _choose_with_leader(counts, want, level)
+    needed = want.count // counts.demand.slice_size
+    single = counts.smallest(level, needed)
     if single is not None:
         return level, [Pick(single)]
     if want.required:
-        return Shortfall(level, forest.most_slices(level), needed)
+        return Shortfall(level, counts.most_slices(level), needed)
     if level and not want.unconstrained:
-        return _choose(forest, want, level - 1, leaders)
+        return _choose(counts, want, level - 1, leaders)
     found: list[Pick] = []
     left = needed
-    candidates = forest.least_free_first(level) if want.unconstrained else forest.most_free_first(level)
+    candidates = counts.least_free_first(level) if want.unconstrained else counts.most_free_first(level)
     for domain in candidates:
         if not want.unconstrained and domain.slices >= left:
-            fitting = forest.smallest(level, left)  # optimise the last one
+            fitting = counts.smallest(level, left)  # optimise the last one
             if fitting is not None and fitting.slices < domain.slices:
                 domain = fitting
         found.append(Pick(domain))
@@ -141,11 +141,11 @@ def _choose(forest: Forest, want: Want, level: int, leaders: int) -> tuple[int, 
     return Shortfall(level, needed - left, needed)
 
 
-def _choose_with_leader(forest: Forest, want: Want, level: int) -> tuple[int, list[Pick]] | Shortfall:
+def _choose_with_leader(counts: Counts, want: Want, level: int) -> tuple[int, list[Pick]] | Shortfall:
     """Phase 2a for a pod set with a leader: domains that can host it come first."""
-    needed = want.count // forest.demand.slice_size
+    needed = want.count // counts.demand.slice_size
     best_fit = not want.unconstrained
-    picks = [Pick(domain) for domain in forest.domains[level].values()]
+    picks = [Pick(domain) for domain in counts.domains[level].values()]
     if not picks:
         return Shortfall(level, 0, needed)
     picks.sort(
@@ -168,7 +168,7 @@ def _choose_with_leader(forest: Forest, want: Want, level: int) -> tuple[int, li
     if want.required:
         return Shortfall(level, top.slices_with_leader if top.leaders else 0, needed)
     if level and not want.unconstrained:
-        return _choose_with_leader(forest, want, level - 1)
+        return _choose_with_leader(counts, want, level - 1)
     if not top.leaders:
         return Shortfall(level, 0, needed)
     first = top
