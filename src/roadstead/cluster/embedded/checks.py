@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from roadstead.cluster.embedded.requests import WriteOptions
 from roadstead.kinds import metadata as rules
-from roadstead.kinds.errors import invalid_object
+from roadstead.kinds.errors import FieldError, invalid_object
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
 
@@ -26,9 +28,14 @@ def validate_new(kind: Kind, obj: Json) -> None:
         raise invalid_object(kind.resource.group, kind.kind, name, errors)
 
 
-def validate_change(kind: Kind, new: Json, old: Json, subresource: str) -> None:
-    """Raises StatusError 422 naming every field that is wrong or may not change."""
-    errors = [*rules.validate_update(kind, new, old), *kind.strategy.validate_update(new, old, subresource)]
+def validate_change(kind: Kind, new: Json, old: Json, subresource: str, found: Sequence[FieldError]) -> None:
+    """Raises StatusError 422 naming every field that is wrong or may not change, beginning with what was `found` before."""
+    repeated = found if kind.is_custom else [*found, *found]  # the real server lists metadata of built-in kinds twice
+    errors = [
+        *repeated,
+        *rules.validate_update(kind, new, old),
+        *kind.strategy.validate_update(new, old, subresource),
+    ]
     if errors:
         raise invalid_object(kind.resource.group, kind.kind, new["metadata"]["name"], errors)
 

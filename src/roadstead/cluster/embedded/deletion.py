@@ -7,8 +7,8 @@ from typing import Final
 
 from roadstead.cluster.embedded.requests import DeleteOptions
 from roadstead.kinds.errors import access_denied, conflict
-from roadstead.kinds.names import FOREGROUND_FINALIZER, NAMESPACES, ORPHAN_FINALIZER
-from roadstead.kinds.object import Json, Object
+from roadstead.kinds.names import FOREGROUND_FINALIZER, JOBS, NAMESPACES, ORPHAN_FINALIZER
+from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.registry import Kind
 from roadstead.kinds.times import SECOND, format_time
 
@@ -27,16 +27,17 @@ class Effect(Enum):
 def check_delete(kind: Kind, old: Object, options: DeleteOptions) -> None:
     """Preconditions (409), and the namespaces that may not go (403)."""
     name = old.meta.name
+    about = Resource(kind.resource.group, kind.resource.version, kind.kind)  # these two name the kind, not the resource
     if options.uid and options.uid != old.meta.uid:
         raise conflict(
-            kind.resource,
+            about,
             name,
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({old.meta.uid}). "
             "The object might have been deleted and then recreated",
         )
     if options.resource_version and options.resource_version != old.meta.resource_version:
         raise conflict(
-            kind.resource,
+            about,
             name,
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion in "
             f"record ({old.meta.resource_version}). The object might have been modified",
@@ -51,10 +52,10 @@ def apply_delete(kind: Kind, obj: Json, options: DeleteOptions, now: int) -> Eff
     changed = _set_policy(metadata, options.propagation, kind.strategy.default_propagation)
     if not metadata.get("deletionTimestamp"):
         grace = _first_grace(kind, obj, options.grace_seconds)
-        if grace == 0 and not has_finalizers(kind, obj):
-            return Effect.REMOVED
-        _mark(kind, obj, now, grace)
-        return Effect.MARKED
+        removed = grace == 0 and not has_finalizers(kind, obj)
+        if not removed or kind.strategy.graceful:  # pods are marked even when they go at once
+            _mark(kind, obj, now, grace)
+        return Effect.REMOVED if removed else Effect.MARKED
     pending = metadata.get("deletionGracePeriodSeconds") or 0
     asked = options.grace_seconds
     if pending and asked is not None and max(asked, 0) < pending:  # a grace period may only become shorter
@@ -65,6 +66,16 @@ def apply_delete(kind: Kind, obj: Json, options: DeleteOptions, now: int) -> Eff
     if pending == 0 and not has_finalizers(kind, obj):
         return Effect.REMOVED
     return Effect.MARKED if changed else Effect.UNCHANGED
+
+
+def delete_warnings(kind: Kind, options: DeleteOptions) -> list[str]:
+    """Jobs keep their pods unless told otherwise, which surprises people: the real server warns."""
+    if options.propagation or kind.resource != JOBS:
+        return []
+    return [
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+        "propagationPolicy=Orphan to suppress this warning"
+    ]
 
 
 def is_finished(kind: Kind, obj: Json) -> bool:
@@ -124,9 +135,10 @@ def _first_grace(kind: Kind, obj: Json, asked: int | None) -> int:
 def _mark(kind: Kind, obj: Json, now: int, grace: int) -> None:
     metadata = obj["metadata"]
     metadata["deletionTimestamp"] = format_time(now + grace * SECOND)
-    metadata["deletionGracePeriodSeconds"] = grace
     if metadata.get("generation"):
         metadata["generation"] += 1
-    if kind.resource == NAMESPACES:
+    if kind.resource != NAMESPACES:
+        metadata["deletionGracePeriodSeconds"] = grace
+    else:
         status = obj.get("status") or {}
         obj["status"] = {**status, "phase": "Terminating"}

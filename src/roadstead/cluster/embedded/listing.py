@@ -24,6 +24,7 @@ from roadstead.kinds.errors import (
     bad_request,
     expired,
     forbidden,
+    go_quote,
     invalid_object,
     not_supported,
 )
@@ -59,15 +60,19 @@ async def list_page(store: Store, kind: Kind, namespace: str, options: ListOptio
         everything = store.list_at(kind.resource, namespace, rv)
     except TooOld:
         raise _too_old(store, options, start) from None
-    return _cut(everything, selection, options.limit, start, rv)
+    # Version 0 is answered from a cache there, which knows no pages.
+    limit = 0 if options.resource_version == "0" else options.limit
+    return _cut(everything, selection, limit, start, rv)
 
 
 def parse_version(text: str) -> int:
-    """A resourceVersion from a request; "" is 0. Raises StatusError 400."""
+    """A resourceVersion from a request; "" is 0. Raises StatusError 500 without a reason, as the real server does."""
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()):
-        raise bad_request(f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        quoted = go_quote(text)
+        why = f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: invalid syntax"
+        raise StatusError(500, "", why)
     return int(text)
 
 
@@ -105,7 +110,10 @@ def _version(store: Store, options: ListOptions) -> tuple[int, bool]:
             )
         if errors:
             raise invalid_object("meta.k8s.io", "ListOptions", "", errors)
-    rv = parse_version(text)
+    try:
+        rv = parse_version(text)
+    except StatusError as error:
+        raise bad_request(f"invalid resource version: {error.message}") from error
     if rv == 0:
         return store.revision, False
     return rv, match == "Exact" or (not match and options.limit > 0)
@@ -134,13 +142,28 @@ def _token(rv: int, start: str) -> str:
 
 def _read_token(token: str) -> tuple[int, str]:
     try:
-        value = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        rv, start = value["rv"], value["start"]
-        if value["v"] != "meta.k8s.io/v1" or not isinstance(rv, int) or not isinstance(start, str):
-            raise ValueError("not a token of this server")
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise bad_request(f"continue key is not valid: {error}") from error
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        why = (
+            f"invalid character '{go_quote(chr(raw[0]))[1:-1]}' looking for beginning of value"
+            if raw
+            else "unexpected end"
+        )
+        raise _bad_token(why) from None
+    except (ValueError, binascii.Error) as error:
+        raise _bad_token(str(error)) from error
+    if not isinstance(value, dict) or value.get("v") != "meta.k8s.io/v1":
+        version = value.get("v", "") if isinstance(value, dict) else ""
+        raise _bad_token(f"server does not recognize this encoded version {version}")
+    rv, start = value.get("rv"), value.get("start")
+    if not isinstance(rv, int) or not isinstance(start, str) or not start:
+        raise _bad_token("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
     return rv, start
+
+
+def _bad_token(why: str) -> StatusError:
+    return bad_request(f"invalid continue token: continue key is not valid: {why}")
 
 
 def _too_old(store: Store, options: ListOptions, start: str) -> StatusError:

@@ -7,7 +7,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from roadstead.cluster.embedded.store import Store
-from roadstead.kinds.errors import StatusError, access_denied, bad_request, conflict, invalid, invalid_object, not_found
+from roadstead.kinds.errors import (
+    FieldError,
+    StatusError,
+    access_denied,
+    bad_request,
+    conflict,
+    invalid,
+    invalid_object,
+    not_found,
+)
 from roadstead.kinds.names import NAMESPACES
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.registry import Kind
@@ -77,6 +86,15 @@ def check_type(kind: Kind, obj: Any) -> None:
         )
 
 
+def check_name(metadata: Json, name: str) -> None:
+    """An update names the object of its path. Raises StatusError 400."""
+    given = metadata.get("name")
+    if not given:
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if given != name:
+        raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+
+
 def settle_namespace(kind: Kind, metadata: Json, namespace: str) -> None:
     """metadata.namespace is the request's. Raises StatusError 400 if the object says otherwise."""
     if not kind.namespaced:
@@ -114,8 +132,11 @@ def stamp_new(kind: Kind, metadata: Json, now: int, uid: str) -> None:
     if metadata.get("resourceVersion"):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     metadata.pop("resourceVersion", None)
+    generation = metadata.get("generation")
     for field in _SET_BY_SERVER:
         metadata.pop(field, None)
+    if generation and not kind.is_custom and not kind.strategy.has_generation:
+        metadata["generation"] = generation  # nobody wipes what nobody keeps
     metadata["uid"] = uid
     metadata["creationTimestamp"] = format_time(now)
 
@@ -150,21 +171,31 @@ def check_preconditions(kind: Kind, name: str, metadata: Json, old: Object) -> N
         )
     version = metadata.get("resourceVersion")
     if version:
+        if not (version.isascii() and version.isdigit()):
+            raise StatusError(500, "", f'strconv.ParseUint: parsing "{version}": invalid syntax')
         if version != old.meta.resource_version:
             raise conflict(kind.resource, name)
     elif kind.is_custom or not kind.strategy.unconditional_update:
         problem = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-        raise invalid_object(kind.resource.group, kind.kind, name, [problem])
+        raise invalid_object(kind.resource.group, kind.resource.plural, name, [problem])
 
 
-def keep_owned(metadata: Json, old: Json) -> None:
-    """Restore server-owned metadata of the stored object in an update."""
+def keep_owned(metadata: Json, old: Json) -> list[FieldError]:
+    """Restore server-owned metadata of the stored object in an update, and say which marks of a deletion it tried to set."""
+    problems = []
+    if metadata.get("deletionTimestamp") and not old.get("deletionTimestamp"):
+        problems.append(invalid("metadata.deletionTimestamp", metadata["deletionTimestamp"], "field is immutable"))
+    seconds = metadata.get("deletionGracePeriodSeconds")
+    if seconds is not None and seconds != old.get("deletionGracePeriodSeconds"):
+        why = "field is immutable; may only be changed via deletion"
+        problems.append(invalid("metadata.deletionGracePeriodSeconds", seconds, why))
     for field in _SET_BY_SERVER:
         metadata.pop(field, None)
     for field in _KEPT:
         if field in old:
             metadata[field] = old[field]
     metadata["resourceVersion"] = old["resourceVersion"]
+    return problems
 
 
 def differs_outside_metadata_and_status(new: Json, old: Json) -> bool:

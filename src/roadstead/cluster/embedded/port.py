@@ -95,10 +95,10 @@ class EmbeddedCluster:
             raise StatusError(404, "NotFound", "the server could not find the requested resource")
         value = _copy(write.value)
         if isinstance(write, Update):
-            options_ = self._write_options
-            return (
-                await self._resources.update(kind, ref.namespace, ref.name, value, options_, write.subresource)
-            ).object
+            updated = await self._resources.update(
+                kind, ref.namespace, ref.name, value, self._write_options, write.subresource
+            )
+            return None if updated.removed else updated.object
         if not write.subresource:
             return (await self._resources.create(kind, ref.namespace, value, self._write_options)).object
         if (ref.resource, write.subresource) != (PODS, "binding"):
@@ -130,7 +130,7 @@ def _outcome(write: Write, error: StatusError) -> Outcome:
             return Outcome(Result.EXISTS if is_taken else Result.CONFLICT, message=message)
         case 429 | 503 | 507:
             return Outcome(Result.THROTTLED, message=message, retry_after=error.details.get("retryAfterSeconds", 1))
-        case code if code >= 500:
+        case code if code >= 500 and error.reason:
             return Outcome(Result.UNKNOWN, message=message)
-        case _:
+        case _:  # also 500 without a reason: refused before anything was written
             return Outcome(Result.INVALID, message=message)

@@ -21,7 +21,7 @@ from roadstead.cluster.embedded import binding as bindings
 from roadstead.cluster.embedded import metadata as owned
 from roadstead.cluster.embedded.admission import AdmissionPlugin, AdmissionRequest
 from roadstead.cluster.embedded.checks import check_and_default, validate_change, validate_new, warnings_of
-from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, is_finished
+from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, delete_warnings, is_finished
 from roadstead.cluster.embedded.failures import CommitFailed, DiskFull, StoreError
 from roadstead.cluster.embedded.listing import list_page
 from roadstead.cluster.embedded.requests import (
@@ -38,7 +38,6 @@ from roadstead.cluster.embedded.watching import Event, open_watch
 from roadstead.kinds.errors import (
     StatusError,
     already_exists,
-    bad_request,
     internal_error,
     not_found,
 )
@@ -225,10 +224,7 @@ class Resources:
     def _put(self, kind: Kind, namespace: str, name: str, obj: Json, options: WriteOptions, subresource: str) -> _Plan:
         owned.check_type(kind, obj)
         metadata = owned.metadata_of(kind, obj)
-        if metadata.setdefault("name", name) != name:
-            raise bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
-            )
+        owned.check_name(metadata, name)
         old = self._store.head(kind.resource, namespace, name)
         if old is None:
             if kind.strategy.create_on_update and not subresource:
@@ -252,10 +248,7 @@ class Resources:
         obj = apply(old.decode())
         owned.check_type(kind, obj)
         metadata = owned.metadata_of(kind, obj)
-        if metadata.setdefault("name", name) != name:
-            raise bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
-            )
+        owned.check_name(metadata, name)
         if not metadata.get("resourceVersion"):
             metadata["resourceVersion"] = old.meta.resource_version
         return self._replace(kind, namespace, obj, old, old.decode(), options, subresource)
@@ -275,12 +268,12 @@ class Resources:
         owned.settle_namespace(kind, metadata, namespace)
         owned.check_preconditions(kind, name, metadata, old)
         warnings = check_and_default(kind, obj, options)
-        owned.keep_owned(obj["metadata"], before["metadata"])
+        problems = owned.keep_owned(obj["metadata"], before["metadata"])
         _keep_other_half(kind, obj, before, subresource)
         metadata = obj["metadata"]
         kind.strategy.prepare_update(obj, before, subresource)
         self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
-        validate_change(kind, obj, before, subresource)
+        validate_change(kind, obj, before, subresource, problems)
         warnings += warnings_of(kind, obj)
         if obj == before:
             return Written(old, warnings), None
@@ -291,10 +284,9 @@ class Resources:
         ):
             metadata["generation"] = (before["metadata"].get("generation") or 0) + 1
         if is_finished(kind, obj):
-            if options.dry_run:
-                return Written(Object.of(kind.resource, obj), warnings, removed=True), None
-            pending = self._store.remove(kind.resource, obj, old)
-            return Written(pending.object, warnings, removed=True), pending
+            # The answer is what was asked for, at the version before; watchers get the last state that was stored.
+            written = Written(Object.of(kind.resource, obj), warnings, removed=True)
+            return written, None if options.dry_run else self._store.remove(kind.resource, before, old)
         if options.dry_run:
             return Written(Object.of(kind.resource, obj), warnings), None
         pending = self._store.put(kind.resource, obj, old)
@@ -309,16 +301,17 @@ class Resources:
         if self._admission:
             self._admit("DELETE", kind, namespace, name, "", None, old.decode(), options.user, options.dry_run)
         effect = apply_delete(kind, obj, options, self._clock())
+        warnings = delete_warnings(kind, options)
         if effect is Effect.UNCHANGED:
-            return Written(old), None
+            return Written(old, warnings), None
         removed = effect is Effect.REMOVED
         if options.dry_run:
-            return Written(Object.of(kind.resource, obj), removed=removed), None
+            return Written(Object.of(kind.resource, obj), warnings, removed=removed), None
         if removed:
             pending = self._store.remove(kind.resource, obj, old)
         else:
             pending = self._store.put(kind.resource, obj, old)
-        return Written(pending.object, removed=removed), pending
+        return Written(pending.object, warnings, removed=removed), pending
 
     def _bind(self, kind: Kind, namespace: str, name: str, binding: Json, options: WriteOptions) -> _Plan:
         old = self._store.head(PODS, namespace, name)
@@ -328,8 +321,6 @@ class Resources:
         owned.binding_metadata(binding, name)
         bindings.apply_binding(pod, binding, self._clock())
         self._admit("CREATE", kind, namespace, name, "binding", binding, None, options.user, options.dry_run)
-        if kind.strategy.has_generation and pod["metadata"].get("generation"):
-            pod["metadata"]["generation"] += 1
         if options.dry_run:
             return Written(old), None
         pending = self._store.put(PODS, pod, old)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from roadstead.cluster.embedded.history import Change
 from roadstead.expr.selectors import FieldTerm, Selector, SelectorError, parse_field_selector, parse_label_selector
 from roadstead.kinds.errors import bad_request
+from roadstead.kinds.names import JOBS
 from roadstead.kinds.object import Object
 from roadstead.kinds.registry import Kind
 
@@ -29,10 +30,8 @@ class Selection:
                 self._metadata_terms.append(term)
             elif term.field in kind.strategy.field_names:
                 self._field_terms.append(term)
-            elif kind.kind == "Job":
-                raise bad_request(f'field label "{term.field}" not supported for "Job"')
             else:
-                raise bad_request(f"field label not supported: {term.field}")
+                raise bad_request(_unknown(kind, term.field))
         self.everything = not (self._labels.requirements or self._metadata_terms or self._field_terms)
 
     def matches(self, found: Object) -> bool:
@@ -64,3 +63,12 @@ class Selection:
 
     def _fields_hold(self, values: dict[str, str]) -> bool:
         return all((values.get(term.field, "") == term.value) == (term.op == "=") for term in self._field_terms)
+
+
+def _unknown(kind: Kind, field: str) -> str:
+    """Three ways to say it, as the real server has them."""
+    if kind.resource == JOBS:
+        return f'field label "{field}" not supported for "Job"'
+    if kind.is_custom or kind.strategy.field_names:
+        return f"field label not supported: {field}"
+    return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'

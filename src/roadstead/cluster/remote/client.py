@@ -230,8 +230,8 @@ def _object(resource: Resource, raw: bytes) -> Object:
 
 def _left(write: Write, raw: bytes) -> Object | None:
     """The object after a write that was done, where the answer holds it."""
-    if isinstance(write, Delete):
-        return remains(write.resource, raw)
+    if not isinstance(write, Create):
+        return remains(write.resource, raw, is_delete=isinstance(write, Delete))
     found = Object(write.resource, raw)
     return None if found.kind == "Status" else found
 

@@ -85,12 +85,15 @@ def delete_body(write: Delete) -> Json:
     return body
 
 
-def remains(resource: Resource, raw: bytes) -> Object | None:
-    """What a DELETE left, from its answer: None when the answer is a Status or the last state of an object that is gone."""
+def remains(resource: Resource, raw: bytes, *, is_delete: bool) -> Object | None:
+    """What an update or a removal left, from its answer: None when the answer is a Status or the last state of an object
+    that is gone (the update that removes the last finalizer removes the object)."""
     value = orjson.loads(raw)
     metadata = value.get("metadata") or {}
-    if value.get("kind") == "Status" or not metadata.get("deletionTimestamp"):
+    if value.get("kind") == "Status" or (is_delete and not metadata.get("deletionTimestamp")):
         return None
+    if not metadata.get("deletionTimestamp"):
+        return Object(resource, raw)
     holds = (
         metadata.get("finalizers")
         or metadata.get("deletionGracePeriodSeconds")
