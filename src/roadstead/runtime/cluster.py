@@ -79,8 +79,8 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a write. `object` is the stored object after it (DONE; for Delete only if it still exists because of
-    finalizers or grace)."""
+    """What became of a write. `object` is the stored object after it (DONE): None if the write removed it, as a Delete does
+    unless finalizers or grace hold it, and an Update that takes the last finalizer of a terminating object."""
 
     result: Result
     object: Object | None = None

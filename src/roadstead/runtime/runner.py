@@ -14,7 +14,7 @@ from functools import partial
 
 from roadstead.kinds.object import Object, Resource
 from roadstead.runtime.clock import Clock, WallClock
-from roadstead.runtime.cluster import Cluster, Delete, Outcome, Result, Write
+from roadstead.runtime.cluster import Cluster, Delete, Outcome, Result, Update, Write
 from roadstead.runtime.expectations import Expectations, Waiter
 from roadstead.runtime.informer import Informer, Listener
 from roadstead.runtime.recorder import Recorder
@@ -172,6 +172,8 @@ class Runner:
             self._expectations.expect_version(waiter, write.ref, outcome.object.version)
         elif outcome.is_done and isinstance(write, Delete):
             self._expectations.expect_gone(waiter, write.ref, write.uid)
+        elif outcome.is_done and isinstance(write, Update):  # it removed the last finalizer, and so the object
+            self._expectations.expect_gone(waiter, write.ref, write.value["metadata"]["uid"])
 
     async def _unstick(self) -> None:
         while True:
