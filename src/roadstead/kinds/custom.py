@@ -1,4 +1,4 @@
-"""What every custom kind shares: schema validation first, the kind's own rules after it, printer columns from the recorded CRD."""
+"""What custom kinds share: schema validation first, the kind's own rules after it, printer columns from the recorded CRD."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from roadstead.expr import jsonpath
 from roadstead.kinds import ages, structural
-from roadstead.kinds.errors import FieldError
+from roadstead.kinds.errors import INVALID, FieldError
 from roadstead.kinds.facts import facts
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Kind, Subresource
@@ -20,6 +20,8 @@ class CustomStrategy(Strategy):
 
     has_generation = True
     unconditional_update = False
+    has_rules = True
+    """There are rules beyond the schema: a refusal says so when they were skipped."""
 
     def __init__(self, schema: Schema, printed: Json) -> None:
         """`printed` is the CRD's static part: `columns`, `selectable`, `subresources`."""
@@ -66,13 +68,13 @@ class CustomStrategy(Strategy):
     def validate(self, obj: Json) -> list[FieldError]:
         found = self.schema.validate(obj)
         if structural.blocks_rules(found):
-            return [*found, structural.UNCHECKED]
+            return [*found, structural.UNCHECKED] if self.has_rules else found
         return found + self.rules(obj)
 
     def validate_update(self, new: Json, old: Json, subresource: str) -> list[FieldError]:
         found = self.schema.validate(new, subresource)
         if structural.blocks_rules(found):
-            return [*found, structural.UNCHECKED]
+            return [*found, structural.UNCHECKED] if self.has_rules else found
         return found + self.rules(new) + self.update_rules(new, old)
 
     def rules(self, obj: Json) -> list[FieldError]:
@@ -118,6 +120,11 @@ def _cell(kind: str, value: Any, now: float) -> Any:
             return value if isinstance(value, bool) else None
         case _:
             return jsonpath.text(value)
+
+
+def rule_error(path: str, message: str) -> FieldError:
+    """A broken rule of a custom kind as the server words it: the message, no value."""
+    return FieldError(INVALID, path, f"Invalid value: {message}")
 
 
 def custom_kind(resource: Resource, kind: str, strategy: type[CustomStrategy]) -> Kind:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from roadstead.expr import syntax
 from roadstead.kinds import ages, errors
 from roadstead.kinds.builtin import builtin_kind
-from roadstead.kinds.errors import FieldError
+from roadstead.kinds.errors import FieldError, invalid
 from roadstead.kinds.names import EVENTS
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
@@ -41,18 +42,12 @@ class EventStrategy(Strategy):
     )
 
     def validate(self, obj: Json) -> list[FieldError]:
-        about = obj["involvedObject"]
+        about = obj["involvedObject"].get("namespace", "")
         namespace = obj["metadata"].get("namespace", "")
-        found: list[FieldError] = []
-        if not about.get("namespace"):
-            if namespace not in _CLUSTER_SCOPED_HOME:
-                value = about.get("namespace", "")
-                found.append(errors.invalid("involvedObject.namespace", value, "does not match event.namespace"))
-        elif about["namespace"] != namespace:
-            found.append(
-                errors.invalid("involvedObject.namespace", about["namespace"], "does not match event.namespace")
-            )
-        return found
+        if obj.get("eventTime"):
+            return _reported(obj, about, namespace)
+        home = ("", "default") if not about else (about,)
+        return [] if namespace in home else [_elsewhere(about)]
 
     def fields(self, obj: Json) -> dict[str, str]:
         about = obj["involvedObject"]
@@ -90,6 +85,30 @@ class EventStrategy(Strategy):
             count,
             obj["metadata"]["name"],
         ]
+
+
+def _elsewhere(namespace: str) -> FieldError:
+    return invalid("involvedObject.namespace", namespace, "does not match event.namespace")
+
+
+def _reported(obj: Json, about: str, namespace: str) -> list[FieldError]:
+    """Events of the newer form (with eventTime) say who reports them and what was done."""
+    found: list[FieldError] = []
+    if not about and namespace not in _CLUSTER_SCOPED_HOME:
+        found.append(_elsewhere(about))
+    reporter = obj.get("reportingComponent", "")
+    if not reporter:
+        found.append(errors.required("reportingComponent"))
+    found.extend(invalid("reportingComponent", reporter, why) for why in syntax.qualified_name(reporter))
+    for name, limit in (("reportingInstance", 128), ("action", 128), ("reason", 128)):
+        value = obj.get(name, "")
+        if not value:
+            found.append(errors.required(name))
+        if len(value.encode()) > limit:
+            found.append(invalid(name, "", f"can have at most {limit} characters"))
+    if len(obj.get("message", "").encode()) > 1024:
+        found.append(invalid("message", "", "can have at most 1024 characters"))
+    return found
 
 
 def kind() -> Kind:

@@ -51,8 +51,11 @@ class PodStrategy(StatusStrategy):
     def default(self, obj: Json) -> None:
         default_pod(obj["spec"])
         status = obj.get("status")
-        if status and status.get("podIP") and not status.get("podIPs"):
-            status["podIPs"] = [{"ip": status["podIP"]}]
+        if status and status.get("podIP"):
+            if (status.get("podIPs") or [{}])[0].get("ip") != status["podIP"]:
+                status["podIPs"] = [{"ip": status["podIP"]}]
+        elif status and status.get("podIPs"):
+            status["podIP"] = status["podIPs"][0].get("ip", "")
 
     def prepare_create(self, obj: Json) -> None:
         spec = obj["spec"]

@@ -1,4 +1,4 @@
-"""WorkloadPriorityClass (kueue.x-k8s.io/v1beta2)."""
+"""WorkloadPriorityClass (kueue.x-k8s.io/v1beta2): a priority for the queue that says nothing about pods (kueue reference 1.7)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from roadstead.kinds.registry import Kind
 
 
 class WorkloadPriorityClassStrategy(CustomStrategy):
-    """Rules of WorkloadPriorityClasss."""
+    """The schema says it all; the value may change, and is then resolved anew for workloads that wait."""
+
+    has_rules = False
 
 
 def kind() -> Kind:
