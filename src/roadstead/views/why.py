@@ -127,9 +127,7 @@ def _about_workload(name: str, workload: Object, read: Read, ask: Ask, now: int)
     namespace = workload.meta.namespace
     match line.state:
         case State.RUNNING:
-            return Why(
-                namespace, name, line.state.value, _running(line, workload), line, details=_places(placement)
-            )
+            return Why(namespace, name, line.state.value, _running(line, workload), line, details=_places(placement))
         case State.STOPPING:
             headline = f"It is being stopped and will be queued again: {line.message}"
             return Why(namespace, name, line.state.value, headline, line, details=_places(placement))
