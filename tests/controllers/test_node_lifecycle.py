@@ -254,18 +254,18 @@ def test_pods_of_a_node_that_is_gone_fail_after_a_quarantine(lab: Lab) -> None:
     assert lab.get(PODS, "p") is None
 
 
-def test_a_node_that_returns_within_the_quarantine_keeps_its_pods(lab: Lab) -> None:
+def test_a_node_that_returns_starts_the_quarantine_anew(lab: Lab) -> None:
     make_node(lab)
     make_pod(lab, "p")
-    lab.delete(NODES, "n1", "")
+    lab.delete(NODES, "n1")
     lab.advance(30)
     make_node(lab)
-    lab.advance(20)
-    assert lab.the(PODS, "p")["status"]["phase"] == "Running"
-    renew(lab)
-    lab.delete(NODES, "n1", "")
+    lab.advance(5)
+    lab.delete(NODES, "n1")
     lab.advance(39)
     assert lab.the(PODS, "p")["status"]["phase"] == "Running"
+    lab.advance(1)
+    assert lab.get(PODS, "p") is None
 
 
 def test_a_pod_that_terminates_on_a_node_that_is_gone_is_removed(lab: Lab) -> None:

@@ -37,6 +37,9 @@ START: Final = 1_800_000_000 * SECOND
 MOST_STEPS: Final = 20_000
 """Reconciles in one `settle`; more means that controllers chase each other."""
 
+BACKOFF: Final = SECOND // 100
+"""How soon a step whose confirmation failed is looked at again."""
+
 T = TypeVar("T")
 
 
@@ -385,7 +388,7 @@ class Lab:
         self._catch_up(waiter)
         step = controller.reconcile(key, self.brain.view, self.clock)
         if step.confirm and not self._run(confirmed(self._faulty, step.confirm)):
-            self._at(self.clock, controller, key)
+            self._at(self.clock + BACKOFF, controller, key)
             return
         failed = self._carry_out(controller, key, step)
         if failed is not None:

@@ -13,6 +13,8 @@ from roadstead.kinds.names import JOBS, PODS
 from roadstead.kinds.object import Json
 from roadstead.kinds.times import parse_time
 from roadstead.runtime.cluster import Create, Delete, Update
+from roadstead.runtime.step import Present
+from roadstead.runtime.view import Cache, View
 from roadstead.testing.controllers import Lab
 from tests.controllers.kit import (
     bind,
@@ -547,3 +549,25 @@ def test_pods_that_the_selector_matches_are_adopted_and_those_it_matches_no_more
     assert "finalizers" not in released
     assert len(live(lab)) == 3
     assert len(tracked(lab)) == 2
+
+
+def test_adoption_asks_the_server_whether_the_job_still_lives(lab: Lab) -> None:
+    """Another process may be deleting it, and cutting loose the very pods that would be adopted."""
+    made = lab.create(JOBS, manual_job(app="mine"))
+    stray = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "stray", "labels": {"app": "mine"}},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "none"}]},
+    }
+    pod = lab.create(PODS, stray)
+    controller = JobController()
+    caches = {
+        resource: Cache(resource, {name: index for (of, name), index in controller.indexes.items() if of == resource})
+        for resource in (JOBS, PODS)
+    }
+    caches[JOBS].put(made)
+    caches[PODS].put(pod)
+    step = controller.reconcile(made.key, View(caches), lab.now)
+    assert len(step.writes) == 1
+    assert step.confirm == (Present(made.ref, made.meta.uid),)
