@@ -67,6 +67,7 @@ class Agent:
             raise RuntimeError(
                 f"Another node agent uses {options.state}: stop it first, or give this one a state directory of its own."
             )
+        self.server = LogServer(self, options)
         self.recorder = Recorder(cluster, WallClock(), "kubelet")
         self.processes = ProcessRuntime(options.state)
         self.timers = TimerRuntime(options.now, self._wake)
@@ -86,7 +87,7 @@ class Agent:
         for node in options.nodes:
             self.hosts[node.name] = self._host(node, tier, inherited)
         events = notify.listen(os.fspath(options.state))
-        server = LogServer(self, options)
+        server = self.server
         try:
             port = await server.start()
             beats = [Heartbeat(self.cluster, options, node, tier, port) for node in options.nodes]

@@ -19,12 +19,12 @@ import httptools
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.node.agent.logs import LogRequest, read_log
 from roadstead.node.agent.options import AgentOptions, Tls
-from roadstead.node.agent.runtimes import run_id
 from roadstead.node.agent.views import Pod
 from roadstead.node.keeper import runs
 
 if TYPE_CHECKING:
     from roadstead.node.agent.agent import Agent
+    from roadstead.node.agent.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class LogServer:
         self.agent = agent
         self.options = options
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self.connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """Listen; the port (0 without TLS files: then nothing is served)."""
@@ -77,14 +77,14 @@ class LogServer:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._connections):
+        for task in list(self.connections):
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*self.connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connections.add(task)
+        self.connections.add(task)
         try:
             while await self._one(reader, writer):
                 pass
@@ -95,7 +95,7 @@ class LogServer:
         except Exception:
             log.exception("log port: a request failed")
         finally:
-            self._connections.discard(task)
+            self.connections.discard(task)
             writer.close()
             with contextlib.suppress(Exception):
                 await writer.wait_closed()
@@ -180,24 +180,28 @@ class LogServer:
             raise Refusal(400, f"container {container} is not valid for pod {name}")
         if worker.host.is_simulated:
             return _text(b"")
-        known = worker.host.runtime.attempts(pod).get(container, ())
-        begun = [attempt for attempt in known if attempt.has_started]
-        if request.previous:
-            ended = [attempt for attempt in begun[:-1] if attempt.end is not None]
-            if not ended:
-                raise Refusal(400, f'previous terminated container "{container}" in pod "{name}" not found')
-            chosen = ended[-1]
-        elif begun:
-            chosen = begun[-1]
-        else:
-            raise Refusal(400, f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
-        root, run = str(self.options.state), run_id(pod.uid, container, chosen.number)
+        root, run = str(self.options.state), self._chosen(worker, pod, container, request.previous)
 
         def is_over() -> bool:
             found = runs.look(root, run)
             return found is None or found.state in (runs.EXITED, runs.LOST)
 
-        return read_log(chosen.run.log, request, self.options.now, is_over)
+        return read_log(f"{runs.directory(root, run)}/log", request, self.options.now, is_over)
+
+    def _chosen(self, worker: Worker, pod: Pod, container: str, previous: bool) -> str:
+        """The run whose log is meant (kubelet: validateContainerLogStatus)."""
+        if previous:
+            status = pod.status_of(container)
+            last = status.last_state.terminated if status is not None else None
+            if last is None or not last.container_id:
+                text = f'previous terminated container "{container}" in pod "{pod.metadata.name}" not found'
+                raise Refusal(400, text)
+            return last.container_id.removeprefix("process://")
+        begun = [one for one in worker.host.runtime.attempts(pod).get(container, ()) if one.has_started]
+        if not begun:
+            text = f'container "{container}" in pod "{pod.metadata.name}" is waiting to start: ContainerCreating'
+            raise Refusal(400, text)
+        return begun[-1].run.run_id
 
 
 async def _text(body: bytes) -> AsyncIterator[bytes]:

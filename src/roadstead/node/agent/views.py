@@ -178,6 +178,7 @@ class Terminated(msgspec.Struct, frozen=True, rename="camel"):
     message: str = ""
     started_at: str | None = None
     finished_at: str | None = None
+    container_id: str = msgspec.field(default="", name="containerID")
 
 
 class ContainerState(msgspec.Struct, frozen=True, rename="camel"):

@@ -1,0 +1,215 @@
+"""The log port: who may ask, what is answered, following, leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from roadstead.auth.certificates import Authority, KeyPair
+from roadstead.kinds.times import SECOND, format_time
+from roadstead.node.agent.logs import LogRequest
+from roadstead.node.agent.options import Tls
+from roadstead.node.agent.server import Refusal, parse_request
+from tests.cluster.loop import in_loop
+from tests.node.agent.world import World, main_status, pod, world
+
+NOW = 1_800_000_000 * SECOND
+
+
+class Client:
+    """A TLS client with one certificate, or none."""
+
+    def __init__(self, authority: Authority, directory: Path, port: int, pair: KeyPair | None) -> None:
+        self.context = ssl.create_default_context(cafile=str(authority.path))
+        if pair is not None:
+            pair.save(directory / "client.crt", directory / "client.key")
+            self.context.load_cert_chain(directory / "client.crt", directory / "client.key")
+        self.port = port
+
+    async def open(self, path: str) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        code = int(head.split()[1])
+        return code, reader, writer
+
+    async def get(self, path: str) -> tuple[int, str]:
+        code, reader, writer = await self.open(path)
+        try:
+            if code != 200:
+                return code, (await reader.readline()).decode()
+            return code, "".join([piece async for piece in chunks(reader)])
+        finally:
+            writer.close()
+
+
+async def chunks(reader: asyncio.StreamReader) -> AsyncIterator[str]:
+    while size := int(await reader.readline(), 16):
+        yield (await reader.readexactly(size)).decode()
+        await reader.readexactly(2)
+
+
+class Port:
+    def __init__(self, it: World, authority: Authority, directory: Path) -> None:
+        self.it, self.authority, self.directory = it, authority, directory
+
+    def client(self, user: str | None = "kube-apiserver-kubelet-client", groups: Sequence[str] = ()) -> Client:
+        pair = None if user is None else self.authority.issue_client(user, groups)
+        return Client(self.authority, self.directory, self.it.port, pair)
+
+
+@asynccontextmanager
+async def served(factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
+    directory = factory.mktemp("world")
+    authority = Authority.load_or_create(directory)
+    authority.issue_server("system:node").save(directory / "node.crt", directory / "node.key")
+    async with world(directory) as it:
+        await it.start_agent(tls=Tls(directory / "node.crt", directory / "node.key", authority.path))
+        yield Port(it, authority, directory)
+
+
+@in_loop
+async def test_logs_of_a_pod(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with served(tmp_path_factory) as port:
+        await port.it.create(pod("p", "for i in 1 2 3; do echo line $i; done; exit 1"))
+        await port.it.until_phase("p", "Failed")
+        client = port.client()
+        assert await client.get("/containerLogs/default/p/main") == (200, "line 1\nline 2\nline 3\n")
+        assert await client.get("/containerLogs/default/p/main?tailLines=1") == (200, "line 3\n")
+        _, stamped = await client.get("/containerLogs/default/p/main?timestamps=true&limitBytes=300")
+        assert [line.split(" ", 1)[1] for line in stamped.splitlines()] == ["line 1", "line 2", "line 3"]
+        assert await client.get("/healthz") == (200, "ok")
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "text"),
+    [
+        ("/containerLogs/default/nobody/main", 404, 'pod "nobody" not found'),
+        ("/containerLogs/default/p/other", 400, "container other is not valid for pod p"),
+        ("/containerLogs/default/p/main", 400, 'container "main" in pod "p" is waiting to start: ContainerCreating'),
+        (
+            "/containerLogs/default/p/main?previous=true",
+            400,
+            'previous terminated container "main" in pod "p" not found',
+        ),
+        ("/containerLogs/default/p/main?tailLines=x", 400, "tailLines='x' is not a whole number"),
+        ("/pods", 404, "404 page not found"),
+    ],
+)
+def test_what_cannot_be_answered(tmp_path_factory: pytest.TempPathFactory, path: str, code: int, text: str) -> None:
+    @in_loop
+    async def story() -> None:
+        async with served(tmp_path_factory) as port:
+            await port.it.create(pod("p", "true", container={"command": []}))
+            await port.it.until_pod("p", lambda seen: seen["status"].get("containerStatuses"))
+            assert await port.client().get(path) == (code, text + "\n")
+
+    story()
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "code"),
+    [
+        (None, (), 401),
+        ("alice", (), 403),
+        ("alice", ("system:masters",), 200),
+        ("kube-apiserver-kubelet-client", (), 200),
+    ],
+)
+def test_who_may_ask(
+    tmp_path_factory: pytest.TempPathFactory, user: str | None, groups: Sequence[str], code: int
+) -> None:
+    @in_loop
+    async def story() -> None:
+        async with served(tmp_path_factory) as port:
+            assert (await port.client(user, groups).get("/healthz"))[0] == code
+
+    story()
+
+
+@in_loop
+async def test_a_certificate_of_another_authority_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with served(tmp_path_factory) as port:
+        stranger = Authority.load_or_create(tmp_path_factory.mktemp("other")).issue_client(
+            "kube-apiserver-kubelet-client"
+        )
+        client = Client(port.authority, port.directory, port.it.port, stranger)
+        with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+            await client.get("/healthz")
+
+
+@in_loop
+async def test_following_a_running_process(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with served(tmp_path_factory) as port:
+        gate = port.directory / "go"
+        await port.it.create(pod("p", f"echo begin; until [ -e {gate} ]; do sleep 0.01; done; echo end"))
+        await port.it.until_phase("p", "Running")
+        code, reader, writer = await port.client().open("/containerLogs/default/p/main?follow=true")
+        assert code == 200
+        pieces = chunks(reader)
+        assert await anext(pieces) == "begin\n"
+        gate.touch()
+        assert "".join([piece async for piece in pieces]) == "end\n"
+        writer.close()
+
+
+@in_loop
+async def test_a_follower_that_leaves_is_let_go(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with served(tmp_path_factory) as port:
+        await port.it.create(pod("p", "echo begin; sleep 100"))
+        await port.it.until_phase("p", "Running")
+        _, reader, writer = await port.client().open("/containerLogs/default/p/main?follow=true")
+        await anext(chunks(reader))
+        writer.close()
+        agent = port.it.agent
+        assert agent is not None
+        deadline = asyncio.get_running_loop().time() + 10
+        while agent.server.connections:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.005)
+
+
+@in_loop
+async def test_the_log_of_the_attempt_before(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with served(tmp_path_factory) as port:
+        seen = port.directory / "seen"
+        command = f"if [ -e {seen} ]; then echo second; sleep 100; fi; touch {seen}; echo first; exit 1"
+        await port.it.create(pod("p", command, policy="Always"))
+        await port.it.until_pod("p", lambda seen: main_status(seen)["restartCount"] == 1 and main_status(seen)["ready"])
+        assert await port.client().get("/containerLogs/default/p/main?previous=true") == (200, "first\n")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, LogRequest()),
+        ({"follow": "true", "previous": "1", "timestamps": "false"}, LogRequest(follow=True, previous=True)),
+        ({"sinceSeconds": "10"}, LogRequest(since=NOW - 10 * SECOND)),
+        ({"sinceTime": format_time(NOW)}, LogRequest(since=NOW)),
+        ({"tailLines": "0", "limitBytes": "7"}, LogRequest(tail_lines=0, limit_bytes=7)),
+    ],
+)
+def test_log_options(query: dict[str, str], expected: LogRequest) -> None:
+    assert parse_request(query, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"follow": "maybe"},
+        {"tailLines": "-1"},
+        {"limitBytes": "0"},
+        {"sinceSeconds": "0"},
+        {"sinceTime": "yesterday"},
+        {"sinceTime": format_time(NOW), "sinceSeconds": "1"},
+    ],
+)
+def test_log_options_that_are_none(query: dict[str, str]) -> None:
+    with pytest.raises(Refusal) as caught:
+        parse_request(query, NOW)
+    assert caught.value.code == 400
