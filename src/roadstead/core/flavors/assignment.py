@@ -81,8 +81,11 @@ class Assignment:
         """NO_FIT, PREEMPT or FIT: the worst of the pod sets."""
         if self.failed or self.fleet_is_hopeless:
             return Mode.NO_FIT
-        worst = min((ps.mode for ps in self.pod_sets), default=Mode.FIT)
-        return min(worst, Mode.PREEMPT) if self.fleet_refusal is not None else worst
+        worst = Mode.FIT if self.fleet_refusal is None else Mode.PREEMPT
+        for pod_set in self.pod_sets:
+            if not pod_set.fits or not pod_set.choices:
+                worst = min(worst, pod_set.mode)
+        return worst
 
     @property
     def cells(self) -> Usage:

@@ -14,7 +14,7 @@ from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
 from roadstead.core.fleet.counting import Counts
 from roadstead.core.fleet.demand import HOSTNAME, Demand
 from roadstead.core.fleet.ledger import NodeLine, Requests, fits, per_pod
-from roadstead.core.fleet.refusing import no_level, refuse
+from roadstead.core.fleet.refusing import never, no_level, refuse
 from roadstead.core.fleet.search import Pick, Shortfall, Want, search
 from roadstead.core.fleet.shape import UnknownLevelError, shape_of
 from roadstead.model.amounts import ResourceName
@@ -119,21 +119,15 @@ class Placer:
 
     def _refuse(self, ask: Ask, pod_set: PodSetAsk, counts: Counts, want: Want, short: Shortfall) -> Refusal:
         """With the numbers, and with a second look at an empty fleet: wait, or change the request?"""
-        empty_fit: Refusal | None = None
-        if not ask.assume_empty and counts.node_count:
-            while self._rub_out:
-                self._rub_out.pop()()
-            answer = self._place(replace(ask, assume_empty=True))
-            empty_fit = answer if isinstance(answer, Refusal) else None
-        return refuse(
-            pod_set,
-            counts,
-            want,
-            short,
-            empty_fit,
-            assume_empty=ask.assume_empty,
-            by_device=self._books.hands_out_by_device,
+        now = refuse(
+            pod_set, counts, want, short, assume_empty=ask.assume_empty, by_device=self._books.hands_out_by_device
         )
+        if ask.assume_empty or not counts.node_count:
+            return now
+        while self._rub_out:
+            self._rub_out.pop()()
+        when_empty = self._place(replace(ask, assume_empty=True))
+        return never(now, when_empty) if isinstance(when_empty, Refusal) else now
 
 
 def _groups(pod_sets: Sequence[PodSetAsk]) -> list[tuple[PodSetAsk, PodSetAsk | None]]:

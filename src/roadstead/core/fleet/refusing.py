@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from roadstead.core.fleet.ask import PodSetAsk
 from roadstead.core.fleet.counting import Counts
@@ -22,13 +23,11 @@ def refuse(
     counts: Counts,
     want: Want,
     short: Shortfall,
-    when_empty: Refusal | None,
     *,
     assume_empty: bool,
     by_device: Callable[[ResourceName], bool],
 ) -> Refusal:
-    """`when_empty`: the refusal of the same ask by an empty fleet, if that refuses too; `by_device`: is a resource handed out by
-    device?
+    """What stands in the way as things are; `by_device`: is a resource handed out by device?
 
     `counts` says how many nodes were left out by each cause, and how many have no room for even one pod by the resource that is
     scarcest there. `needed` is the amount of `resource` that the pods ask for, `available` what found room together, `limit` what
@@ -39,33 +38,31 @@ def refuse(
         is_temporary = any(cause in TEMPORARY for cause, _ in causes) or not causes
         verdict = Verdict.ASK if is_temporary else Verdict.CHANGE
         return Refusal(Code.NO_NODE_MATCHES, verdict, Level.NODE, pod_set=pod_set.name, counts=causes)
-
     resource = _scarcest(counts)
     amount = dict(counts.demand.requests).get(resource, 0)
-    level = counts.demand.levels[want.level]
     if want.count == 1:
         needed, available = amount, counts.shortages.closest(resource)
     else:
         needed, available = amount * want.count, amount * short.fit * counts.demand.slice_size
-    never = when_empty is not None or assume_empty
-    if never:
-        code, verdict = Code.TOPOLOGY_TOO_SMALL, Verdict.CHANGE
-        limit = when_empty.available if when_empty is not None else available
-    else:
-        code, verdict = _code_when_full(counts, want, by_device(resource)), Verdict.WAIT
-        limit = needed
     return Refusal(
-        code,
-        verdict,
+        Code.TOPOLOGY_TOO_SMALL if assume_empty else _code_when_full(counts, want, by_device(resource)),
+        Verdict.CHANGE if assume_empty else Verdict.WAIT,
         Level.FLEET,
         pod_set=pod_set.name,
         resource=resource,
         needed=needed,
         available=available,
-        limit=limit,
-        subject="" if want.unconstrained else level,
+        limit=available if assume_empty else needed,
+        subject="" if want.unconstrained else counts.demand.levels[want.level],
         counts=causes,
     )
+
+
+def never(now: Refusal, when_empty: Refusal) -> Refusal:
+    """The refusal of an ask that an empty fleet refuses too: waiting won't help, and the empty fleet's numbers are the limit."""
+    if (now.pod_set, now.resource) != (when_empty.pod_set, when_empty.resource):
+        return when_empty
+    return replace(now, code=when_empty.code, verdict=when_empty.verdict, limit=when_empty.available)
 
 
 def _causes(counts: Counts) -> tuple[tuple[str, int], ...]:

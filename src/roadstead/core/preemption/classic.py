@@ -279,6 +279,12 @@ def _fits_in_quota(node: QuotaNode, remaining: dict[Slot, int]) -> bool:
 
 def possibility(world: World, table: QueueTable, preemptor: Standing, slot: Slot, amount: int) -> tuple[Mode, int]:
     """Would preemption make room for `amount` in this one cell: how, and at which borrowing level (kueue.md 3.5.2)."""
+    policies = table.fact.preemption
+    if (
+        policies.within_cluster_queue is PreemptionPolicy.NEVER
+        and policies.reclaim_within_cohort is PreemptionPolicy.NEVER
+    ):
+        return Mode.NO_CANDIDATES, table.node.lowest_fit(slot, amount)[0]
     targets = ClassicSearch(world, table, preemptor, {slot: amount}, frozenset((slot,))).targets()
     if not targets:
         return Mode.NO_CANDIDATES, table.node.lowest_fit(slot, amount)[0]

@@ -65,16 +65,21 @@ class PendingQueue:
                 return standing
         heap = self._heap
         while heap:
-            order, _, line = heap[0]
-            first = None if line.is_parked else line.head()
+            order, ticket, line = heap[0]
+            first = None if line.is_parked or line.ticket != ticket else line.head()
             if first is None:
                 heapq.heappop(heap)
             elif first.heap_order == order:
                 return first
             else:
-                self._ticket += 1
-                heapq.heapreplace(heap, (first.heap_order, self._ticket, line))
+                heapq.heapreplace(heap, (first.heap_order, ticket, line))
         return None
+
+    def _line_up(self, line: WaitingClass, order: HeapOrder) -> None:
+        """Enter a class among the others by its head; its former entry is stale from now on."""
+        self._ticket += 1
+        line.ticket = self._ticket
+        heapq.heappush(self._heap, (order, self._ticket, line))
 
     def ordered(self) -> list[Standing]:
         """Active workloads in the order of their turns. O(n log n): for explanations and reports."""
@@ -126,8 +131,8 @@ class PendingQueue:
         heapq.heappush(line.heap, (standing.heap_order, self._ticket, standing))
         if not line.is_parked:
             self.active_count += 1
-            if line.heap[0][1] == self._ticket:
-                heapq.heappush(self._heap, (standing.heap_order, self._ticket, line))
+            if line.heap[0][2] is standing:
+                self._line_up(line, standing.heap_order)
 
     def _leave(self, standing: Standing) -> None:
         line = standing.line
@@ -158,8 +163,7 @@ class PendingQueue:
             self.active_count += -len(line.members) if parked else len(line.members)
             first = line.head()
             if not parked and first is not None:
-                self._ticket += 1
-                heapq.heappush(self._heap, (first.heap_order, self._ticket, line))
+                self._line_up(line, first.heap_order)
 
     def unpark(self, accepts: Callable[[str], bool], is_backing_off: Callable[[Standing], bool]) -> int:
         """Bring back whoever's namespace is accepted and whose back-off is over; how many. Undoable.

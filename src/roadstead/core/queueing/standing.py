@@ -31,7 +31,7 @@ class Hold:
 class WaitingClass:
     """Workloads of one equivalence class and namespace in line for one ClusterQueue, first by priority, time, uid."""
 
-    __slots__ = ("heap", "is_parked", "members", "namespace", "shape")
+    __slots__ = ("heap", "is_parked", "members", "namespace", "shape", "ticket")
 
     def __init__(self, shape: int, namespace: str, is_parked: bool) -> None:
         self.shape = shape
@@ -39,6 +39,7 @@ class WaitingClass:
         self.is_parked = is_parked
         self.members: dict[WorkloadKey, Standing] = {}
         self.heap: list[tuple[HeapOrder, int, Standing]] = []
+        self.ticket = 0  # of its entry among the classes of the queue
 
     def head(self) -> Standing | None:
         heap = self.heap
