@@ -70,6 +70,8 @@ def open_store(directory: Path, mutant: str = "") -> Store:
     match mutant:
         case "":
             return Store.open(directory, "full", LIMITS)
+        case "normal":  # no mutant: survives the death of the process just the same
+            return Store.open(directory, "normal", LIMITS)
         case "acknowledges-early":
             return AcknowledgesEarly(SqliteLog(directory), LIMITS)
         case "publishes-early":

@@ -13,7 +13,7 @@ import pytest
 
 from roadstead.cluster.embedded.failures import CommitFailed, DirectoryInUse
 from roadstead.cluster.embedded.lock import DirectoryLock
-from roadstead.cluster.embedded.log import SqliteLog
+from roadstead.cluster.embedded.log import SKIP_AFTER_UNCLEAN_STOP, SqliteLog
 from roadstead.cluster.embedded.store import Store
 from roadstead.kinds.names import CONFIG_MAPS
 from tests.crash.store_child import open_store, token_of
@@ -81,6 +81,15 @@ def test_no_acknowledged_write_is_lost_and_no_version_is_sent_twice(tmp_path: Pa
     print(f"seed {seed}: {ROUNDS} kills, {judge.acknowledged} acknowledged writes, {len(judge.complaints)} complaints")
     assert judge.complaints == [], f"seed {seed}"
     assert judge.acknowledged > ROUNDS * 10, "hardly anything was written: the test says nothing"
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(200)
+def test_normal_durability_survives_the_death_of_the_process_and_counts_ahead(tmp_path: Path) -> None:
+    judge = rounds(tmp_path, 10, random.randrange(2**32), "normal")
+    assert judge.complaints == []
+    _, revision = inspect(tmp_path / "data")
+    assert revision > 9 * SKIP_AFTER_UNCLEAN_STOP
 
 
 @pytest.mark.crash

@@ -70,6 +70,14 @@ async def test_a_full_disk_leaves_reading_as_it_was_and_writing_for_later(tmp_pa
 
 
 @in_loop
+async def test_what_is_no_json_is_invalid() -> None:
+    cluster = EmbeddedCluster(await resources())
+    value = config_map()
+    value["data"]["big"] = 2**70
+    assert (await cluster.write(Create(CONFIG_MAPS, value))).result is Result.INVALID
+
+
+@in_loop
 async def test_a_store_that_closes_throttles_writers() -> None:
     api = await resources()
     cluster = EmbeddedCluster(api)

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from roadstead.cluster.embedded import watching
 from roadstead.cluster.embedded.history import Limits
 from roadstead.cluster.embedded.requests import DeleteOptions, WatchOptions
+from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json
-from tests.cluster.embedded.objects import CONFIG_MAP, NAMESPACE, OPTIONS, POD, config_map, pod, resources, take
+from tests.cluster.embedded.objects import (
+    CONFIG_MAP,
+    NAMESPACE,
+    OPTIONS,
+    POD,
+    REGISTRY,
+    config_map,
+    pod,
+    resources,
+    take,
+)
 from tests.cluster.loop import in_loop
 
 
@@ -161,6 +173,29 @@ async def test_bookmarks_carry_the_newest_version_of_the_store(monkeypatch: pyte
     assert await take(events, 1) == [("ADDED", "a", "3")]
     assert await anext(events) == ("BOOKMARK", None, "3")
     await events.aclose()
+
+
+@in_loop
+async def test_after_a_restart_selectors_hear_410_where_it_is_not_known_what_was_before(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, limits=Limits(changes=2))
+    api = await resources(store)
+    await api.create(CONFIG_MAP, "default", config_map("a", labels={"on": "yes"}), OPTIONS)
+    await api.create(CONFIG_MAP, "default", config_map("b"), OPTIONS)
+    await api.patch(
+        CONFIG_MAP, "default", "a", lambda obj: obj | {"data": {}}, OPTIONS
+    )  # its row of version 2 is erased
+    await api.create(CONFIG_MAP, "default", config_map("c"), OPTIONS)
+    await store.close()
+    store = Store.open(tmp_path, limits=Limits(changes=2))
+    api = Resources(store, REGISTRY)
+    plain = api.watch(CONFIG_MAP, "", WatchOptions(resource_version="3"))
+    assert await take(plain, 2) == [("MODIFIED", "a", "4"), ("ADDED", "c", "5")]
+    selected = api.watch(CONFIG_MAP, "", WatchOptions(label_selector="on=yes", resource_version="3"))
+    with pytest.raises(StatusError) as expired:
+        await anext(selected)
+    assert expired.value.code == 410
+    await plain.aclose()
+    await store.close()
 
 
 @in_loop

@@ -13,7 +13,7 @@ import orjson
 
 from roadstead.cluster.embedded.requests import SYSTEM, DeleteOptions, ListOptions, User, WatchOptions, WriteOptions
 from roadstead.cluster.embedded.resources import Resources
-from roadstead.kinds.errors import StatusError, not_found
+from roadstead.kinds.errors import StatusError, bad_request, not_found
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Object, Ref, Resource
 from roadstead.kinds.registry import Kind
@@ -116,7 +116,10 @@ class EmbeddedCluster:
 
 def _copy(value: Json) -> Json:
     """The caller's dict stays the caller's; also refuses what is not JSON."""
-    copied: Json = orjson.loads(orjson.dumps(value))
+    try:
+        copied: Json = orjson.loads(orjson.dumps(value))
+    except orjson.JSONEncodeError as error:
+        raise bad_request(f"the object cannot be sent as JSON: {error}") from error
     return copied
 
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import TypeVar
+
+import msgspec
+import orjson
 
 from roadstead.cluster.embedded import binding as bindings
 from roadstead.cluster.embedded import metadata as owned
@@ -38,6 +40,7 @@ from roadstead.cluster.embedded.watching import Event, open_watch
 from roadstead.kinds.errors import (
     StatusError,
     already_exists,
+    bad_request,
     internal_error,
     not_found,
 )
@@ -46,7 +49,6 @@ from roadstead.kinds.object import Json, Object
 from roadstead.kinds.registry import Kind, Registry
 
 _Plan = tuple[Written, Pending | None]
-_T = TypeVar("_T")
 
 
 def new_uid() -> str:
@@ -170,6 +172,8 @@ class Resources:
         except StatusError:
             await self._settled()
             raise
+        except (orjson.JSONEncodeError, msgspec.MsgspecError) as error:
+            raise bad_request(f"the object cannot be stored as JSON: {error}") from error
         except StoreError as error:
             raise StatusError(503, "ServiceUnavailable", str(error), retry_after=1) from error
         if pending is None:

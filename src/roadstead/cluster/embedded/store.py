@@ -12,6 +12,7 @@ All methods belong to one event loop; only `Log.commit` runs in a thread (one, s
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +24,12 @@ import msgspec
 import orjson
 
 from roadstead.cluster.embedded.collection import Collection
-from roadstead.cluster.embedded.failures import CorruptStore, StoreError
+from roadstead.cluster.embedded.failures import CommitFailed, CorruptStore, StoreError
 from roadstead.cluster.embedded.history import Change, History, Limits, Subscription
 from roadstead.cluster.embedded.log import Durability, Log, MemoryLog, Row, SqliteLog
 from roadstead.kinds.object import Json, Object, Resource
+
+log = logging.getLogger(__name__)
 
 
 class Pending(NamedTuple):
@@ -80,11 +83,11 @@ class Store:
     @classmethod
     def open(cls, directory: Path, durability: Durability = "full", limits: Limits | None = None) -> Store:
         """The store kept in `directory` (made if missing). Raises StoreError with a message for people."""
-        log = SqliteLog(directory, durability)
+        opened = SqliteLog(directory, durability)
         try:
-            return cls(log, limits)
+            return cls(opened, limits)
         except BaseException:
-            log.close()
+            opened.close()
             raise
 
     @classmethod
@@ -253,8 +256,13 @@ class Store:
             self._dead = dead
             self._conclude(batch, None)
         elif self._executor is None:
-            self._log.commit(batch.rows, dead, self._history.floor)
-            self._conclude(batch, None)
+            try:
+                self._log.commit(batch.rows, dead, self._history.floor)
+            except CommitFailed as error:
+                self._dead = [*dead, *self._dead]
+                self._conclude(batch, error)
+            else:
+                self._conclude(batch, None)
         else:
             done = asyncio.get_running_loop().run_in_executor(
                 self._executor, self._log.commit, batch.rows, dead, self._history.floor
@@ -265,6 +273,9 @@ class Store:
         error = finished.exception()
         if error is not None:
             self._dead = [*dead, *self._dead]
+            if not isinstance(error, CommitFailed):
+                log.error("a batch of %d writes failed unexpectedly", len(batch.rows), exc_info=error)
+                error = CommitFailed(f"{len(batch.rows)} writes could not be stored: {error}")
         self._conclude(batch, error)
 
     def _conclude(self, batch: _Batch, error: BaseException | None) -> None:

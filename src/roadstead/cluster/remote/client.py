@@ -66,7 +66,12 @@ class RemoteCluster:
         `ssl_context` (client certificates, ready made) goes before `ca_file`; `server_name` is the name that the
         certificate must bear if it is not the host."""
         if ssl_context is None:
-            ssl_context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+            if base_url.startswith("https:"):
+                ssl_context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+            else:
+                ssl_context = ssl.SSLContext(
+                    ssl.PROTOCOL_TLS_CLIENT
+                )  # not used; reading the system's authorities is slow
         limits = httpx2.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=30.0)
         transport = httpx2.AsyncHTTPTransport(verify=ssl_context, uds=str(uds) if uds else None, limits=limits)
         self._timeout_seconds = timeout_seconds
