@@ -384,3 +384,19 @@ def test_counts_are_dropped_when_too_many_kinds_of_questions_are_asked() -> None
         assert isinstance(subject.place(one(1, PodClass(requests=(("cpu", cpu),)))), Found)
     assert isinstance(subject, Fleet)
     assert by_node(subject.place(one(64))) == {"a": 64}
+
+
+def test_the_numbers_of_a_refusal_are_those_of_now_not_of_the_second_look_at_an_empty_fleet() -> None:
+    subject = fleet(node("n", 4))
+    subject.hold("workload:ns/a", placed(3, "n"))
+    wanted = Ask((PodSetAsk("x", 1, pods(2)), PodSetAsk("y", 1, pods(1))))
+    for _ in range(8):  # counted flat at first, kept counted later
+        refusal = refused(subject.place(wanted))
+        assert (refusal.verdict, refusal.pod_set, refusal.needed, refusal.available) == (Verdict.WAIT, "x", 2000, 1000)
+
+
+def test_a_gang_of_which_a_later_part_can_never_be_placed_must_change() -> None:
+    subject = fleet(node("n", 4))
+    subject.hold("workload:ns/a", placed(3, "n"))
+    refusal = refused(subject.place(Ask((PodSetAsk("x", 1, pods(2)), PodSetAsk("y", 1, pods(3))))))
+    assert (refusal.verdict, refusal.pod_set, refusal.needed, refusal.limit) == (Verdict.CHANGE, "y", 3000, 2000)
