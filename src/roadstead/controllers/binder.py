@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from roadstead.controllers.workload.reconcile import WORKLOAD_INDEX, pods_by_workload
+from roadstead.controllers.workload.reconcile import WORKLOAD_INDEX, live_pods, pods_by_workload
 from roadstead.controllers.workload.status import is_admitted, is_evicted, is_finished
 from roadstead.integrations.job import MAIN
 from roadstead.kinds.names import (
@@ -75,9 +75,7 @@ class Binder:
             return NOTHING
         if is_evicted(workload) or is_finished(workload):
             return NOTHING  # whoever is not bound yet will be deleted
-        pods = [
-            pod for pod in read.by_index(PODS, WORKLOAD_INDEX, f"{key[0]}/{key[1]}") if not pod.view(PodView).has_ended
-        ]
+        pods = live_pods(read, workload)
         writes: list[Create] = []
         notes: list[Note] = []
         for pod_set in spec.pod_sets:

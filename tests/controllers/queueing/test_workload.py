@@ -262,3 +262,29 @@ def test_a_queue_that_is_full_of_nothing_lets_the_biggest_in() -> None:
         lab.advance(30)
         assert lab.job_state("big") == "Complete"
         assert lab.the(CLUSTER_QUEUES, "default", "")["metadata"]["name"] == "default"
+
+
+def test_a_pod_that_only_names_a_workload_gets_none_of_its_devices_and_holds_nothing_up() -> None:
+    with QueueLab() as lab:
+        lab.furnish(gpus=2, quota={"cpu": "4", "nvidia.com/gpu": "2"})
+        lab.create(JOBS, job("train", gpus=1, seconds=5, parallelism=2, completions=2))
+        lab.settle()
+        name = lab.workload_of("train")["metadata"]["name"]
+        thief: Json = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "a-thief",
+                "annotations": {"kueue.x-k8s.io/workload": name},
+                "labels": {"kueue.x-k8s.io/podset": "main"},
+            },
+            "spec": {"containers": [{"name": "c", "image": "none"}]},
+        }
+        lab.create(PODS, thief)
+        lab.advance(20)
+        assert "nodeName" not in lab.the(PODS, "a-thief")["spec"]
+        assert lab.job_state("train") == "Complete"
+        lab.delete(JOBS, "train")
+        lab.delete(WORKLOADS, name)
+        lab.settle()
+        assert lab.get(WORKLOADS, name) is None

@@ -70,9 +70,21 @@ def workloads_by_priority_class(workload: Object) -> Iterable[str]:
 
 
 def live_pods(read: Read, workload: Object) -> list[Object]:
-    """Pods admitted by this Workload that have, or may still get, a process."""
+    """Pods admitted by this Workload that have, or may still get, a process.
+
+    An annotation alone admits nobody: the pod must come from the job that the Workload stands for (or, if nothing owns the
+    Workload, merely name it). Otherwise a stray pod could take another's devices, or keep them from being given back.
+    """
     found = read.by_index(PODS, WORKLOAD_INDEX, f"{workload.meta.namespace}/{workload.meta.name}")
-    return [pod for pod in found if not pod.view(PodView).has_ended]
+    return [pod for pod in found if not pod.view(PodView).has_ended and _comes_from(pod, workload)]
+
+
+def _comes_from(pod: Object, workload: Object) -> bool:
+    owner = workload.meta.controller
+    if owner is None:
+        return True
+    above = pod.meta.controller
+    return above is not None and above.uid in (owner.uid, workload.meta.uid)
 
 
 def drop_placement(workload: Object, read: Read) -> tuple[Write, ...]:
