@@ -447,6 +447,21 @@ def test_a_shorter_elastic_job_keeps_its_low_indexes(lab: Lab) -> None:
     assert conditions(lab.the(JOBS, "train"))["Complete"][0] == "True"
 
 
+def test_a_shorter_elastic_job_forgets_the_completions_of_indexes_that_are_no_more(lab: Lab) -> None:
+    lab.create(JOBS, job(completions=3, parallelism=3, completionMode="Indexed"))
+    lab.settle()
+    end(lab, by_index(lab)[2])
+    lab.advance(3)
+    assert status(lab)["succeeded"] == 1
+    lab.edit(JOBS, "train", partial(set_spec, completions=2, parallelism=2))
+    lab.advance(3)
+    assert status(lab).get("completedIndexes", "") == ""
+    for index in (0, 1):
+        end(lab, by_index(lab)[index])
+    lab.settle()
+    assert (status(lab)["succeeded"], status(lab)["completedIndexes"]) == (2, "0,1")
+
+
 def test_lower_parallelism_gives_up_the_least_valuable_pods(lab: Lab) -> None:
     lab.create(JOBS, job(completions=10, parallelism=3))
     lab.settle()

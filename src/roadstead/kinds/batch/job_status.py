@@ -30,7 +30,7 @@ def validate_job_status(new: Json, old: Json) -> list[FieldError]:
     for name in _COUNTERS:
         checks.not_negative(status.get(name), f"status.{name}", found)
     _finished(status, before, found)
-    _counters(status, before, found)
+    _counters(status, before, _is_elastic(new["spec"]), found)
     _times(new, old, status, before, found)
     return found
 
@@ -76,7 +76,13 @@ def _differs(status: Json, before: Json, name: str) -> bool:
     return bool(status.get(name) != before.get(name))
 
 
-def _counters(status: Json, before: Json, found: list[FieldError]) -> None:
+def _is_elastic(spec: Json) -> bool:
+    """An Indexed Job with equal parallelism and completions may be made smaller, and loses the completions of indexes that are no
+    more (KEP-3715)."""
+    return spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
+
+
+def _counters(status: Json, before: Json, is_elastic: bool, found: list[FieldError]) -> None:
     ready = status.get("ready")
     if (
         ready is not None
@@ -85,6 +91,8 @@ def _counters(status: Json, before: Json, found: list[FieldError]) -> None:
     ):
         found.append(invalid("status.ready", ready, "cannot set more ready pods than active"))
     for name in ("failed", "succeeded"):
+        if name == "succeeded" and is_elastic:
+            continue
         if status.get(name, 0) < before.get(name, 0):
             found.append(invalid(f"status.{name}", status.get(name, 0), f"cannot decrease the {name} counter"))
 
