@@ -44,6 +44,8 @@ class Strategy:
     """PUT without resourceVersion is allowed."""
     has_status = False
     """The kind has a status subresource; the main endpoint ignores status and /status ignores the rest."""
+    creates_status = False
+    """A new object comes with the status its writer gave it (Nodes, which their agents register)."""
     name_rule: Callable[[str], Sequence[str]] = staticmethod(syntax.dns_subdomain)
     """What is wrong with a name, as sentences."""
     default_propagation = "Background"

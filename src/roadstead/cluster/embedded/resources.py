@@ -206,7 +206,7 @@ class Resources:
         name = metadata.get("name") or ""
         self._admit("CREATE", kind, namespace, name, "", obj, None, options.user, options.dry_run)
         owned.choose_name(self._store, kind, metadata, namespace, self._name_suffix)
-        if kind.strategy.has_status:
+        if kind.strategy.has_status and not kind.strategy.creates_status:
             obj.pop("status", None)
         kind.strategy.prepare_create(obj)
         if kind.strategy.has_generation:

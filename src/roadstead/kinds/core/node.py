@@ -22,6 +22,7 @@ _ROLE: Final = "kubernetes.io/role"
 class NodeStrategy(StatusStrategy):
     """Nodes."""
 
+    creates_status = True
     field_names = ("spec.unschedulable",)
     columns = (
         Column("Name", format="name"),
