@@ -15,6 +15,7 @@ from typing import Final
 from roadstead.core.entry import IMMEDIATE, PARKS_CLASS, Entry, Outcome
 from roadstead.core.explain.blockers import fleet_blockers, quota_blockers
 from roadstead.core.explain.ranking import ranked
+from roadstead.core.fairness.tournament import fair_turns
 from roadstead.core.flavors.assignment import Assignment, Mode
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
 from roadstead.core.memory import Memory, Moved, Place, Ran, Scanned, Stuck, Unparked
@@ -82,10 +83,10 @@ class _Cycle:
             head = pending.head()
             if head is not None:
                 entries.append(nominate(self.world, tables[name], head, self.rules))
-        # 4. Order: those that borrow least first, then priority, then time.
-        entries.sort(key=lambda entry: entry.order)
+        # 4. Order: those that borrow least first, then priority, then time; or by fair share.
         # 5. Process one by one; each sees what the ones before it took.
-        for entry in entries:
+        entries.sort(key=lambda entry: entry.order)
+        for entry in fair_turns(self.world.tree, entries) if self.rules.fair_sharing else entries:
             if entry.assignment is not None:
                 self.process(entry, entry.assignment)
         # 6. Requeue what was not admitted, with the reason why.

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roadstead.core.entry import Entry, Outcome
-from roadstead.core.flavors.assign import Allowed, assign, effective_counts
+from roadstead.core.flavors.assign import Allowed, Oracle, assign, effective_counts
 from roadstead.core.flavors.assignment import Assignment, Mode
 from roadstead.core.flavors.partial import search_counts
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
 from roadstead.core.memory import Tried
-from roadstead.core.preemption.classic import ClassicSearch, Target, possibility
+from roadstead.core.preemption.choose import find_targets, may_preempt_while_borrowing, possibility
+from roadstead.core.preemption.classic import Target
 from roadstead.core.queueing.standing import Standing
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import Slot
@@ -78,21 +79,20 @@ def _try_size(
     table, standing = entry.table, entry.standing
 
     def simulate(slot: Slot, amount: int) -> tuple[Mode, int]:
-        return possibility(world, table, standing, slot, amount)
+        return possibility(world, table, standing, slot, amount, rules)
 
-    assignment = assign(world, table, standing, simulate, counts, allowed, tried)
+    oracle = Oracle(simulate, may_preempt_while_borrowing(table, rules))
+    assignment = assign(world, table, standing, oracle, counts, allowed, tried)
     ask = None
     if assignment.mode is not Mode.NO_FIT:
         ask = ask_for(world, table, assignment, rules)
         if ask is not None:
             _consult_fleet(world, assignment, ask)
-    targets = find_targets(world, table, standing, assignment, ask) if assignment.mode is Mode.PREEMPT else []
+    targets = _victims(world, entry, assignment, ask, rules) if assignment.mode is Mode.PREEMPT else []
     return assignment, ask, targets
 
 
-def find_targets(
-    world: World, table: QueueTable, standing: Standing, assignment: Assignment, ask: Ask | None
-) -> list[Target]:
+def _victims(world: World, entry: Entry, assignment: Assignment, ask: Ask | None, rules: Rules) -> list[Target]:
     """Who would have to go so that the whole assignment fits, in quota and on nodes."""
     placeable = None
     if ask is not None:
@@ -102,7 +102,8 @@ def find_targets(
             return isinstance(world.fleet.place(question), Found)
 
         placeable = can_be_placed
-    return ClassicSearch(world, table, standing, assignment.usage, assignment.preempting_slots, placeable).targets()
+    scarce = assignment.preempting_slots
+    return find_targets(world, entry.table, entry.standing, assignment.usage, scarce, rules, placeable)
 
 
 def _valid_scan(world: World, table: QueueTable, standing: Standing) -> Tried | None:

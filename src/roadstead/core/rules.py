@@ -12,7 +12,11 @@ class Rules:
 
     `beside_victims`: who is admitted in a cycle must fit beside the victims of that cycle, which still hold their quota, so that no
     more is ever in use than there is. Off: only instead of them, as in Kueue, which overcommits until they have left.
+
+    `fair_sharing`: turns and preemption go by dominant resource share, with these preemption strategies in order (Kueue's
+    LessThanOrEqualToFinalShare and LessThanInitialShare; kueue.md 3.10). Empty: classic, by borrowing level and priority.
     """
 
     place_all: bool = True
     beside_victims: bool = True
+    fair_sharing: tuple[str, ...] = ()

@@ -870,10 +870,10 @@ def _what_unparks(fact: Workload) -> tuple[object, ...]:
 
 
 def _frees_others(before: Workload, fact: Workload) -> bool:
-    """Changes that may let others in: finished, deactivated, returned to pending, fewer pods, other priority."""
+    """Changes that may let others in: finished, deactivated, returned to pending, a holder needs fewer pods, other priority."""
     return (
         (fact.state is not before.state and fact.state is not WorkloadState.RESERVED)
         or (before.active and not fact.active)
-        or fact.reclaimable != before.reclaimable
+        or (fact.reclaimable != before.reclaimable and fact.state is WorkloadState.RESERVED)
         or fact.priority != before.priority
     )

@@ -7,6 +7,7 @@ one preemption search for each cell that does not fit and where one is allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from roadstead.core.flavors.assignment import Assignment, Choice, Mode, PodSetChoice
@@ -24,6 +25,15 @@ from roadstead.model.workload import PodSet
 Simulate: TypeAlias = Callable[[Slot, int], tuple[Mode, int]]
 """Preemption for one cell alone: (NO_CANDIDATES, PREEMPT or RECLAIM; borrowing level afterwards)."""
 
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """What assignment asks about preemption: would it help in one cell, and may it be tried where the queue would still borrow?"""
+
+    simulate: Simulate
+    while_borrowing: bool
+
+
 Allowed: TypeAlias = Mapping[ResourceName, Collection[FlavorName]]
 """Flavors that a recomputation within the cycle may use: those nominated before."""
 
@@ -32,7 +42,7 @@ def assign(
     world: World,
     table: QueueTable,
     standing: Standing,
-    simulate: Simulate,
+    oracle: Oracle,
     counts: Sequence[int] | None = None,
     allowed: Sequence[Allowed] | None = None,
     tried: Tried | None = None,
@@ -48,9 +58,7 @@ def assign(
             for i in members
         ]
         start = dict(tried.pod_sets[members[0]]) if tried is not None else {}
-        _assign_group(
-            world, table, result, chosen, simulate, start, allowed[members[0]] if allowed is not None else None
-        )
+        _assign_group(world, table, result, chosen, oracle, start, allowed[members[0]] if allowed is not None else None)
         for i, choice in zip(members, chosen, strict=True):
             result.pod_sets.append(choice)
             for resource, taken in choice.choices.items():
@@ -95,7 +103,7 @@ def _assign_group(
     table: QueueTable,
     result: Assignment,
     chosen: list[PodSetChoice],
-    simulate: Simulate,
+    oracle: Oracle,
     start: Mapping[ResourceName, int],
     allowed: Allowed | None,
 ) -> None:
@@ -118,7 +126,7 @@ def _assign_group(
             break
         group = table.groups[at]
         requests = {r: total[r] for r in total if table.group_of.get(r) == at}
-        search = _Search(world, table, result, chosen, simulate, group, requests, allowed)
+        search = _Search(world, table, result, chosen, oracle, group, requests, allowed)
         choices = search.run(start.get(resource, -1) + 1)
         if search.mode is not Mode.FIT:
             refusals.extend(search.refusals)  # flavors passed over on the way to one that fits are no reason to wait
@@ -142,7 +150,7 @@ class _Search:
         table: QueueTable,
         result: Assignment,
         pod_sets: list[PodSetChoice],
-        simulate: Simulate,
+        oracle: Oracle,
         group: GroupTable,
         requests: Mapping[ResourceName, int],
         allowed: Allowed | None,
@@ -151,7 +159,7 @@ class _Search:
         self.table = table
         self.result = result
         self.pod_sets = pod_sets
-        self.simulate = simulate
+        self.oracle = oracle
         self.group = group
         self.requests = requests
         self.allowed = allowed
@@ -286,10 +294,8 @@ class _Search:
                 flavor, resource, value, free, most, self.table.name,
             )
         )  # fmt: skip
-        if may_preempt and (
-            node.nominal.get(slot, 0) >= value or may_reclaim or self.table.can_preempt_while_borrowing
-        ):
-            return self.simulate(slot, value)
+        if may_preempt and (node.nominal.get(slot, 0) >= value or may_reclaim or self.oracle.while_borrowing):
+            return self.oracle.simulate(slot, value)
         return Mode.NO_FIT, level
 
     def _goes_on(self, mode: Mode, level: int) -> bool:

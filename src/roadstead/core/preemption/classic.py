@@ -1,6 +1,6 @@
 """Classic preemption: which workloads would have to go so that another fits (kueue.md 3.7.1; Kueue KEP-83, KEP-1337, KEP-79).
 
-Called by flavor assignment for one cell (would it help at all?) and by `cycle` for a whole workload. The ledgers are changed
+Called through `choose` by flavor assignment for one cell (would it help at all?) and by `cycle` for a whole workload. The ledgers are changed
 while searching and are as before on return. Cost: O(candidates x (cells x depth)), plus one placement for each candidate where
 the workload is placed.
 """
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from roadstead.core.flavors.assignment import Mode
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
@@ -275,30 +274,3 @@ def _fits_in_quota(node: QuotaNode, remaining: dict[Slot, int]) -> bool:
             fits = False
         remaining[slot] = max(0, amount - node.local_available(slot))
     return fits
-
-
-def possibility(world: World, table: QueueTable, preemptor: Standing, slot: Slot, amount: int) -> tuple[Mode, int]:
-    """Would preemption make room for `amount` in this one cell: how, and at which borrowing level (kueue.md 3.5.2)."""
-    policies = table.fact.preemption
-    if (
-        policies.within_cluster_queue is PreemptionPolicy.NEVER
-        and policies.reclaim_within_cohort is PreemptionPolicy.NEVER
-    ):
-        return Mode.NO_CANDIDATES, table.node.lowest_fit(slot, amount)[0]
-    targets = ClassicSearch(world, table, preemptor, {slot: amount}, frozenset((slot,))).targets()
-    if not targets:
-        return Mode.NO_CANDIDATES, table.node.lowest_fit(slot, amount)[0]
-    nodes = []
-    for target in targets:
-        hold = target.standing.hold
-        assert hold is not None
-        nodes.append((world.tree.queue(hold.admission.cluster_queue), hold.usage))
-    for node, usage in nodes:
-        for used, units in usage:
-            node.remove(used, units)
-    level = table.node.lowest_fit(slot, amount)[0]
-    for node, usage in nodes:
-        for used, units in usage:
-            node.add(used, units)
-    own = any(node is table.node for node, _ in nodes)
-    return (Mode.PREEMPT if own else Mode.RECLAIM), level

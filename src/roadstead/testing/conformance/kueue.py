@@ -17,6 +17,7 @@ from roadstead.core.cycle import MAX_IDLE_CYCLES, cycle, drain
 from roadstead.core.explain.conditions import pending_message
 from roadstead.core.memory import Moved
 from roadstead.core.plan import Admit, Evict, EvictionReason, Plan
+from roadstead.core.preemption.fair import FINAL_SHARE, INITIAL_SHARE
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.ingest.registry import fact_of_dict
@@ -26,6 +27,7 @@ from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, 
 from roadstead.model.workload import PodSetAssignment, Workload, WorkloadKey, WorkloadState
 from roadstead.testing.conformance import Report, judge, records
 
+BOTH_STRATEGIES: Final = (FINAL_SHARE, INITIAL_SHARE)
 MAX_CYCLES: Final = 800
 SECOND: Final = 1_000_000_000
 START: Final = 1_767_225_600 * SECOND  # 2026-01-01T00:00:00Z
@@ -56,8 +58,8 @@ class Player:
 
     def __init__(self, scenario: Mapping[str, Any]) -> None:
         config = scenario.get("config") or {}
-        self.rules = Rules(place_all=False, beside_victims=False)
-        self.config = config
+        fair = tuple(config.get("preemptionStrategies") or BOTH_STRATEGIES) if config.get("fairSharing") else ()
+        self.rules = Rules(place_all=False, beside_victims=False, fair_sharing=fair)
         self.scenario = scenario
         self.world = World()
         self.now = START
