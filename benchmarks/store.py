@@ -75,8 +75,11 @@ def run() -> Iterator[str]:
         durabilities: tuple[Durability, ...] = ("full", "normal")
         for durability in durabilities:
             for writers in WRITERS:
-                rate, size = asyncio.run(_creates(directory / f"{durability}-{writers}", durability, writers))
-                yield f"   create pods ({size} B), durability={durability:6} {writers:4} writers: {rate:8,.0f} writes/s"
+                rate, cpu, size = asyncio.run(_creates(directory / f"{durability}-{writers}", durability, writers))
+                yield (
+                    f"   create pods ({size} B), durability={durability:6} {writers:4} writers: {rate:8,.0f} writes/s, "
+                    f"{cpu * 1e6:4.0f} us CPU a write"
+                )
         rate = asyncio.run(_updates(directory / "updates"))
         yield f"   update configmaps (2 KB), durability=full,    16 writers: {rate:8,.0f} writes/s"
         yield f"   (floor {FLOOR:,}/s with concurrency, target {TARGET:,}/s)"
@@ -118,7 +121,7 @@ async def _open(directory: Path, durability: Durability) -> tuple[Store, Embedde
     return store, cluster
 
 
-async def _creates(directory: Path, durability: Durability, writers: int) -> tuple[float, int]:
+async def _creates(directory: Path, durability: Durability, writers: int) -> tuple[float, float, int]:
     store, cluster = await _open(directory, durability)
     done = 0
     until = time.monotonic() + 0.3
@@ -136,14 +139,14 @@ async def _creates(directory: Path, durability: Durability, writers: int) -> tup
     await asyncio.gather(*(work(f"warm-{writer}") for writer in range(writers)))
     gc.collect()
     gc.freeze()  # as the server does
-    done, started = 0, time.monotonic()
+    done, started, used = 0, time.monotonic(), time.process_time()
     until = started + SECONDS
     await asyncio.gather(*(work(f"w-{writer}") for writer in range(writers)))
-    rate = done / (time.monotonic() - started)
+    rate, cpu = done / (time.monotonic() - started), (time.process_time() - used) / done
     size = len(store.list(PODS)[0].raw)
     await store.close()
     gc.unfreeze()
-    return rate, size
+    return rate, cpu, size
 
 
 async def _updates(directory: Path) -> float:
