@@ -108,7 +108,9 @@ def landed(write: Create | Update, found: Object) -> bool:
         return False
     if isinstance(write, Create) and write.subresource == "binding":
         node: Any = stored.get("spec", {}).get("nodeName")
-        return bool(node == sent["target"]["name"]) and _holds(_marks(sent), _marks(stored))
+        return bool(node == sent["target"]["name"]) and _holds(
+            _marks(sent)["annotations"], _marks(stored)["annotations"]
+        )
     skipped = {"metadata", "apiVersion", "kind"}
     if write.subresource == "status":
         return _same(sent.get("status"), stored.get("status"))

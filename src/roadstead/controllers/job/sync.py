@@ -82,7 +82,9 @@ class Sync:
         stored = self.view.status.start_time
         if stored and not says_suspended(self.view):
             return parse_time(stored)
-        return min((pod.created for pod in self.census.tracked if pod.created), default=self.now)
+        created = self.view.metadata.creation_timestamp
+        first = min((pod.created for pod in self.census.tracked if pod.created), default=self.now)
+        return max(first, parse_time(created)) if created else first  # an adopted pod may be older than the Job
 
     def ending(self) -> Ending | None:
         """Why the Job should finish, first match wins."""
