@@ -18,7 +18,7 @@ from roadstead.node.agent import isolation
 from roadstead.node.agent.agent import Narrowed
 from roadstead.node.agent.options import NodeOptions
 from roadstead.node.keeper import client, runs, tree
-from roadstead.runtime.cluster import EVERYTHING, Cluster, Outcome, Update, Write
+from roadstead.runtime.cluster import EVERYTHING, Cluster, Delete, Outcome, Update, Write
 from tests.cluster.loop import in_loop
 from tests.node.agent.world import NODE, World, condition, done, main_status, pod, until, world
 from tests.node.keeper.box import poll
@@ -540,3 +540,34 @@ async def test_two_agents_on_one_state_directory(tmp_path_factory: pytest.TempPa
         other = World(it.cluster, it.state.parent)
         with pytest.raises(RuntimeError, match="Another node agent uses"):
             await other.start_agent()
+
+
+@in_loop
+async def test_a_node_that_was_thought_dead_says_that_it_lives(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with world(tmp_path_factory.mktemp("world")) as it:
+        await it.start_agent(lease_interval=20_000_000)
+        value = whole(await it.cluster.get(Ref(NODES, "", NODE)))
+        for one in value["status"]["conditions"]:
+            one.update(status="Unknown", reason="NodeStatusUnknown")
+        done(await it.cluster.write(Update(NODES, value, "status")))
+
+        async def is_ready() -> bool:
+            seen = whole(await it.cluster.get(Ref(NODES, "", NODE)))["status"]["conditions"]
+            return {one["type"]: one["status"] for one in seen}["Ready"] == "True"
+
+        await until(is_ready)
+
+
+@in_loop
+async def test_a_node_that_was_deleted_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with world(tmp_path_factory.mktemp("world")) as it:
+        await it.start_agent(lease_interval=20_000_000)
+        obj = await it.cluster.get(Ref(NODES, "", NODE))
+        assert obj is not None
+        assert (await it.cluster.write(Delete(obj.ref, obj.meta.uid))).is_done
+
+        async def is_back() -> bool:
+            found = await it.cluster.get(Ref(NODES, "", NODE))
+            return found is not None and found.meta.uid != obj.meta.uid
+
+        await until(is_back)

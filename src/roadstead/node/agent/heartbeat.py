@@ -45,7 +45,8 @@ class Heartbeat:
         while True:
             await asyncio.sleep(self.options.lease_interval / SECOND)
             await self._try(self._renew)
-            if self.options.now() >= next_status and await self._try(self._refresh):
+            due = self.options.now() >= next_status
+            if await self._try(self._refresh if due else self._repair) and due:
                 next_status = self.options.now() + self.options.status_interval
 
     async def _try(self, what: Callable[[], Awaitable[bool]]) -> bool:
@@ -82,10 +83,17 @@ class Heartbeat:
         """Write the node's status, with a fresh heartbeat time."""
         stored = await self.cluster.get(Ref(NODES, "", self.node.name))
         if stored is None:
-            return await self._bring_up_to_date() if self._node is not None else False
+            return False  # deleted this moment: the next beat makes it anew
         outcome = await write_once(self.cluster, Update(NODES, self._wanted(stored.decode()), "status"))
         self._node = outcome.object or stored
         return self._went_well("refreshed", outcome)
+
+    async def _repair(self) -> bool:
+        """Write the status if somebody changed it meanwhile: a node that was thought dead says that it lives."""
+        stored = await self.cluster.get(Ref(NODES, "", self.node.name))
+        if stored is not None and node_object.says_the_same(self._wanted(stored.decode()), stored.decode()):
+            return True
+        return await self._bring_up_to_date()
 
     def _wanted(self, old: Json | None) -> Json:
         return node_object.node(self.node, self.tier, self.port, old, self.options.now())

@@ -13,12 +13,11 @@ class Problem(NamedTuple):
 
 
 class CannotStart(Exception):
-    """A container cannot start as things are. `is_passing`: it may later, without the pod being changed."""
+    """A container cannot start as things are. It is tried again: what it refers to may appear."""
 
-    def __init__(self, reason: str, message: str, *, is_passing: bool = True) -> None:
+    def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.problem = Problem(reason, message)
-        self.is_passing = is_passing
 
 
 def config_error(message: str) -> CannotStart:
@@ -28,4 +27,4 @@ def config_error(message: str) -> CannotStart:
 
 def unsupported(message: str) -> CannotStart:
     """The pod asks for something that this node does not do."""
-    return CannotStart("CreateContainerError", message, is_passing=False)
+    return CannotStart("CreateContainerError", message)
