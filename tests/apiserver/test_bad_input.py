@@ -102,7 +102,7 @@ def test_an_object_nested_too_deeply_is_refused(depth: int, content_type: str) -
         deep = b'{"metadata":{"managedFields":[{"fieldsV1":' + deep + b"}]}}"
     answer = ask("PATCH", f"{CONFIG_MAPS}/a", deep, content_type)
     assert answer.status in (200, 400, 422)
-    assert answer.status == 200 or "nest" in answer.json["message"] or "depth" in answer.json["message"]
+    assert answer.status == 200 or any(word in answer.json["message"] for word in ("nest", "depth", "Recursion"))
 
 
 def test_too_large_a_body_is_refused_before_it_is_read() -> None:

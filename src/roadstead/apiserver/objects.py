@@ -14,7 +14,7 @@ from roadstead.apiserver.bodies import Decoded, decode_object, media_type, parse
 from roadstead.apiserver.errors import media_type_unknown, method_not_allowed, not_served
 from roadstead.apiserver.logs import PodLogs
 from roadstead.apiserver.negotiate import JSON, Form, Format, negotiate
-from roadstead.apiserver.patches import decode_patch
+from roadstead.apiserver.patches import decode_patch, patch_media
 from roadstead.apiserver.paths import ResourcePath
 from roadstead.apiserver.query import (
     Query,
@@ -174,6 +174,10 @@ class ObjectApi:
         body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
         options = write_options(query, "UpdateOptions", user, exchange.header(b"user-agent"))
         decoded = self._decode(body, media, kind, options)
+        metadata = decoded.value.get("metadata")
+        if not isinstance(metadata, dict) or not metadata.get("name"):
+            why = f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+            raise bad_request(why)
         written = await self._resources.update(
             kind, target.namespace, target.name, decoded.value, options, target.subresource
         )
@@ -182,10 +186,10 @@ class ObjectApi:
 
     async def _patch(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
-        body_type = exchange.header(b"content-type")
+        media = patch_media(exchange.header(b"content-type"), kind)
         body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
         options = write_options(query, "PatchOptions", user, exchange.header(b"user-agent"), is_patch=True)
-        patch = decode_patch(body, body_type, kind, self._registry, options.field_validation)
+        patch = decode_patch(body, media, kind, self._registry, options.field_validation)
         try:
             written = await self._resources.patch(
                 kind, target.namespace, target.name, patch.apply, options, target.subresource

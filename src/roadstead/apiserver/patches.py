@@ -94,14 +94,19 @@ def accepted_types(kind: Kind) -> tuple[str, ...]:
     return (JSON_PATCH, MERGE_PATCH) if kind.is_custom else (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
 
 
-def decode_patch(body: bytes, content_type: str, kind: Kind, registry: Registry, mode: str) -> Patch:
-    """The patch in `body`, under the field validation `mode`. Raises StatusError 400, 413, 415."""
-    strict = mode != "Ignore"
+def patch_media(content_type: str, kind: Kind) -> str:
+    """The patch language of a body. Raises StatusError 415."""
     media = content_type.partition(";")[0].strip().lower()
     if media not in accepted_types(kind):
         if media == STRATEGIC_PATCH or media in APPLY_PATCHES:
             raise media_type_unknown(accepted_types(kind))
         raise RouteError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    return media
+
+
+def decode_patch(body: bytes, media: str, kind: Kind, registry: Registry, mode: str) -> Patch:
+    """The patch in `body`, of a language from `patch_media`, under the field validation `mode`. Raises StatusError 400, 413."""
+    strict = mode != "Ignore"
     if media == JSON_PATCH:
         operations = _operations(body)
         problems = _unknown_in_operations(operations) if strict else ()

@@ -26,7 +26,8 @@ from roadstead.apiserver.serve import ApiServer
 from roadstead.testing.conformance import Report, judge, records
 from roadstead.testing.conformance.api_server import Flavor, embedded
 
-WORKERS: Final = 4
+WORKERS: Final = 12
+"""Sessions mostly wait: for events that must not come, for time limits."""
 KUBECTL_VERSION: Final = "1.32"
 START_SECONDS: Final = 30.0
 

@@ -13,6 +13,7 @@ from roadstead.apiserver.serve import ApiServer
 from roadstead.cluster.embedded.history import Limits
 from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
+from roadstead.cluster.embedded.requests import DeleteOptions
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.controllers.garbage import GarbageCollector
@@ -89,5 +90,6 @@ async def _age(directory: Path) -> None:
         for number in range(2 * SHORT_HISTORY):
             value = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"past-{number}"}}
             await resources.create(nodes, "", value)
+            await resources.delete(nodes, "", f"past-{number}", DeleteOptions())
     finally:
         await store.close()
