@@ -62,8 +62,7 @@ def shaper(schema: Json) -> Shape | None:
         return _object_shaper(schema)
     inner = schema.get("additionalProperties")
     if isinstance(inner, dict):
-        below = shaper(inner)
-        return None if below is None else _map_shaper(below)
+        return _map_shaper(shaper(inner), nullable=bool(facts().resolve(inner).get("nullable")))
     items = schema.get("items")
     if isinstance(items, dict):
         below = shaper(items)
@@ -109,9 +108,14 @@ def _object_shaper(schema: Json) -> Shape:
     return shape
 
 
-def _map_shaper(below: Shape) -> Shape:
+def _map_shaper(below: Shape | None, *, nullable: bool) -> Shape:
     def shape(value: Any, path: str, unknown: list[str]) -> None:
-        if value.__class__ is dict:
+        if value.__class__ is not dict:
+            return
+        if not nullable:
+            for name in [name for name, inner in value.items() if inner is None]:
+                del value[name]
+        if below is not None:
             for name, inner in value.items():
                 below(inner, f"{path}.{name}", unknown)
 
@@ -151,6 +155,9 @@ def _relative(path: str, root: str) -> str:
 def checker(schema: Json, root: str = "") -> Check:
     """Validation of one node and all below. `root` is left out of the names in sentences (the status endpoint's way)."""
     schema = facts().resolve(schema)
+    if schema.get("nullable"):
+        check = checker({key: value for key, value in schema.items() if key != "nullable"}, root)
+        return lambda value, path, found: None if value is None else check(value, path, found)
     if schema.get("x-kubernetes-int-or-string"):
         return _int_or_string(schema, root)
     match schema.get("type"):
@@ -191,13 +198,14 @@ def _string_rules(schema: Json, root: str) -> Callable[[str, str, list[FieldErro
     def rules(value: str, path: str, found: list[FieldError]) -> None:
         if choices is not None and value not in choices:
             found.append(errors.not_supported(path, value, choices, keep_order=True))
+        # the first of length and pattern that fails is the one that is told
         if high is not None and len(value) > high:
             found.append(errors.too_long(path, high))
-        if len(value) < low:
+        elif len(value) < low:
             found.append(
                 errors.invalid(path, value, f"{_relative(path, root)} in body should be at least {low} chars long")
             )
-        if pattern is not None and not pattern.search(value):
+        elif pattern is not None and not pattern.search(value):
             why = f"{_relative(path, root)} in body should match '{schema['pattern']}'"
             found.append(errors.invalid(path, value, why))
         if form == "date-time" and not times.is_time(value):
