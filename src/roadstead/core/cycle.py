@@ -22,9 +22,10 @@ from roadstead.core.memory import Memory, Moved, Place, Ran, Scanned, Stuck, Unp
 from roadstead.core.nominate import evaluate, nominate
 from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, Plan, Requeue, Verdicts
 from roadstead.core.preemption.classic import Target
+from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.tree import QuotaNode, Usage
 from roadstead.core.rules import Rules
-from roadstead.core.world import World, holder_of
+from roadstead.core.world import World
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
 from roadstead.model.workload import Admission, PodClass, PodSetAssignment, WorkloadKey
 
@@ -211,7 +212,7 @@ class _Cycle:
             return entry.found is not None
         with self.world.trial():
             for target in entry.targets:
-                self.world.lift(target.standing)
+                self.world.holds.lift(target.standing)
             answer = self.world.fleet.place(entry.ask)
         if not isinstance(answer, Found):
             return False

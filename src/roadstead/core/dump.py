@@ -110,7 +110,7 @@ def dump_memory(world: World) -> dict[str, Any]:
             {
                 "clusterQueue": name,
                 "sticky": None if sticky is None else [list(sticky[0]), sticky[1]],
-                "bulkParked": sorted((encode(world.shape_key(s)) for s in pending.bulk_parked), key=json.dumps),
+                "bulkParked": sorted((encode(world.classes.key(s)) for s in pending.bulk_parked), key=json.dumps),
             }
         )
     return {
@@ -146,7 +146,7 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
         if item["sticky"] is not None:
             pending.set_sticky(((item["sticky"][0][0], item["sticky"][0][1]), item["sticky"][1]))
         for key in item["bulkParked"]:
-            pending.park_class(world.shape_of_key(decode(key)))
+            pending.park_class(world.classes.number(decode(key)))
     for item in data["standings"]:
         standing = world.workloads[(item["workload"][0], item["workload"][1])]
         world.restore(
@@ -158,7 +158,7 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
             tried=_load_scan(world, standing.shape, item["tried"]),
         )
     world.requests.clear()
-    world.requests.update(dict.fromkeys(data["requests"]))
+    world.requests.update(dict.fromkeys(data["requests"], True))
 
 
 def _dump_scan(world: World, cluster_queue: str, tried: Tried) -> list[Any]:

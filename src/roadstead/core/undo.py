@@ -6,6 +6,11 @@ Nestable. Costs nothing but one attribute test per change while no trial is open
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class UndoLog:
@@ -40,3 +45,18 @@ class UndoLog:
         self._depth -= 1
         if not self._depth:
             self._steps.clear()
+
+
+def put(undo: UndoLog, table: dict[K, V], key: K, value: V | None) -> None:
+    """Set an entry of a table, or drop it (None). Undoable."""
+    before = table.get(key)
+    _put(table, key, value)
+    if undo.is_recording:
+        undo.record(partial(_put, table, key, before))
+
+
+def _put(table: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value

@@ -9,60 +9,33 @@ Facts make the digest; memory is listed in `core/memory.py`, dumped and loaded, 
 
 from __future__ import annotations
 
-import heapq
-from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from roadstead.core.dump import digest_text, dump_world, fact_hash, ledger_parts, load_world, memory_digest_of
+from roadstead.core.dump import digest_text, dump_world, ledger_parts, load_world, memory_digest_of
+from roadstead.core.facts import NOUNS, FactBook, FactKey, key_of
 from roadstead.core.fleet.fleet import Fleet
 from roadstead.core.memory import Moved, Place, Ran, Scanned, Stuck, Tried, Unparked
 from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, Plan
+from roadstead.core.queueing.classes import Classes
+from roadstead.core.queueing.lone_pods import LonePods
 from roadstead.core.queueing.pending import PendingQueue
 from roadstead.core.queueing.standing import Hold, PreemptionOrder, Standing
+from roadstead.core.queueing.timers import Timers
+from roadstead.core.quota.holds import Holds
 from roadstead.core.quota.table import QueueTable, compile_queue
 from roadstead.core.quota.tree import QuotaTree
 from roadstead.core.quota.usage import admission_usage
-from roadstead.core.undo import UndoLog
+from roadstead.core.undo import UndoLog, put
 from roadstead.expr.selectors import matches_selector
 from roadstead.model.facts import Fact, Gone, Noun
 from roadstead.model.nodes import Node
-from roadstead.model.queues import (
-    ClusterQueue,
-    Cohort,
-    LocalQueue,
-    Namespace,
-    ResourceFlavor,
-    StopPolicy,
-    Topology,
-)
-from roadstead.model.workload import (
-    Member,
-    Placement,
-    Pod,
-    PodClass,
-    PodSetPlacement,
-    Workload,
-    WorkloadKey,
-    WorkloadState,
-)
-
-FactKey = tuple[str, str]
-NOUNS: Final[tuple[type[Noun], ...]] = (
-    Namespace, Topology, Node, ResourceFlavor, Cohort, ClusterQueue, LocalQueue, Workload, Pod,
-)  # fmt: skip
-
-CACHED_MAX: Final = 10_000
+from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, StopPolicy, Topology
+from roadstead.model.workload import Pod, Workload, WorkloadKey, WorkloadState
 
 T = TypeVar("T")
-
-
-def key_of(fact: Noun) -> FactKey:
-    """(namespace, name); ("", name) for what has no namespace."""
-    return (getattr(fact, "namespace", ""), fact.name)
 
 
 class World:
@@ -70,31 +43,26 @@ class World:
 
     def __init__(self) -> None:
         self.undo = UndoLog()
+        self.book = FactBook(self.undo)
+        self.facts = self.book.tables
         self.tree = QuotaTree(self.undo)
         self.fleet = Fleet(self.undo)
-        self.facts: dict[type[Noun], dict[FactKey, Any]] = {noun: {} for noun in NOUNS}
+        self.holds = Holds(self.undo, self.tree, self.fleet)
+        self.holders = self.holds.holders
+        self.lone_pods = LonePods(self.undo, self.holds)
+        self.waiting_pods = self.lone_pods.waiting
+        self.bound_pods = self.lone_pods.bound
+        self.classes = Classes()
         self.workloads: dict[WorkloadKey, Standing] = {}
         self.pending: dict[str, PendingQueue] = {}
-        self.holders: dict[str, list[tuple[PreemptionOrder, Standing]]] = {}
-        self.waiting_pods: dict[FactKey, Pod] = {}
-        self.bound_pods: dict[FactKey, BindPod] = {}  # assumed, not yet seen as facts
         self.draining: dict[WorkloadKey, EvictionReason] = {}
+        self.requests: dict[str, bool] = {}  # ClusterQueues whose trees are to be un-parked
         self.cycles = 0
         self.now = 0
+        self._timers = Timers(self.undo, self._is_live_timer)
+        self._members: dict[FactKey, dict[WorkloadKey, bool]] = {}  # LocalQueue -> workloads naming it
         self._tables: dict[str, QueueTable] = {}
-        self._version = 0  # of what is held; only grows, also when a trial is taken back
-        self._cache: dict[Any, tuple[int, Any]] = {}
         self._stale = True  # tree and tables must be rebuilt before the next question
-        self.requests: dict[str, None] = {}  # ClusterQueues whose trees are to be un-parked
-        self._timers: list[tuple[int, WorkloadKey]] = []
-        self._members: dict[FactKey, dict[WorkloadKey, None]] = {}  # LocalQueue -> workloads naming it
-        self._queues_of: dict[str, dict[FactKey, None]] = {}  # ClusterQueue -> LocalQueues naming it
-        self._classes: dict[PodClass, PodClass] = {}
-        self._shapes: dict[tuple[Any, ...], int] = {}
-        self._shape_keys: list[tuple[Any, ...]] = []
-        self._hashes: dict[tuple[str, FactKey], int] = {}
-        self._hash_sum = 0
-        self._unhashed: dict[tuple[type[Noun], FactKey], None] = {}
 
     # --- facts
 
@@ -108,7 +76,7 @@ class World:
         if noun not in self.facts:
             raise TypeError(f"{noun.__name__} is not a fact; the facts are {', '.join(n.__name__ for n in NOUNS)}")
         if isinstance(fact, Workload):
-            fact = self._interned(fact)
+            fact = self.classes.interned(fact)
         key = key_of(fact)
         before = self.facts[noun].get(key)
         if before == fact:
@@ -116,17 +84,18 @@ class World:
         if before is not None and getattr(before, "uid", "") != getattr(fact, "uid", ""):
             self._forget_fact(noun, key)
             before = None
-        self._store(noun, key, fact)
+        self.book.put(noun, key, fact)
         match fact:
             case Workload():
                 self._apply_workload(fact)
             case Pod():
-                self._apply_pod(before, fact)
+                if self.lone_pods.apply(before, fact):
+                    self._request_all()
             case Node():
                 self.fleet.set_node(fact)
                 self._request_all()
             case LocalQueue():
-                self._apply_local_queue(before, fact)
+                self._apply_local_queue(fact)
             case ClusterQueue():
                 self._apply_cluster_queue(before, fact)
             case Cohort():
@@ -141,17 +110,17 @@ class World:
 
     def _forget_fact(self, noun: type[Noun], key: FactKey) -> None:
         before = self.facts[noun][key]
-        self._store(noun, key, None)
+        self.book.put(noun, key, None)
         match before:
             case Workload():
                 self._remove_workload(key)
             case Pod():
-                self._release_pod(before)
+                if self.lone_pods.remove(before):
+                    self._request_all()
             case Node():
                 self.fleet.remove_node(before.name)
                 self._request_all()
             case LocalQueue():
-                self._link_local_queue(before, None)
                 self._replace_members(key)
             case ClusterQueue():
                 self._mark_stale()
@@ -162,31 +131,6 @@ class World:
             case _:
                 self._mark_stale()
                 self._request_all()
-
-    def _store(self, noun: type[Noun], key: FactKey, fact: Noun | None) -> None:
-        table = self.facts[noun]
-        before = table.get(key)
-
-        def put(value: Noun | None) -> None:
-            if value is None:
-                table.pop(key, None)
-            else:
-                table[key] = value
-            self._unhashed[(noun, key)] = None
-
-        put(fact)
-        if self.undo.is_recording:
-            self.undo.record(lambda: put(before))
-
-    def _interned(self, fact: Workload) -> Workload:
-        classes = self._classes
-        pod_sets = tuple(
-            ps if (known := classes.setdefault(ps.pod, ps.pod)) is ps.pod else replace(ps, pod=known)
-            for ps in fact.pod_sets
-        )
-        if all(a is b for a, b in zip(pod_sets, fact.pod_sets, strict=True)):
-            return fact
-        return replace(fact, pod_sets=pod_sets)
 
     def _mark_stale(self) -> None:
         self._stale = True
@@ -255,21 +199,10 @@ class World:
             if matches_selector(selector, new) and not matches_selector(selector, old):
                 self._request(name)
 
-    def _apply_local_queue(self, before: LocalQueue | None, fact: LocalQueue) -> None:
-        self._link_local_queue(before, fact)
+    def _apply_local_queue(self, fact: LocalQueue) -> None:
         self._replace_members(fact.key)
         if fact.cluster_queue:
             self._request(fact.cluster_queue)
-
-    def _link_local_queue(self, before: LocalQueue | None, after: LocalQueue | None) -> None:
-        def link(queue: LocalQueue | None, other: LocalQueue | None) -> None:
-            if other is not None:
-                self._queues_of.get(other.cluster_queue, {}).pop(other.key, None)
-            if queue is not None:
-                self._queues_of.setdefault(queue.cluster_queue, {})[queue.key] = None
-
-        link(after, before)
-        self.undo.record(lambda: link(before, after))
 
     def _replace_members(self, key: FactKey) -> None:
         for member in list(self._members.get(key, ())):
@@ -286,8 +219,8 @@ class World:
     def _apply_workload(self, fact: Workload) -> None:
         standing = self.workloads.get(fact.key)
         if standing is None:
-            standing = Standing(fact, self._shape(fact))
-            self._register(standing)
+            standing = Standing(fact, self.classes.shape(fact))
+            put(self.undo, self.workloads, fact.key, standing)
             before = None
         else:
             before = standing.fact
@@ -298,7 +231,7 @@ class World:
             if relevant or fact.uid != before.uid:
                 self._move(standing, Place.NOWHERE)
                 tried = standing.tried if before.pod_sets == fact.pod_sets else None
-                self._set(standing, tried=tried, shape=self._shape(fact))
+                self._set(standing, tried=tried, shape=self.classes.shape(fact))
         self._set(standing, fact=fact, heap_order=(-fact.priority, fact.queued_at, fact.uid, fact.key))
         if before is None or before.queue != fact.queue:
             self._link_member(standing)
@@ -324,20 +257,7 @@ class World:
         self._drain(standing, None)
         self._unlink_member(standing)
         self._request(standing.cluster_queue)
-        del self.workloads[key]
-
-        def back() -> None:
-            self.workloads[key] = standing
-
-        self.undo.record(back)
-
-    def _register(self, standing: Standing) -> None:
-        self.workloads[standing.key] = standing
-
-        def back() -> None:
-            del self.workloads[standing.key]
-
-        self.undo.record(back)
+        put(self.undo, self.workloads, key, None)
 
     def _set(self, standing: Standing, **changes: Any) -> None:
         before = {name: getattr(standing, name) for name in changes} if self.undo.is_recording else {}
@@ -351,47 +271,12 @@ class World:
 
             self.undo.record(back)
 
-    def _shape(self, fact: Workload) -> int:
-        """The equivalence class: equal workloads get the same verdict (kueue.md 3.12)."""
-        done = dict(fact.reclaimable)
-        return self.shape_of_key(
-            (
-                fact.priority,
-                tuple(
-                    (ps.name, ps.pod, ps.count - done.get(ps.name, 0), ps.min_count, ps.topology)
-                    for ps in fact.pod_sets
-                ),
-            )
-        )
-
-    def shape_of_key(self, key: tuple[Any, ...]) -> int:
-        """The number of an equivalence class: an address within this process, nothing is ever ordered by it."""
-        known = self._shapes.get(key)
-        if known is None:
-            known = self._shapes[key] = len(self._shape_keys)
-            self._shape_keys.append(key)
-        return known
-
-    def shape_key(self, shape: int) -> tuple[Any, ...]:
-        """What an equivalence class is made of."""
-        return self._shape_keys[shape]
-
     def _link_member(self, standing: Standing) -> None:
-        key = (standing.fact.namespace, standing.fact.queue)
-        self._members.setdefault(key, {})[standing.key] = None
-        self.undo.record(lambda: self._drop_member(key, standing))
-
-    def _drop_member(self, key: FactKey, standing: Standing) -> None:
-        self._members[key].pop(standing.key, None)
+        members = self._members.setdefault((standing.fact.namespace, standing.fact.queue), {})
+        put(self.undo, members, standing.key, True)
 
     def _unlink_member(self, standing: Standing) -> None:
-        key = (standing.fact.namespace, standing.fact.queue)
-        self._members[key].pop(standing.key, None)
-
-        def back() -> None:
-            self._members[key][standing.key] = None
-
-        self.undo.record(back)
+        put(self.undo, self._members[(standing.fact.namespace, standing.fact.queue)], standing.key, None)
 
     def _place(self, standing: Standing) -> None:
         """Put a workload where its facts and holdings say (kueue.md 3.2)."""
@@ -414,16 +299,14 @@ class World:
             return
         elif self._is_backing_off(standing):
             place = Place.PARKED
+            if fact.requeue_at > self.now:
+                self._timers.set(fact.requeue_at, fact.key)
         else:
             place = Place.HEAP  # in the line of its class, which may be parked
         self._move(standing, place)
 
     def _is_backing_off(self, standing: Standing) -> bool:
-        fact = standing.fact
-        if fact.requeue_at > self.now:
-            heapq.heappush(self._timers, (fact.requeue_at, fact.key))
-            return True
-        return fact.requeue_blocked
+        return standing.fact.requeue_blocked or standing.fact.requeue_at > self.now
 
     def _move(self, standing: Standing, place: Place) -> None:
         if standing.own_place is not place:
@@ -460,69 +343,14 @@ class World:
         if before == hold and order == standing.preemption_order:
             return
         if before is not None:
-            self.lift(standing)
+            self.holds.lift(standing)
             node = self.tree.queue(before.admission.cluster_queue)
             self.tree.touch(node)
             if hold is None or hold.usage != before.usage:
                 self._request(before.admission.cluster_queue)
         self._set(standing, hold=hold, preemption_order=order)
         if hold is not None:
-            self.lay(standing)
-
-    def lift(self, standing: Standing) -> None:
-        """Take a holder's quota, nodes and devices out of the ledgers (it still has its `hold`): to try what would fit."""
-        hold = standing.hold
-        assert hold is not None
-        self.tree.remove(self.tree.queue(hold.admission.cluster_queue), hold.usage)
-        self._list_holder(standing, hold.admission.cluster_queue, add=False)
-        if hold.placement is not None:
-            self.fleet.release(holder_of(standing.key))
-
-    def lay(self, standing: Standing) -> None:
-        """The inverse of `lift`."""
-        hold = standing.hold
-        assert hold is not None
-        self.tree.add(self.tree.queue(hold.admission.cluster_queue), hold.usage)
-        self._list_holder(standing, hold.admission.cluster_queue, add=True)
-        if hold.placement is not None:
-            self.fleet.hold(holder_of(standing.key), hold.placement)
-
-    def _touch(self) -> None:
-        """What is held has changed, and changes again if a trial takes it back."""
-        self._version += 1
-        if self.undo.is_recording:
-            self.undo.record(self._bump)
-
-    def _bump(self) -> None:
-        self._version += 1
-
-    def cached(self, question: Hashable, answer: Callable[[], T]) -> T:
-        """The answer to a question about holders, worked out once for as long as none comes or goes."""
-        known = self._cache.get(question)
-        if known is not None and known[0] == self._version:
-            found: T = known[1]
-            return found
-        if len(self._cache) > CACHED_MAX:
-            self._cache.clear()
-        made = answer()
-        self._cache[question] = (self._version, made)
-        return made
-
-    def _list_holder(self, standing: Standing, cluster_queue: str, *, add: bool) -> None:
-        self._touch()
-        holders = self.holders.setdefault(cluster_queue, [])
-        order = standing.preemption_order
-
-        def put() -> None:
-            insort(holders, (order, standing), key=lambda item: item[0])
-
-        def take() -> None:
-            del holders[bisect_left(holders, order, key=lambda item: item[0])]
-
-        do, back = (put, take) if add else (take, put)
-        do()
-        if self.undo.is_recording:
-            self.undo.record(back)
+            self.holds.lay(standing)
 
     def _check_drain(self, standing: Standing) -> None:
         """Must this holder be evicted for a reason other than preemption (kueue.md 2.8, 2.9)?"""
@@ -542,18 +370,8 @@ class World:
         self._drain(standing, reason)
 
     def _drain(self, standing: Standing, reason: EvictionReason | None) -> None:
-        before = self.draining.get(standing.key)
-        if before is reason:
-            return
-
-        def put(value: EvictionReason | None) -> None:
-            if value is None:
-                self.draining.pop(standing.key, None)
-            else:
-                self.draining[standing.key] = value
-
-        put(reason)
-        self.undo.record(lambda: put(before))
+        if self.draining.get(standing.key) is not reason:
+            put(self.undo, self.draining, standing.key, reason)
 
     # --- un-parking
 
@@ -565,21 +383,15 @@ class World:
     @property
     def next_timer(self) -> int | None:
         """When the next back-off ends, or None."""
-        while self._timers and self._timer_is_stale(self._timers[0]):
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next
 
-    def _timer_is_stale(self, timer: tuple[int, WorkloadKey]) -> bool:
-        standing = self.workloads.get(timer[1])
-        return standing is None or standing.place is not Place.PARKED or standing.fact.requeue_at != timer[0]
+    def _is_live_timer(self, at: int, key: WorkloadKey) -> bool:
+        standing = self.workloads.get(key)
+        return standing is not None and standing.place is Place.PARKED and standing.fact.requeue_at == at
 
     def _request(self, cluster_queue: str) -> None:
         if cluster_queue and cluster_queue not in self.requests:
-            self.requests[cluster_queue] = None
-            self.undo.record(lambda: self._drop_request(cluster_queue))
-
-    def _drop_request(self, cluster_queue: str) -> None:
-        self.requests.pop(cluster_queue, None)
+            put(self.undo, self.requests, cluster_queue, True)
 
     def _request_all(self) -> None:
         for _, name in self.facts[ClusterQueue]:
@@ -607,19 +419,10 @@ class World:
             if table is None or pending is None:
                 continue
             moved += pending.unpark(partial(self.namespace_matches, table.fact), self._is_backing_off)
-        if self.requests:
-            before = self.requests
-            self.requests = {}
-
-            def back() -> None:
-                self.requests = before
-
-            self.undo.record(back)
-        while (due := self.next_timer) is not None and due <= now:
-            _, key = self._timers[0]
+        for name in list(self.requests):
+            put(self.undo, self.requests, name, None)
+        while (key := self._timers.pop_due(now)) is not None:
             standing = self.workloads[key]
-            heapq.heappop(self._timers)
-            self.undo.record(partial(heapq.heappush, self._timers, (due, key)))
             if not standing.fact.requeue_blocked:
                 self._move(standing, Place.HEAP)
                 moved += 1
@@ -633,35 +436,6 @@ class World:
             self.cycles, self.now = before
 
         self.undo.record(back)
-
-    # --- pods that no queue admits
-
-    def _apply_pod(self, before: Pod | None, pod: Pod) -> None:
-        if before is not None:
-            self._release_pod(before, keep_assumed=not pod.node)
-        if pod.node:
-            self._hold_pod(pod, Member(pod.node, pod.devices))
-        elif pod.key not in self.bound_pods:
-            self._set_waiting(pod.key, pod)
-
-    def _release_pod(self, pod: Pod, *, keep_assumed: bool = False) -> None:
-        self._set_waiting(pod.key, None)
-        if pod.node or (pod.key in self.bound_pods and not keep_assumed):
-            self.fleet.release(pod_holder(pod.key))
-            self._touch()
-            self._request_all()
-        if not keep_assumed:
-            self._set_bound(pod.key, None)
-
-    def _hold_pod(self, pod: Pod, member: Member) -> None:
-        self._touch()
-        self.fleet.hold(pod_holder(pod.key), Placement((PodSetPlacement("", (member,), pod.pod.requests),)))
-
-    def _set_waiting(self, key: FactKey, pod: Pod | None) -> None:
-        _put(self.undo, self.waiting_pods, key, pod)
-
-    def _set_bound(self, key: FactKey, command: BindPod | None) -> None:
-        _put(self.undo, self.bound_pods, key, command)
 
     # --- decisions
 
@@ -682,10 +456,10 @@ class World:
                     standing = self.workloads.get(command.workload)
                     if standing is not None and standing.fact.uid == command.uid and not standing.is_leaving:
                         self._set(standing, evicting=command)
-                        self._touch()
+                        self.holds.touch()
                         self._drain(standing, None)
                 case BindPod():
-                    self._assume_binding(command)
+                    self.lone_pods.assume(self.facts[Pod].get(command.pod), command)
         for item in plan.memory:
             changed = self._remember(item) or changed
         return changed
@@ -701,14 +475,6 @@ class World:
         if pending.sticky is not None and pending.sticky[0] == standing.key:
             pending.set_sticky(None)
         self._check_drain(standing)
-
-    def _assume_binding(self, command: BindPod) -> None:
-        pod: Pod | None = self.facts[Pod].get(command.pod)
-        if pod is None or pod.uid != command.uid or pod.node or command.pod in self.bound_pods:
-            return
-        self._set_waiting(command.pod, None)
-        self._set_bound(command.pod, command)
-        self._hold_pod(pod, command.member)
 
     def _remember(self, item: object) -> bool:
         match item:
@@ -751,11 +517,7 @@ class World:
     def forget(self, command: Command) -> None:
         """Take back one command that was assumed and could not be carried out. The workload is tried again at once."""
         if isinstance(command, BindPod):
-            pod: Pod | None = self.facts[Pod].get(command.pod)
-            if self.bound_pods.get(command.pod) == command and pod is not None:
-                self._set_bound(command.pod, None)
-                self.fleet.release(pod_holder(command.pod))
-                self._set_waiting(command.pod, pod)
+            self.lone_pods.forget(self.facts[Pod].get(command.pod), command)
             return
         standing = self.workloads.get(command.workload)
         if standing is None:
@@ -793,13 +555,15 @@ class World:
         self._move(standing, Place.HELD if standing.hold is not None else place)
         self._check_drain(standing)
 
+    def cached(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """The answer to a question about holders, worked out once for as long as none comes or goes."""
+        return self.holds.cached(question, answer)
+
     # --- whole-world values
 
     def all_facts(self) -> Iterator[Noun]:
         """Every fact, in a fixed order."""
-        for noun in NOUNS:
-            for key in sorted(self.facts[noun]):
-                yield self.facts[noun][key]
+        return self.book.all()
 
     def dump(self) -> dict[str, Any]:
         """Facts and memory as plain JSON-able values with a format version: for forks, snapshots, bug reports."""
@@ -818,43 +582,11 @@ class World:
         Memory is left out, except that assumed commands occupy the ledgers until they are facts: once all of them are,
         the digest equals that of a world rebuilt from objects. O(facts changed since the last call + queues + nodes).
         """
-        for noun, key in self._unhashed:
-            name = (noun.__name__, key)
-            fact = self.facts[noun].get(key)
-            new = 0 if fact is None else fact_hash(fact)
-            self._hash_sum += new - self._hashes.get(name, 0)
-            self._hashes[name] = new
-        self._unhashed = {}
-        return digest_text(self._hash_sum, ledger_parts(self))
+        return digest_text(self.book.hash(), ledger_parts(self))
 
     def memory_digest(self) -> str:
         """Hash of memory alone. O(workloads)."""
         return memory_digest_of(self)
-
-
-def holder_of(key: WorkloadKey) -> str:
-    """The name under which the Fleet lists a workload's places."""
-    return f"workload:{key[0]}/{key[1]}"
-
-
-def pod_holder(key: tuple[str, str]) -> str:
-    """The name under which the Fleet lists the place of a pod that no queue admits."""
-    return f"pod:{key[0]}/{key[1]}"
-
-
-def _put(undo: UndoLog, table: dict[Any, Any], key: Any, value: Any) -> None:
-    before = table.get(key)
-    if before is None and value is None:
-        return
-
-    def put(new: Any) -> None:
-        if new is None:
-            table.pop(key, None)
-        else:
-            table[key] = new
-
-    put(value)
-    undo.record(lambda: put(before))
 
 
 def _drains(stop: StopPolicy, admitted: bool) -> bool:

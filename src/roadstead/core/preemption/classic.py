@@ -13,9 +13,10 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
+from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
-from roadstead.core.world import World, holder_of
+from roadstead.core.world import World
 from roadstead.model.queues import PreemptionPolicy
 
 Placeable: TypeAlias = Callable[[], bool]

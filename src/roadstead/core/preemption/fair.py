@@ -11,9 +11,10 @@ from typing import Final, TypeAlias
 from roadstead.core.fairness.share import Share, share_of
 from roadstead.core.preemption.classic import Placeable, Reason, Target, satisfies
 from roadstead.core.queueing.standing import Standing
+from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
-from roadstead.core.world import World, holder_of
+from roadstead.core.world import World
 
 FINAL_SHARE: Final = "LessThanOrEqualToFinalShare"
 INITIAL_SHARE: Final = "LessThanInitialShare"

@@ -1,0 +1,105 @@
+"""Who holds what: the lists of holders, kept together with the quota tree and the Fleet."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeVar
+
+from roadstead.core.fleet.fleet import Fleet
+from roadstead.core.queueing.standing import PreemptionOrder, Standing
+from roadstead.core.quota.tree import QuotaTree
+from roadstead.core.undo import UndoLog
+from roadstead.model.workload import Member, Placement, Pod, PodSetPlacement, WorkloadKey
+
+CACHED_MAX: Final = 10_000
+
+T = TypeVar("T")
+
+
+def holder_of(key: WorkloadKey) -> str:
+    """The name under which the Fleet lists a workload's places."""
+    return f"workload:{key[0]}/{key[1]}"
+
+
+def pod_holder(key: tuple[str, str]) -> str:
+    """The name under which the Fleet lists the place of a pod that no queue admits."""
+    return f"pod:{key[0]}/{key[1]}"
+
+
+class Holds:
+    """Holders of each ClusterQueue in preemption order, and answers about them that stay true while none comes or goes."""
+
+    def __init__(self, undo: UndoLog, tree: QuotaTree, fleet: Fleet) -> None:
+        self._undo = undo
+        self._tree = tree
+        self._fleet = fleet
+        self.holders: dict[str, list[tuple[PreemptionOrder, Standing]]] = {}
+        self._version = 0  # only grows, also when a trial is taken back
+        self._cache: dict[Any, tuple[int, Any]] = {}
+
+    def lay(self, standing: Standing) -> None:
+        """Enter what a standing's `hold` says into the ledgers. O(cells x depth + members), undoable like all of these."""
+        hold = standing.hold
+        assert hold is not None
+        queue = hold.admission.cluster_queue
+        self._tree.add(self._tree.queue(queue), hold.usage)
+        self._list(standing, queue, add=True)
+        if hold.placement is not None:
+            self._fleet.hold(holder_of(standing.key), hold.placement)
+
+    def lift(self, standing: Standing) -> None:
+        """The inverse of `lay`; the standing keeps its `hold`, so that it can be laid again."""
+        hold = standing.hold
+        assert hold is not None
+        queue = hold.admission.cluster_queue
+        self._tree.remove(self._tree.queue(queue), hold.usage)
+        self._list(standing, queue, add=False)
+        if hold.placement is not None:
+            self._fleet.release(holder_of(standing.key))
+
+    def hold_pod(self, pod: Pod, member: Member) -> None:
+        """A pod that no queue admits occupies its place."""
+        self.touch()
+        self._fleet.hold(pod_holder(pod.key), Placement((PodSetPlacement("", (member,), pod.pod.requests),)))
+
+    def release_pod(self, key: tuple[str, str]) -> None:
+        self.touch()
+        self._fleet.release(pod_holder(key))
+
+    def _list(self, standing: Standing, cluster_queue: str, *, add: bool) -> None:
+        self.touch()
+        holders = self.holders.setdefault(cluster_queue, [])
+        order = standing.preemption_order
+
+        def put() -> None:
+            insort(holders, (order, standing), key=lambda item: item[0])
+
+        def take() -> None:
+            del holders[bisect_left(holders, order, key=lambda item: item[0])]
+
+        do, back = (put, take) if add else (take, put)
+        do()
+        if self._undo.is_recording:
+            self._undo.record(back)
+
+    def touch(self) -> None:
+        """Something about holders has changed, and changes again if a trial takes it back."""
+        self._bump()
+        if self._undo.is_recording:
+            self._undo.record(self._bump)
+
+    def _bump(self) -> None:
+        self._version += 1
+
+    def cached(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """The answer to a question about holders, worked out once for as long as none comes or goes."""
+        known = self._cache.get(question)
+        if known is not None and known[0] == self._version:
+            found: T = known[1]
+            return found
+        if len(self._cache) > CACHED_MAX:
+            self._cache.clear()
+        made = answer()
+        self._cache[question] = (self._version, made)
+        return made
