@@ -19,7 +19,7 @@ from roadstead.cli.home import Home
 from roadstead.cli.up import bring_up
 
 LIMIT_SECONDS = 150.0
-NODE = "lighthouse=h100x8"
+NODE = "lighthouse=h100x8,cpu=8,memory=16Gi"
 
 
 @click.command(short_help="two teams, real training, one queue; ends by itself")

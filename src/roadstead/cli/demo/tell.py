@@ -51,19 +51,24 @@ class Teller:
         self._parts = {part.name: Watched() for part in PARTS}
 
     def introduce(self, url: str) -> None:
-        self._say("a cluster of its own is up: one machine with 8 simulated H100s, two teams with 4 each", bold=True)
+        self._say(
+            "a cluster of its own is up: one machine with 8 simulated H100s; teams vision and speech have 4 each",
+            bold=True,
+        )
         click.echo(f"        look with kubectl:  export KUBECONFIG={self._home.kubeconfig}   ({url})")
 
     async def tell(self, limit_seconds: float) -> int:
         async with Client(self._home) as client:
             await self._submit(client, "queues.yaml")
-            for part in (DIGITS, TOGETHER, SWEEP):
+            for part in (DIGITS, TOGETHER):
                 await self._submit_part(client, part)
             deadline = self._begin + limit_seconds
             checkpoint_at: float | None = None
             while time.monotonic() < deadline:
                 for part in PARTS:
                     await self._look(client, part)
+                if self._parts[TOGETHER.name].state == "running" and not self._parts[SWEEP.name].submitted:
+                    await self._submit_part(client, SWEEP)
                 if checkpoint_at is None and (self._scratch / "digits" / "model.pickle").exists():
                     checkpoint_at = time.monotonic()
                 if (
