@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -23,6 +24,8 @@ from roadstead.kinds.object import Json
 Query = Mapping[str, str]
 
 MANAGER_LENGTH: Final = 128
+WATCH_SECONDS: Final = (1800, 3600)
+"""How long a watch lasts that names no time: random, so that clients do not all come back at once."""
 NOTHING: Final[Query] = {}
 
 
@@ -134,7 +137,7 @@ def watch_options(query: Query) -> WatchOptions:
         bookmarks=flag(query, "allowWatchBookmarks"),
         send_initial_events=send_initial,
         resource_version_match=match if send_initial else "",
-        timeout_seconds=integer(query, "timeoutSeconds"),
+        timeout_seconds=integer(query, "timeoutSeconds") or random.randint(*WATCH_SECONDS),
     )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 import orjson
@@ -21,14 +19,7 @@ from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
 
 INITIAL_EVENTS_END_ANNOTATION: Final = "k8s.io/initial-events-end"
-DEFAULT_TIMEOUT_SECONDS: Final = (1800, 3600)
 CACHE_SIZE: Final = 4096
-CHUNK_BYTES: Final = 256 * 1024
-
-
-def default_timeout() -> int:
-    """How long a watch lasts that names no time: random, so that clients do not come back all at once."""
-    return random.randint(*DEFAULT_TIMEOUT_SECONDS)
 
 
 class EventEncoder:
@@ -98,71 +89,43 @@ def error_line(error: StatusError) -> bytes:
 
 async def stream(
     exchange: Exchange,
-    events: AsyncIterator[Event],
+    events: AsyncGenerator[Event, None],
     line_of: Callable[[Event, bool], bytes],
     stopping: asyncio.Event,
 ) -> None:
     """Send events until they end, the client leaves or the server stops.
 
-    A refusal before the first event is raised (it becomes an ordinary answer), except 410, which the real server sends inside
-    the stream. A slow client holds up nobody: only its own position in the history waits.
+    What is wrong with the request has been said by whoever made `events`; expired history (410) is an event of its own inside the
+    stream, as in the real server. A slow client holds up nobody: only its own position in the history waits. No task is made
+    per event: a thousand watchers of one change cost a thousand writes and nothing else.
     """
-    following = asyncio.ensure_future(anext(events, None))
-    leaving = asyncio.ensure_future(_left(exchange))
-    ending = asyncio.ensure_future(stopping.wait())
+    await exchange.start_stream(JSON)
+    pumping = asyncio.create_task(_pump(exchange, events, line_of))
+    leaving = asyncio.create_task(_left(exchange))
+    ending = asyncio.create_task(stopping.wait())
     try:
-        # Let the source look at the request before headers are sent: what it refuses, it refuses at once.
-        await asyncio.wait((following,), timeout=0)
-        for _ in range(3):
-            if following.done():
-                break
-            await asyncio.sleep(0)
-        if following.done() and following.exception() is not None:
-            error = following.exception()
-            if not (isinstance(error, StatusError) and error.code == 410):
-                following.result()
-        await exchange.start_stream(JSON)
-        is_first = True
-        while True:
-            if not following.done():
-                await asyncio.wait((following, leaving, ending), return_when=asyncio.FIRST_COMPLETED)
-            if leaving.done():
-                return
-            if not following.done():  # the server stops
-                break
-            try:
-                event = following.result()
-            except StatusError as error:
-                await exchange.chunk(error_line(error))
-                break
-            if event is None:
-                break
-            lines = [line_of(event, is_first)]
-            is_first = is_first and event[1] is None
-            size = len(lines[0])
-            following = asyncio.ensure_future(anext(events, None))
-            # What is there already goes into the same chunk.
-            while size < CHUNK_BYTES:
-                await asyncio.sleep(0)
-                if not following.done() or following.exception() is not None:
-                    break
-                event = following.result()
-                if event is None:
-                    break
-                lines.append(line_of(event, is_first))
-                is_first = is_first and event[1] is None
-                size += len(lines[-1])
-                following = asyncio.ensure_future(anext(events, None))
-            await exchange.chunk(b"".join(lines))
-        await exchange.end_stream()
+        await asyncio.wait((pumping, leaving, ending), return_when=asyncio.FIRST_COMPLETED)
+        if pumping.done():
+            pumping.result()
     finally:
-        for task in (following, leaving, ending):
+        for task in (pumping, leaving, ending):
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, StatusError):
-            await following
-        aclose = getattr(events, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        await asyncio.gather(pumping, leaving, ending, return_exceptions=True)
+        await events.aclose()
+    if not leaving.done() or leaving.cancelled():
+        await exchange.end_stream()
+
+
+async def _pump(
+    exchange: Exchange, events: AsyncGenerator[Event, None], line_of: Callable[[Event, bool], bytes]
+) -> None:
+    is_first = True
+    try:
+        async for event in events:
+            await exchange.chunk(line_of(event, is_first))
+            is_first = is_first and event[1] is None
+    except StatusError as error:
+        await exchange.chunk(error_line(error))
 
 
 async def _left(exchange: Exchange) -> None:
