@@ -78,6 +78,23 @@ def _construct_plain(loader: Any, node: Any) -> Any:
     return _scalar(node.value)
 
 
+def _construct_map(loader: Any, node: Any) -> Json:
+    """A mapping whose keys are made text one by one: in Python 1 and true would be one key."""
+    loader.flatten_mapping(node)
+    return {_key(loader, key): loader.construct_object(value, deep=True) for key, value in node.value}
+
+
+def _key(loader: Any, node: Any) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise yaml.constructor.ConstructorError(
+            None, None, "a key must be text, not a list or an object", node.start_mark
+        )
+    key = loader.construct_object(node, deep=True)
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return "null" if key is None else str(key)
+
+
 _PLAIN: Final = _PREFIX + "plain"
 for _loader in (_Loader, _FastLoader):
     # every plain scalar gets one tag, so that quoted ones stay text; `<<` still merges
@@ -86,6 +103,7 @@ for _loader in (_Loader, _FastLoader):
         None: [(_PLAIN, re.compile("", re.DOTALL))],
     }
     _loader.add_constructor(_PLAIN, _construct_plain)
+    _loader.add_constructor(_PREFIX + "map", _construct_map)
     _loader.add_constructor(_PREFIX + "timestamp", lambda loader, node: node.value)
     _loader.add_constructor(_PREFIX + "bool", lambda loader, node: _BOOLS.get(node.value, node.value))
 
@@ -142,19 +160,13 @@ def _as_json(value: Any, source: str, budget: list[int], parents: tuple[int, ...
             raise ManifestError(f"{source} contains an alias that refers to itself; remove it")
         inside = (*parents, id(value))
         if isinstance(value, dict):
-            return {_key(key): _as_json(item, source, budget, inside) for key, item in value.items()}
+            return {key: _as_json(item, source, budget, inside) for key, item in value.items()}
         return [_as_json(item, source, budget, inside) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ManifestError(
         f"{source} holds a {type(value).__name__} ({value!r}), which JSON does not know; write it as text"
     )
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    return "null" if key is None else str(key)
 
 
 def _opened(value: Any, where: str) -> Iterable[Json]:
