@@ -138,7 +138,7 @@ def load_world(world: World, dumped: Mapping[str, Any]) -> None:
 
 
 def _load_memory(world: World, data: Mapping[str, Any]) -> None:
-    world.set_clock(data["cycles"], data["now"])
+    world.standings.set_clock(data["cycles"], data["now"])
     for item in data["bindings"]:
         world.assume(Plan(commands=(decode(item),)))
     for item in data["queues"]:
@@ -149,7 +149,7 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
             pending.park_class(world.classes.number(decode(key)))
     for item in data["standings"]:
         standing = world.workloads[(item["workload"][0], item["workload"][1])]
-        world.restore(
+        world.standings.restore(
             standing,
             place=Place(item["place"]),
             assumed=decode(item["assumed"]),

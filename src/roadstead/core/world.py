@@ -15,25 +15,24 @@ from functools import partial
 from typing import Any, TypeVar
 
 from roadstead.core.dump import digest_text, dump_world, ledger_parts, load_world, memory_digest_of
-from roadstead.core.facts import NOUNS, FactBook, FactKey, key_of
+from roadstead.core.facts import NOUNS, FactBook, FactKey
+from roadstead.core.facts import key_of as key_of
 from roadstead.core.fleet.fleet import Fleet
-from roadstead.core.memory import Moved, Place, Ran, Scanned, Stuck, Tried, Unparked
-from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, Plan
+from roadstead.core.memory import Moved, Place, Ran, Scanned, Stuck, Unparked
+from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan
 from roadstead.core.queueing.classes import Classes
 from roadstead.core.queueing.lone_pods import LonePods
 from roadstead.core.queueing.pending import PendingQueue
-from roadstead.core.queueing.standing import Hold, PreemptionOrder, Standing
-from roadstead.core.queueing.timers import Timers
+from roadstead.core.queueing.standings import Standings
 from roadstead.core.quota.holds import Holds
 from roadstead.core.quota.table import QueueTable, compile_queue
 from roadstead.core.quota.tree import QuotaTree
-from roadstead.core.quota.usage import admission_usage
 from roadstead.core.undo import UndoLog, put
 from roadstead.expr.selectors import matches_selector
 from roadstead.model.facts import Fact, Gone, Noun
 from roadstead.model.nodes import Node
-from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, StopPolicy, Topology
-from roadstead.model.workload import Pod, Workload, WorkloadKey, WorkloadState
+from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, Topology
+from roadstead.model.workload import Pod, Workload
 
 T = TypeVar("T")
 
@@ -53,14 +52,11 @@ class World:
         self.waiting_pods = self.lone_pods.waiting
         self.bound_pods = self.lone_pods.bound
         self.classes = Classes()
-        self.workloads: dict[WorkloadKey, Standing] = {}
-        self.pending: dict[str, PendingQueue] = {}
-        self.draining: dict[WorkloadKey, EvictionReason] = {}
-        self.requests: dict[str, bool] = {}  # ClusterQueues whose trees are to be un-parked
-        self.cycles = 0
-        self.now = 0
-        self._timers = Timers(self.undo, self._is_live_timer)
-        self._members: dict[FactKey, dict[WorkloadKey, bool]] = {}  # LocalQueue -> workloads naming it
+        self.standings = Standings(self.undo, self.facts, self.tree, self.holds, self.classes)
+        self.workloads = self.standings.by_key
+        self.pending = self.standings.pending
+        self.draining = self.standings.draining
+        self.requests = self.standings.requests
         self._tables: dict[str, QueueTable] = {}
         self._stale = True  # tree and tables must be rebuilt before the next question
 
@@ -87,7 +83,7 @@ class World:
         self.book.put(noun, key, fact)
         match fact:
             case Workload():
-                self._apply_workload(fact)
+                self.standings.apply(fact)
             case Pod():
                 if self.lone_pods.apply(before, fact):
                     self._request_all()
@@ -113,7 +109,7 @@ class World:
         self.book.put(noun, key, None)
         match before:
             case Workload():
-                self._remove_workload(key)
+                self.standings.remove(key)
             case Pod():
                 if self.lone_pods.remove(before):
                     self._request_all()
@@ -121,11 +117,11 @@ class World:
                 self.fleet.remove_node(before.name)
                 self._request_all()
             case LocalQueue():
-                self._replace_members(key)
+                self.standings.replace_members(key)
             case ClusterQueue():
                 self._mark_stale()
                 self.tree.touch(self.tree.queue(before.name))
-                self._recheck_drain(before.name)
+                self.standings.recheck_drain(before.name)
             case Namespace():
                 pass
             case _:
@@ -157,14 +153,21 @@ class World:
         return self._tables
 
     def pending_queue(self, name: str) -> PendingQueue:
-        queue = self.pending.get(name)
-        if queue is None:
-            queue = self.pending[name] = PendingQueue(name, self.undo)
-        return queue
+        """The line of a ClusterQueue; an empty one if there is none yet."""
+        return self.standings.pending_queue(name)
 
     def local_queue(self, namespace: str, name: str) -> LocalQueue | None:
-        found: LocalQueue | None = self.facts[LocalQueue].get((namespace, name))
-        return found
+        return self.standings.local_queue(namespace, name)
+
+    @property
+    def cycles(self) -> int:
+        """How many cycles were assumed."""
+        return self.standings.cycles
+
+    @property
+    def now(self) -> int:
+        """The latest time heard of, in nanoseconds."""
+        return self.standings.now
 
     def flavor(self, name: str) -> ResourceFlavor | None:
         found: ResourceFlavor | None = self.facts[ResourceFlavor].get(("", name))
@@ -188,8 +191,8 @@ class World:
         if before is not None and before.cohort not in ("", queue.cohort):
             self.tree.touch(self.tree.cohort(before.cohort))
         self.pending_queue(queue.name).set_strategy(queue.strategy)
-        self._request(queue.name)
-        self._recheck_drain(queue.name)
+        self.standings.request(queue.name)
+        self.standings.recheck_drain(queue.name)
 
     def _apply_namespace(self, before: Namespace | None, fact: Namespace) -> None:
         old = dict(before.labels) if before is not None else {}
@@ -197,181 +200,12 @@ class World:
         for (_, name), queue in self.facts[ClusterQueue].items():
             selector = queue.namespace_selector
             if matches_selector(selector, new) and not matches_selector(selector, old):
-                self._request(name)
+                self.standings.request(name)
 
     def _apply_local_queue(self, fact: LocalQueue) -> None:
-        self._replace_members(fact.key)
+        self.standings.replace_members(fact.key)
         if fact.cluster_queue:
-            self._request(fact.cluster_queue)
-
-    def _replace_members(self, key: FactKey) -> None:
-        for member in list(self._members.get(key, ())):
-            standing = self.workloads[member]
-            self._place(standing)
-            self._check_drain(standing)
-
-    def _recheck_drain(self, cluster_queue: str) -> None:
-        for _, standing in list(self.holders.get(cluster_queue, ())):
-            self._check_drain(standing)
-
-    # --- workloads
-
-    def _apply_workload(self, fact: Workload) -> None:
-        standing = self.workloads.get(fact.key)
-        if standing is None:
-            standing = Standing(fact, self.classes.shape(fact))
-            put(self.undo, self.workloads, fact.key, standing)
-            before = None
-        else:
-            before = standing.fact
-        relevant = before is None or _what_unparks(before) != _what_unparks(fact)
-        if before is not None:
-            if before.queue != fact.queue:
-                self._unlink_member(standing)
-            if relevant or fact.uid != before.uid:
-                self._move(standing, Place.NOWHERE)
-                tried = standing.tried if before.pod_sets == fact.pod_sets else None
-                self._set(standing, tried=tried, shape=self.classes.shape(fact))
-        self._set(standing, fact=fact, heap_order=(-fact.priority, fact.queued_at, fact.uid, fact.key))
-        if before is None or before.queue != fact.queue:
-            self._link_member(standing)
-        assumed, evicting = standing.assumed, standing.evicting
-        if fact.state is not WorkloadState.PENDING:
-            assumed = None
-        if fact.state is WorkloadState.FINISHED or fact.evicted or (assumed is None and fact.admission is None):
-            evicting = None
-        if assumed is not standing.assumed or evicting is not standing.evicting:
-            self._set(standing, assumed=assumed, evicting=evicting)
-        self._hold(standing, before)
-        if relevant or standing.hold is not None or standing.place is Place.HELD:
-            self._place(standing)
-        self._check_drain(standing)
-        if before is not None and _frees_others(before, fact):
-            self._request(standing.cluster_queue)
-
-    def _remove_workload(self, key: WorkloadKey) -> None:
-        standing = self.workloads[key]
-        self._move(standing, Place.NOWHERE)
-        self._set(standing, assumed=None, evicting=None)
-        self._change_hold(standing, None)
-        self._drain(standing, None)
-        self._unlink_member(standing)
-        self._request(standing.cluster_queue)
-        put(self.undo, self.workloads, key, None)
-
-    def _set(self, standing: Standing, **changes: Any) -> None:
-        before = {name: getattr(standing, name) for name in changes} if self.undo.is_recording else {}
-        for name, value in changes.items():
-            setattr(standing, name, value)
-        if before:
-
-            def back() -> None:
-                for name, value in before.items():
-                    setattr(standing, name, value)
-
-            self.undo.record(back)
-
-    def _link_member(self, standing: Standing) -> None:
-        members = self._members.setdefault((standing.fact.namespace, standing.fact.queue), {})
-        put(self.undo, members, standing.key, True)
-
-    def _unlink_member(self, standing: Standing) -> None:
-        put(self.undo, self._members[(standing.fact.namespace, standing.fact.queue)], standing.key, None)
-
-    def _place(self, standing: Standing) -> None:
-        """Put a workload where its facts and holdings say (kueue.md 3.2)."""
-        fact = standing.fact
-        queue = self.local_queue(fact.namespace, fact.queue)
-        target = queue.cluster_queue if queue is not None else ""
-        if target != standing.cluster_queue:
-            self._move(standing, Place.NOWHERE)
-            self._set(standing, cluster_queue=target)
-        if standing.hold is not None:
-            place = Place.HELD
-        elif (
-            fact.state is WorkloadState.FINISHED
-            or not fact.active
-            or queue is None
-            or queue.stop is not StopPolicy.NONE
-        ):
-            place = Place.NOWHERE
-        elif standing.place in (Place.HEAP, Place.PARKED):
-            return
-        elif self._is_backing_off(standing):
-            place = Place.PARKED
-            if fact.requeue_at > self.now:
-                self._timers.set(fact.requeue_at, fact.key)
-        else:
-            place = Place.HEAP  # in the line of its class, which may be parked
-        self._move(standing, place)
-
-    def _is_backing_off(self, standing: Standing) -> bool:
-        return standing.fact.requeue_blocked or standing.fact.requeue_at > self.now
-
-    def _move(self, standing: Standing, place: Place) -> None:
-        if standing.own_place is not place:
-            self.pending_queue(standing.cluster_queue).put(standing, place)
-
-    # --- holding quota, nodes and devices
-
-    def _hold(self, standing: Standing, before: Workload | None) -> None:
-        """Bring what a workload holds in line with its fact, or with what is assumed."""
-        fact = standing.fact
-        admission, placement, reserved_at = None, None, 0
-        if fact.state is WorkloadState.RESERVED and fact.admission is not None:
-            admission, placement, reserved_at = fact.admission, fact.placement, fact.reserved_at
-            held = standing.hold
-            if placement is None and held is not None and (before is None or before.placement is None):
-                placement = held.placement if held.admission == admission else None
-        elif standing.assumed is not None:
-            admission, placement = standing.assumed.admission, standing.assumed.placement
-            reserved_at = standing.assumed_at
-        if admission is None:
-            self._change_hold(standing, None)
-            return
-        usage = admission_usage(self.tree, admission, fact)
-        self._change_hold(standing, Hold(admission, usage, reserved_at, placement))
-
-    def _change_hold(self, standing: Standing, hold: Hold | None) -> None:
-        before = standing.hold
-        order: PreemptionOrder = (
-            standing.fact.priority,
-            0 if hold is None else -hold.reserved_at,
-            standing.fact.uid,
-            standing.key,
-        )
-        if before == hold and order == standing.preemption_order:
-            return
-        if before is not None:
-            self.holds.lift(standing)
-            node = self.tree.queue(before.admission.cluster_queue)
-            self.tree.touch(node)
-            if hold is None or hold.usage != before.usage:
-                self._request(before.admission.cluster_queue)
-        self._set(standing, hold=hold, preemption_order=order)
-        if hold is not None:
-            self.holds.lay(standing)
-
-    def _check_drain(self, standing: Standing) -> None:
-        """Must this holder be evicted for a reason other than preemption (kueue.md 2.8, 2.9)?"""
-        fact = standing.fact
-        reason: EvictionReason | None = None
-        if standing.hold is not None and not standing.is_leaving and fact.state is not WorkloadState.FINISHED:
-            local = self.local_queue(fact.namespace, fact.queue)
-            held_in = standing.hold.admission.cluster_queue
-            queue: ClusterQueue | None = self.facts[ClusterQueue].get(("", held_in))
-            admitted = fact.admitted or standing.assumed is not None
-            if not fact.active:
-                reason = EvictionReason.DEACTIVATED
-            elif local is not None and _drains(local.stop, admitted):
-                reason = EvictionReason.LOCAL_QUEUE_STOPPED
-            elif queue is not None and _drains(queue.stop, admitted):
-                reason = EvictionReason.CLUSTER_QUEUE_STOPPED
-        self._drain(standing, reason)
-
-    def _drain(self, standing: Standing, reason: EvictionReason | None) -> None:
-        if self.draining.get(standing.key) is not reason:
-            put(self.undo, self.draining, standing.key, reason)
+            self.standings.request(fact.cluster_queue)
 
     # --- un-parking
 
@@ -383,19 +217,11 @@ class World:
     @property
     def next_timer(self) -> int | None:
         """When the next back-off ends, or None."""
-        return self._timers.next
-
-    def _is_live_timer(self, at: int, key: WorkloadKey) -> bool:
-        standing = self.workloads.get(key)
-        return standing is not None and standing.place is Place.PARKED and standing.fact.requeue_at == at
-
-    def _request(self, cluster_queue: str) -> None:
-        if cluster_queue and cluster_queue not in self.requests:
-            put(self.undo, self.requests, cluster_queue, True)
+        return self.standings.timers.next
 
     def _request_all(self) -> None:
         for _, name in self.facts[ClusterQueue]:
-            self._request(name)
+            self.standings.request(name)
 
     def unpark(self, now: int) -> int:
         """Move parked workloads whose cohort tree was freed, or whose back-off ended by `now`, to their heaps; how many.
@@ -403,7 +229,7 @@ class World:
         A timed event, never implied by another call: Kueue batches it by a second, tests and the simulator choose when
         (kueue.md 3.3). O(parked workloads of the trees concerned).
         """
-        self.set_clock(self.cycles, now)
+        self.standings.set_clock(self.cycles, now)
         moved = 0
         names: dict[str, None] = {}
         tables = self.tables()
@@ -418,24 +244,15 @@ class World:
             pending = self.pending.get(name)
             if table is None or pending is None:
                 continue
-            moved += pending.unpark(partial(self.namespace_matches, table.fact), self._is_backing_off)
+            moved += pending.unpark(partial(self.namespace_matches, table.fact), self.standings.is_backing_off)
         for name in list(self.requests):
             put(self.undo, self.requests, name, None)
-        while (key := self._timers.pop_due(now)) is not None:
+        while (key := self.standings.timers.pop_due(now)) is not None:
             standing = self.workloads[key]
             if not standing.fact.requeue_blocked:
-                self._move(standing, Place.HEAP)
+                self.standings.move(standing, Place.HEAP)
                 moved += 1
         return moved
-
-    def set_clock(self, cycles: int, now: int) -> None:
-        before = (self.cycles, self.now)
-        self.cycles, self.now = cycles, max(now, self.now)
-
-        def back() -> None:
-            self.cycles, self.now = before
-
-        self.undo.record(back)
 
     # --- decisions
 
@@ -447,34 +264,18 @@ class World:
         changed = bool(plan.commands)
         for item in plan.memory:
             if isinstance(item, Ran):
-                self.set_clock(item.cycle, item.now)
+                self.standings.set_clock(item.cycle, item.now)
         for command in plan.commands:
             match command:
                 case Admit():
-                    self._assume_admission(command)
+                    self.standings.assume_admission(command)
                 case Evict():
-                    standing = self.workloads.get(command.workload)
-                    if standing is not None and standing.fact.uid == command.uid and not standing.is_leaving:
-                        self._set(standing, evicting=command)
-                        self.holds.touch()
-                        self._drain(standing, None)
+                    self.standings.assume_eviction(command)
                 case BindPod():
                     self.lone_pods.assume(self.facts[Pod].get(command.pod), command)
         for item in plan.memory:
             changed = self._remember(item) or changed
         return changed
-
-    def _assume_admission(self, command: Admit) -> None:
-        standing = self.workloads.get(command.workload)
-        if standing is None or standing.fact.uid != command.uid or standing.hold is not None:
-            return
-        self._set(standing, assumed=command, assumed_at=self.now, tried=None)
-        self._move(standing, Place.HELD)
-        self._hold(standing, standing.fact)
-        pending = self.pending_queue(standing.cluster_queue)
-        if pending.sticky is not None and pending.sticky[0] == standing.key:
-            pending.set_sticky(None)
-        self._check_drain(standing)
 
     def _remember(self, item: object) -> bool:
         match item:
@@ -487,7 +288,7 @@ class World:
                 if item.whole_class:
                     self.pending_queue(standing.cluster_queue).park_class(standing.shape)
                 else:
-                    self._move(standing, item.place)
+                    self.standings.move(standing, item.place)
                 return True
             case Stuck():
                 pending = self.pending_queue(item.cluster_queue)
@@ -500,35 +301,18 @@ class World:
                 standing = self.workloads.get(item.workload)
                 if standing is None or standing.hold is not None:
                     return False
-                return self._remember_scan(standing, item.pod_sets)
+                return self.standings.remember_scan(standing, item.pod_sets)
             case Unparked():
                 return self.unpark(item.now) > 0
             case _:
                 return False
-
-    def _remember_scan(self, standing: Standing, pod_sets: tuple[tuple[tuple[str, int], ...], ...] | None) -> bool:
-        before, after = standing.tried, None
-        if pod_sets is not None:
-            generation = self.tree.queue(standing.cluster_queue).root.generation
-            after = Tried(self.cycles, generation, standing.shape, pod_sets)
-        self._set(standing, tried=after)
-        return (before.pod_sets if before is not None else None) != pod_sets
 
     def forget(self, command: Command) -> None:
         """Take back one command that was assumed and could not be carried out. The workload is tried again at once."""
         if isinstance(command, BindPod):
             self.lone_pods.forget(self.facts[Pod].get(command.pod), command)
             return
-        standing = self.workloads.get(command.workload)
-        if standing is None:
-            return
-        if isinstance(command, Admit) and standing.assumed == command:
-            self._set(standing, assumed=None, evicting=None)
-            self._hold(standing, standing.fact)
-            self._place(standing)
-        elif isinstance(command, Evict) and standing.evicting == command:
-            self._set(standing, evicting=None)
-        self._check_drain(standing)
+        self.standings.forget(command)
 
     @contextmanager
     def trial(self) -> Iterator[World]:
@@ -538,22 +322,6 @@ class World:
             yield self
         finally:
             self.undo.rollback(mark)
-
-    def restore(
-        self,
-        standing: Standing,
-        *,
-        place: Place,
-        assumed: Admit | None,
-        assumed_at: int,
-        evicting: Evict | None,
-        tried: Tried | None,
-    ) -> None:
-        """Bring back what a dump remembers of one workload (its facts are there already)."""
-        self._set(standing, assumed=assumed, assumed_at=assumed_at, evicting=evicting, tried=tried)
-        self._hold(standing, standing.fact)
-        self._move(standing, Place.HELD if standing.hold is not None else place)
-        self._check_drain(standing)
 
     def cached(self, question: Hashable, answer: Callable[[], T]) -> T:
         """The answer to a question about holders, worked out once for as long as none comes or goes."""
@@ -587,25 +355,3 @@ class World:
     def memory_digest(self) -> str:
         """Hash of memory alone. O(workloads)."""
         return memory_digest_of(self)
-
-
-def _drains(stop: StopPolicy, admitted: bool) -> bool:
-    return stop is StopPolicy.HOLD_AND_DRAIN or (stop is StopPolicy.HOLD and not admitted)
-
-
-def _what_unparks(fact: Workload) -> tuple[object, ...]:
-    """A change of any of these gives a parked workload a new chance by itself (kueue.md 3.2, push rules)."""
-    return (
-        fact.queue, fact.pod_sets, fact.priority, fact.active, fact.reclaimable, fact.evicted, fact.requeue_blocked,
-        fact.requeue_at, fact.state, fact.queued_at,
-    )  # fmt: skip
-
-
-def _frees_others(before: Workload, fact: Workload) -> bool:
-    """Changes that may let others in: finished, deactivated, returned to pending, a holder needs fewer pods, other priority."""
-    return (
-        (fact.state is not before.state and fact.state is not WorkloadState.RESERVED)
-        or (before.active and not fact.active)
-        or (fact.reclaimable != before.reclaimable and fact.state is WorkloadState.RESERVED)
-        or fact.priority != before.priority
-    )
