@@ -91,7 +91,7 @@ items:
         ("just words", "document 1 of job.yaml is text, not an object"),
         ("kind: Pod\n---\nkind: Job", "document 1 of job.yaml has no apiVersion; say what kind of object it is"),
         ("{}", "document 1 of job.yaml has no apiVersion and no kind"),
-        ("a: &a [*a]", "job.yaml contains an alias that refers to itself"),
+        ("&a [*a]", "job.yaml contains an alias that refers to itself"),
         ("a: &a {b: *a}", "job.yaml, line 1, column 4: found unconstructable recursive node"),
         ("{a: b}: c", "job.yaml, line 1, column 1: a key must be text, not a list or an object"),
         ("a: !!binary YQ==", "job.yaml holds a bytes"),
