@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from roadstead.apiserver import bodies
 from roadstead.apiserver.errors import BODY_LIMIT
 from roadstead.auth.identity import Connection
+from roadstead.kinds.errors import StatusError
 from tests.apiserver.harness import CONFIG_MAPS, PODS, TOKEN, Answer, Api, config_map, pod
 from tests.apiserver.loop import with_api
 
@@ -271,6 +275,19 @@ async def test_nobody_reads_a_body_of_somebody_unknown(api: Api) -> None:
     api.connection = Connection()
     answer = await api.ask("POST", CONFIG_MAPS, b"{", headers={"content-length": str(10**9)})
     assert answer.status == 401
+
+
+@with_api
+async def test_a_body_that_never_comes(api: Api) -> None:
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(60)
+        raise AssertionError("waited too long")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bodies, "BODY_SECONDS", 0.05)
+        with pytest.raises(StatusError, match="the request body did not arrive") as refused:
+            await bodies.read_body(receive, b"10")
+    assert refused.value.code == 504
 
 
 @pytest.mark.parametrize(

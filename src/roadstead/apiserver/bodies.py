@@ -5,6 +5,7 @@ The refusals are those of the real server's decoders, word for word.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
 import json
@@ -19,13 +20,15 @@ from roadstead.apiserver import yaml_body
 from roadstead.apiserver.errors import BODY_LIMIT, body_too_large, media_type_unknown
 from roadstead.apiserver.go_json import syntax_error
 from roadstead.apiserver.negotiate import JSON, MEDIA_TYPES, YAML
-from roadstead.kinds.errors import bad_request
+from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind, Registry
 
 Receive = Callable[[], Awaitable[Any]]
 
 SUMMARY_LENGTH: Final = 30
+BODY_SECONDS: Final = 34.0
+"""How long a body may take: the real server's limit for changes."""
 _SURROGATE: Final = re.compile(r"(?<!\\)\\ud[89a-f][0-9a-f]{2}")
 
 
@@ -47,19 +50,22 @@ class Decoded:
 
 
 async def read_body(receive: Receive, announced: bytes | None) -> bytes:
-    """The whole body. Raises StatusError 413 as soon as it is known to be too large, ClientGone if the client hangs up."""
+    """The whole body. Raises StatusError 413 as soon as it is known to be too large, 504 if it does not come within
+    BODY_SECONDS, ClientGone if the client hangs up."""
     if announced is not None and announced.isdigit() and int(announced) > BODY_LIMIT:
         raise body_too_large()
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > BODY_LIMIT:
-            raise body_too_large()
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body", False):
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(receive)
+    except TimeoutError:
+        message = f"Timeout: the request body did not arrive within {BODY_SECONDS:.0f} seconds"
+        raise StatusError(504, "Timeout", message) from None
+
+
+async def _read(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -67,7 +73,8 @@ async def read_body(receive: Receive, announced: bytes | None) -> bytes:
         size += len(parts[-1])
         if size > BODY_LIMIT:
             raise body_too_large()
-    return b"".join(parts)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def media_type(content_type: str) -> str:
