@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from roadstead.cluster.embedded import listing
 from tests.apiserver.harness import CONFIG_MAPS, PODS, Api, config_map, pod
 from tests.apiserver.loop import with_api
 
@@ -200,6 +203,8 @@ async def test_status_is_an_endpoint_of_its_own(api: Api) -> None:
 @with_api
 async def test_a_version_from_the_future_is_waited_for_and_then_refused(api: Api) -> None:
     await api.ask("POST", CONFIG_MAPS, config_map("a"))
-    answer = await api.ask("GET", f"{CONFIG_MAPS}/a?resourceVersion=999999")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "WAIT_FOR_FUTURE_SECONDS", 0.05)
+        answer = await api.ask("GET", f"{CONFIG_MAPS}/a?resourceVersion=999999")
     assert answer.status == 504
     assert answer.header("retry-after") == "1"
