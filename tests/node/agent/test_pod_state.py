@@ -143,8 +143,19 @@ def test_a_deleted_pod_is_failed_unless_all_succeeded() -> None:
     assert decided(pod("a", deleted_in=1)).phase == "Failed"
 
 
-def test_a_deletion_that_is_overdue_leaves_no_grace() -> None:
-    assert [stop.grace_seconds for stop in decided(pod("a", deleted_in=-5), running("a")).stop] == [0.0]
+@pytest.mark.parametrize(
+    ("of", "seconds"),
+    [
+        (pod("a", deleted_in=-5), 2),
+        (pod("a", deleted_in=1), 2),
+        (pod("a", deleted_in=7), 7),
+        (pod("a", status={"phase": "Failed"}), 30),
+        (pod("a", status={"phase": "Failed"}, terminationGracePeriodSeconds=9), 9),
+        (pod("a", activeDeadlineSeconds=1, terminationGracePeriodSeconds=0), 2),
+    ],
+)
+def test_grace(of: Pod, seconds: float) -> None:
+    assert [stop.grace_seconds for stop in decided(of, running("a")).stop] == [seconds]
 
 
 def test_the_deadline_of_a_pod_stops_it() -> None:

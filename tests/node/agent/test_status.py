@@ -174,3 +174,12 @@ def test_a_transition_time_moves_only_with_its_condition() -> None:
 )
 def test_qos_class(resources: Json, expected: str) -> None:
     assert qos_class(pod({"name": "a", "resources": resources})) == expected
+
+
+def test_readiness_gates_are_waited_for() -> None:
+    of = pod("a", readinessGates=[{"conditionType": "example.com/gate"}])
+    closed = status(of, running("a"))
+    assert conditions(closed)["ContainersReady"] == ("True", "")
+    assert conditions(closed)["Ready"] == ("False", "ReadinessGatesNotReady")
+    gate = {"type": "example.com/gate", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"}
+    assert conditions(status(of, running("a"), old={"conditions": [gate]}))["Ready"] == ("True", "")

@@ -116,6 +116,13 @@ def test_the_hosts_file_names_everybody() -> None:
     assert peers.peers_variable(member(0), "127.64.0.8", [known]) == "j-0=127.64.0.8,j-1=127.64.0.9"
 
 
+def test_host_aliases_are_in_the_hosts_file() -> None:
+    of = pod("a", hostAliases=[{"ip": "10.0.0.1", "hostnames": ["db", "db.local"]}])
+    assert peers.wants_hosts(of)
+    assert not peers.wants_peers(of)
+    assert "10.0.0.1\tdb db.local" in peers.hosts_file(of, "127.64.0.8", [], "").splitlines()
+
+
 @pytest.mark.parametrize("name", sorted(all_profiles()))
 def test_every_profile_is_whole(name: str) -> None:
     one = profile(name)
@@ -160,6 +167,8 @@ def test_nodes_that_are_none(text: str, message: str) -> None:
 def test_options_that_make_no_agent(nodes: tuple[NodeOptions, ...], isolation: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AgentOptions(Path("/nowhere"), nodes, isolation=isolation)
+    with pytest.raises(ValueError, match="not an absolute path"):
+        AgentOptions(Path("nowhere"), (NodeOptions("a"),))
 
 
 def version(number: int) -> Object:

@@ -28,7 +28,7 @@ class Box:
         return f"pod-{self._count}/main/0"
 
     def prepare(self, run_id: str, *argv: str, **spec: Any) -> str:
-        env = {"PATH": os.environ["PATH"], tree.MARK: run_id, "LEDGER": os.fspath(self.ledger), **spec.pop("env", {})}
+        env = {"PATH": os.environ["PATH"], "LEDGER": os.fspath(self.ledger), **spec.pop("env", {})}
         words = ["/bin/sh", "-c", *argv] if len(argv) == 1 else list(argv)
         return runs.prepare(self.root, run_id, {"argv": words, "env": env, "cwd": "/", **spec})
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
-from roadstead.node.keeper import client, main, notify, runs
+from roadstead.node.keeper import client, main, notify, runs, tree
 from tests.node.keeper.box import Box, is_gone, poll
 
 
@@ -28,6 +29,29 @@ def test_descendants_of_a_killed_shim_die_too(own_box: Box) -> None:
     run_id = own_box.start("setsid sleep 100 & echo $!; exec sleep 100")
     poll(lambda: own_box.log(run_id).endswith("\n"), "the pid is printed")
     stray = int(own_box.log(run_id))
+    os.kill(own_box.shim_of(run_id), signal.SIGKILL)
+    assert own_box.end_of(run_id).reason == "ShimLost"
+    poll(lambda: is_gone(stray), "the stray is killed")
+
+
+def test_the_end_of_a_run_does_not_touch_one_with_the_same_id_elsewhere(own_box: Box, tmp_path: Path) -> None:
+    other = Box(tmp_path)
+    try:
+        mine, theirs = own_box.start("sleep 100"), other.start("sleep 0.3; exit 3")
+        assert mine == theirs
+        own_box.until(mine, runs.RUNNING)
+        os.kill(own_box.shim_of(mine), signal.SIGKILL)
+        assert own_box.end_of(mine).reason == "ShimLost"
+        assert other.end_of(theirs).exit_code == 3
+    finally:
+        other.close()
+
+
+def test_orphans_that_hide_their_origin_die_with_a_killed_shim(own_box: Box) -> None:
+    run_id = own_box.start("env -i setsid /bin/sleep 100 & echo $!; exec sleep 100")
+    poll(lambda: own_box.log(run_id).endswith("\n"), "the pid is printed")
+    stray = int(own_box.log(run_id))
+    poll(lambda: tree.stat(stray) is not None, "it runs")
     os.kill(own_box.shim_of(run_id), signal.SIGKILL)
     assert own_box.end_of(run_id).reason == "ShimLost"
     poll(lambda: is_gone(stray), "the stray is killed")

@@ -265,4 +265,4 @@ def test_the_processes_of_a_run_are_found_by_their_mark(box: Box) -> None:
     run_id = box.start("setsid sleep 100 & echo $!; sleep 100")
     poll(lambda: len(box.log(run_id).split()) == 1, "the pid is printed")
     child = int(box.log(run_id))
-    assert {child, box.look(run_id).pid} <= set(tree.members(run_id, 0))
+    assert {child, box.look(run_id).pid} <= set(tree.members(runs.mark(box.look(run_id).path)))

@@ -1,4 +1,21 @@
-"""From a container in a pod to what the keeper runs: command line, environment, volumes, mounts, hosts file."""
+"""From a container in a pod to what the keeper runs: command line, environment, volumes, mounts, hosts file.
+
+What a container finds in its environment besides what its spec says:
+
+| variable | value |
+|---|---|
+| those of the agent | personal mode only, all but KUBECONFIG, KUBERNETES_* and ROADSTEAD_*: PATH, HOME, VIRTUAL_ENV ... are the user's |
+| HOSTNAME | the pod's host name |
+| CUDA_VISIBLE_DEVICES, NVIDIA_VISIBLE_DEVICES | node-local indices of exactly the pod's devices; empty (void) if it has none; unset on nodes without devices |
+| ROADSTEAD_POD_IP | the pod's address |
+| ROADSTEAD_VOLUME_<NAME> | where the directory of a mounted volume is, in every tier |
+| ROADSTEAD_PEERS, ROADSTEAD_HOSTS_FILE | `name=address,...` at the start, and a hosts file that is kept up to date, for pods with peers |
+| ROADSTEAD_TERMINATION_LOG | file for the termination message (`terminationMessagePath` itself is not made) |
+| ROADSTEAD_RUN | the run's directory: by it the keeper finds a run's processes |
+
+The working directory is `workingDir`, else a scratch directory that the pod's containers share and that goes with the pod.
+`securityContext` and image settings are not applied: processes are the agent's user's own. stdin is empty.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +32,6 @@ from roadstead.node.agent.problems import unsupported
 from roadstead.node.agent.profiles import Profile
 from roadstead.node.agent.views import Container, Pod, Quantity
 from roadstead.node.keeper import runs
-from roadstead.node.keeper.tree import MARK
 
 _NOT_INHERITED = (
     "KUBECONFIG",
@@ -95,7 +111,7 @@ def spec_of(pod: Pod, container: Container, run: str, objects: Mapping[Reference
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     sources = Sources(objects, place.pod_ip, place.host_ip, place.allocatable)
     places = volumes.materialize(pod, place.directory / "volumes", sources)
-    hosts = write_hosts(pod, place) if peers.wants_peers(pod) else None
+    hosts = write_hosts(pod, place) if peers.wants_hosts(pod) else None
     given = _given(pod, run, place, hosts)
     given |= volumes.variables(places, (mount.name for mount in container.volume_mounts))
     variables, own = environment.environment(
@@ -108,7 +124,7 @@ def spec_of(pod: Pod, container: Container, run: str, objects: Mapping[Reference
     tier = isolation.applies(place.tier, bool(binds))
     spec: Json = {
         "argv": argv,
-        "env": {**variables, MARK: run},
+        "env": variables,
         "cwd": container.working_dir or os.fspath(scratch),
         "isolation": tier,
         "hostname": pod.hostname,
@@ -123,7 +139,7 @@ def spec_of(pod: Pod, container: Container, run: str, objects: Mapping[Reference
 
 def _given(pod: Pod, run: str, place: Place, hosts: Path | None) -> dict[str, str]:
     given = {"PATH": _FALLBACK_PATH, **place.inherited}
-    given |= {"HOSTNAME": pod.hostname, MARK: run, **devices.variables(pod, place.profile)}
+    given |= {"HOSTNAME": pod.hostname, **devices.variables(pod, place.profile)}
     given["ROADSTEAD_POD_IP"] = place.pod_ip
     given["ROADSTEAD_TERMINATION_LOG"] = os.path.join(runs.directory(os.fspath(place.state), run), messages.FILE)
     if hosts is not None:

@@ -96,5 +96,9 @@ class AgentOptions:
             raise ValueError("A node agent needs at least one node: give NodeOptions(name=...).")
         if len({node.name for node in self.nodes}) != len(self.nodes):
             raise ValueError("Two nodes of one agent have the same name.")
+        if not self.state.is_absolute():
+            raise ValueError(
+                f"The state directory {self.state} is not an absolute path: the keeper outlives who named it."
+            )
         if self.isolation not in ("auto", *TIERS):
             raise ValueError(f"There is no isolation {self.isolation!r}; there are auto, {', '.join(TIERS)}.")

@@ -19,6 +19,11 @@ def wants_peers(pod: Pod) -> bool:
     return bool(pod.spec.hostname or pod.spec.subdomain)
 
 
+def wants_hosts(pod: Pod) -> bool:
+    """Does this pod need a hosts file of its own?"""
+    return wants_peers(pod) or bool(pod.spec.host_aliases)
+
+
 def are_peers(one: Pod, other: Pod) -> bool:
     if one.metadata.namespace != other.metadata.namespace or one.uid == other.uid:
         return False
@@ -71,6 +76,7 @@ def hosts_file(pod: Pod, own_address: str, peers: Iterable[Pod], machine: str) -
         subdomain, namespace = pod.spec.subdomain, pod.metadata.namespace
         service = [f"{subdomain}.{namespace}.svc.cluster.local", f"{subdomain}.{namespace}.svc", subdomain]
         lines += [_line(ip, service) for ip in sorted(everyone)]
+    lines += [_line(alias.ip, list(alias.hostnames)) for alias in pod.spec.host_aliases]
     return "\n".join(lines) + "\n"
 
 

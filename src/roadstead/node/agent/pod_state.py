@@ -17,8 +17,8 @@ from roadstead.node.keeper import runs
 from roadstead.node.keeper.runs import Exit, Run
 
 BACKOFF_RESET = 600 * SECOND
-GONE_GRACE_SECONDS = 2.0
-"""Between TERM and KILL for a pod whose object is gone: nobody can say any more how long it may take (kubelet: minimum grace)."""
+LEAST_GRACE_SECONDS = 2.0
+"""Between TERM and KILL, however late it is (kubelet: minimumGracePeriodInSeconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +140,18 @@ class _Deciding:
         self.times: list[int] = []
 
     def decide(self) -> Decision:
+        grace = self.pod.spec.grace_seconds
         if self.pod.metadata.deletion_timestamp is not None:
             grace = (parse_time(self.pod.metadata.deletion_timestamp) - self.now) / SECOND
-            return self._wind_down(max(0.0, grace))
+            return self._wind_down(grace)
         if self.pod.status.is_final:
-            return self._wind_down(30.0)  # somebody else ended it, or we did
+            return self._wind_down(grace)  # somebody else ended it, or we did
         if self.around.rejected is not None:
             return self._wind_down(0.0, failed=self.around.rejected)
         deadline = self._deadline()
         if deadline is not None and self.now >= deadline and not self._ended_by(deadline):
             text = "Pod was active on the node longer than the specified deadline"
-            return self._wind_down(30.0, failed=Problem("DeadlineExceeded", text))
+            return self._wind_down(grace, failed=Problem("DeadlineExceeded", text))
         if deadline is not None:
             self.times.append(deadline)
         return self._run()
@@ -158,16 +159,17 @@ class _Deciding:
     # --- running
 
     def _run(self) -> Decision:
+        grace = self.pod.spec.grace_seconds
         initialized, failed = self._initialize()
         if failed:
-            return self._wind_down(30.0, failed=Problem("", ""))
+            return self._wind_down(grace, failed=Problem("", ""))
         if initialized:
             for container in self.pod.spec.containers:
                 self._keep_up(container)
         regular = [latest(self.attempts, one.name) for one in self.pod.spec.containers]
         done = initialized and not self.waiting_or_starting() and all(one is not None and one.end for one in regular)
         if done:
-            return self._wind_down(30.0)
+            return self._wind_down(grace)
         phase = "Running" if initialized and all(one is not None and one.has_started for one in regular) else "Pending"
         again_at = min(self.times) if self.times else None
         return Decision(
@@ -248,7 +250,7 @@ class _Deciding:
             first = regular + ordinary_inits
             chosen = first or list(reversed(sidecars))
             return Decision(
-                stop=tuple(Stop(attempt.run.run_id, name, grace) for name, attempt in chosen),
+                stop=tuple(Stop(attempt.run.run_id, name, max(grace, LEAST_GRACE_SECONDS)) for name, attempt in chosen),
                 phase=self._phase_meanwhile(),
                 is_initialized=self._was_initialized(),
             )

@@ -145,6 +145,15 @@ def _conditions(pod: Pod, old: Json, status: Json, decided: Decision, now: int) 
         ready = ("False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
     else:
         ready = ("True", "", "")
+    gates = [gate.condition_type for gate in pod.spec.readiness_gates]
+    open_gates = {one["type"] for one in old.get("conditions") or [] if one["status"] == "True"}
+    closed = [gate for gate in gates if gate not in open_gates]
+    all_ready = ready
+    if ready[0] == "True" and closed:
+        text = "; ".join(
+            f'corresponding condition of pod readiness gate "{gate}" does not exist or is not True' for gate in closed
+        )
+        all_ready = ("False", "ReadinessGatesNotReady", text)
     if not decided.is_initialized:
         incomplete = [one["name"] for one in inits if not one["ready"]]
         initialized = (
@@ -157,7 +166,7 @@ def _conditions(pod: Pod, old: Json, status: Json, decided: Decision, now: int) 
     ours = {
         "PodReadyToStartContainers": ("True" if alive else "False", "", ""),
         "Initialized": initialized,
-        "Ready": ready,
+        "Ready": all_ready,
         "ContainersReady": ready,
         "PodScheduled": ("True", "", ""),
     }

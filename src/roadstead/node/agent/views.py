@@ -150,6 +150,15 @@ class Volume(msgspec.Struct, frozen=True, rename="camel"):
     projected: ProjectedVolume | None = None
 
 
+class HostAlias(msgspec.Struct, frozen=True, rename="camel"):
+    ip: str = ""
+    hostnames: tuple[str, ...] = ()
+
+
+class ReadinessGate(msgspec.Struct, frozen=True, rename="camel"):
+    condition_type: str = ""
+
+
 class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     node_name: str = ""
     containers: tuple[Container, ...] = ()
@@ -160,7 +169,15 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     hostname: str = ""
     subdomain: str = ""
     service_account_name: str = ""
-    overhead: Mapping[str, Quantity] = {}
+    termination_grace_period_seconds: int | None = None
+    host_aliases: tuple[HostAlias, ...] = ()
+    readiness_gates: tuple[ReadinessGate, ...] = ()
+
+    @property
+    def grace_seconds(self) -> float:
+        """Between TERM and KILL when nobody says otherwise."""
+        given = self.termination_grace_period_seconds
+        return 30.0 if given is None else float(given)
 
     @property
     def all_containers(self) -> tuple[Container, ...]:

@@ -361,7 +361,7 @@ class Worker:
                     await runtime.settle(attempt.run.run_id)
                 elif attempt.end is None:
                     busy = True
-                    grace = pod_state.GONE_GRACE_SECONDS
+                    grace = pod_state.LEAST_GRACE_SECONDS
                     await self._stop(None, Stop(attempt.run.run_id, "", grace))
         if busy or not runtime.remove(self.uid):
             return self.host.now() + SECOND // 2

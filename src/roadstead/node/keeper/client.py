@@ -94,7 +94,7 @@ def _spawn(root: str) -> None:
     try:
         # -S and -E: no site packages and no PYTHON* variables, so the keeper is small and starts in a few milliseconds.
         shell = ["/bin/sh", "-c", '"$@" &', "sh"]
-        command = [sys.executable, "-S", "-E", "-s", "-c", _PROGRAM, source, root]
+        command = [sys.executable, "-S", "-E", "-s", "-c", _PROGRAM, source, os.path.abspath(root)]
         subprocess.run(
             shell + command,
             stdin=subprocess.DEVNULL,

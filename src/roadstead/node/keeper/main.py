@@ -193,12 +193,25 @@ class Keeper:
             self._record(run, None)
         self.lost.pop(run.pid, None)
 
+    def _kill_orphans(self) -> None:
+        """Children of ours that are no shims came from shims that died: none of them has anybody to report to."""
+        for _ in range(20):
+            orphans = [pid for pid in tree.children(os.getpid()) if pid not in self.shims]
+            alive = [pid for pid in orphans if (about := tree.stat(pid)) is not None and about[0] != "Z"]
+            if not alive:
+                return
+            for pid in alive:
+                for below in [*tree.descendants(pid), pid]:
+                    tree.send(below, signal.SIGKILL)
+            time.sleep(0.001)
+
     def _record(self, run: runs.Run, status: int | None) -> None:
         """Write down how a process without a shim ended; `status` is what waitpid said of it, None if nobody knows."""
         lock = locks.acquire(os.path.join(run.path, "lock"))
         if lock is None:
             return
-        tree.kill_members(run.run_id, run.pid)
+        self._kill_orphans()
+        tree.kill_members(runs.mark(run.path))
         final = os.path.join(run.path, "exit.json")
         pending = os.path.join(run.path, "exit.pending")
         if os.path.exists(pending):

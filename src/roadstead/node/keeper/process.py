@@ -10,7 +10,7 @@ import os
 import signal
 from typing import NoReturn
 
-from roadstead.node.keeper import linux, mounts
+from roadstead.node.keeper import linux, mounts, runs, tree
 from roadstead.node.keeper.runs import Json
 
 
@@ -30,7 +30,7 @@ def become(spec: Json, path: str, shim: int, go: int, report: int, log: int) -> 
         if os.getppid() != shim:
             _vanish()
         _enter(spec["cwd"])
-        _execute(spec["argv"], spec["env"])
+        _execute(spec["argv"], {**spec["env"], tree.MARK: runs.mark(path)})
     except BaseException as error:
         _report(report, str(error) or type(error).__name__)
     finally:

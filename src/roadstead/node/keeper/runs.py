@@ -88,6 +88,11 @@ def directory(root: str, run_id: str) -> str:
     return os.path.join(root, "runs", run_id)
 
 
+def mark(path: str) -> str:
+    """What the processes of the run at `path` carry in their environment (`tree.MARK`)."""
+    return os.path.realpath(path)
+
+
 def boot_id() -> str:
     """Names this boot of the machine."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MARK = "ROADSTEAD_RUN"
-"""Environment variable that every process of a run inherits; its value is the run id."""
+"""Environment variable that every process of a run inherits; its value is the run's directory, which no other run has."""
 
 
 def children(pid: int) -> list[int]:
@@ -94,34 +95,31 @@ def send_group(leader: int, number: int) -> None:
         os.killpg(leader, number)
 
 
-def members(run_id: str, session: int) -> list[int]:
-    """Processes of a run whose shim is gone: those that carry its mark or are in its session. O(processes of the machine)."""
-    mark = f"{MARK}={run_id}".encode()
+def members(mark: str) -> list[int]:
+    """Processes that carry the mark of a run whose shim is gone. O(processes of the machine).
+
+    Only the mark is believed: a pid or session number that was written down may belong to somebody else by now.
+    """
+    wanted = f"{MARK}={mark}".encode()
     found = []
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
-        pid = int(name)
-        about = stat(pid)
-        if about is None or about[0] == "Z":
-            continue
-        if session and about[2] == session:
-            found.append(pid)
-            continue
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if mark in file.read().split(b"\0"):
-                    found.append(pid)
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.append(int(name))
         except OSError:
             continue  # another user's, or gone
     return found
 
 
-def kill_members(run_id: str, session: int, rounds: int = 20) -> None:
+def kill_members(mark: str, rounds: int = 20) -> None:
     """Kill what `members` finds until it finds none, so that no fork escapes; at most `rounds` times."""
     for _ in range(rounds):
-        found = members(run_id, session)
+        found = members(mark)
         if not found:
             return
         for pid in found:
             send(pid, signal.SIGKILL)
+        time.sleep(0.001)
