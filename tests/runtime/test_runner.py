@@ -235,3 +235,28 @@ def test_a_decider_hears_what_really_became_of_each_action(lost: str) -> None:
             return decider.heard
 
     assert asyncio.run(story()) == [Result.DONE] * 3
+
+
+def test_a_decider_that_raises_once_decides_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadstead.runtime.runner.DECIDER_RETRY_SECONDS", 0.01)
+
+    class Stumbles(Collector):
+        stumbled = False
+
+        def decide(self, now: int) -> tuple[Sequence[Action], int | None]:
+            if not self.stumbled:
+                self.stumbled = True
+                raise RuntimeError("a bug")
+            return super().decide(now)
+
+    async def story() -> list[Result]:
+        async with embedded() as inner:
+            outcome = await inner.write(Create(CONFIG_MAPS, parent(0)))
+            assert outcome.object is not None
+            await inner.write(Create(CONFIG_MAPS, child(outcome.object, 0)))
+            decider = Stumbles()
+            async with running(Runner(inner, [], [decider])):
+                await until(lambda: len(decider.known) == 1)
+            return decider.heard
+
+    assert asyncio.run(story()) == [Result.DONE]

@@ -29,6 +29,9 @@ STUCK_SECONDS = 10.0
 """A key that waits longer than this for its own writes to appear makes their informers list again."""
 
 
+DECIDER_RETRY_SECONDS = 2.0
+
+
 class Runner:
     """Runs controllers and deciders on one cluster. `await run()`; cancel it to stop."""
 
@@ -200,7 +203,14 @@ class Runner:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), timeout)
             wake.clear()
-            actions, again_at = decider.decide(self.clock.now())
+            try:
+                actions, again_at = decider.decide(self.clock.now())
+            except Exception:
+                # A bug in deciding must not take the API away from everybody: nothing new starts until it decides again.
+                log.exception("%s failed; trying again in %.0f s", decider.name, DECIDER_RETRY_SECONDS)
+                await asyncio.sleep(DECIDER_RETRY_SECONDS)
+                wake.set()
+                continue
             if actions:
                 await asyncio.gather(*(self._act(decider, action) for action in actions))
                 wake.set()
