@@ -8,11 +8,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from roadstead.node.keeper import client, runs, tree
+from roadstead.node.keeper import client, linux, runs, tree
 from roadstead.node.keeper.runs import RunError
 from tests.node.keeper.box import Box, is_gone, poll
 
@@ -266,3 +267,34 @@ def test_the_processes_of_a_run_are_found_by_their_mark(box: Box) -> None:
     poll(lambda: len(box.log(run_id).split()) == 1, "the pid is printed")
     child = int(box.log(run_id))
     assert {child, box.look(run_id).pid} <= set(tree.members(runs.mark(box.look(run_id).path)))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    place = tmp_path / "small"
+    place.mkdir()
+    linux.mount("small", os.fspath(place), "tmpfs", 0, "size=256k")
+    yield place
+    linux.unmount(os.fspath(place), linux.MNT_DETACH)
+
+
+def test_a_full_disk_loses_no_exit_code_and_stops_can_still_be_asked_for(small_disk: Path) -> None:
+    box = Box(small_disk)
+    try:
+        first = box.start(f"cat /dev/zero > {small_disk}/fill; exit 3")
+        assert box.end_of(first).exit_code == 3
+        (small_disk / "fill").unlink()
+        second = box.start(
+            f"trap 'exit 5' TERM; cat /dev/zero > {small_disk}/fill; echo full > /dev/null; while :; do sleep 0.02; done"
+        )
+        poll(lambda: os.statvfs(small_disk).f_bavail == 0, "the disk is full")
+        runs.request_stop(box.root, second, signal.SIGTERM, 1000)
+        assert box.end_of(second).exit_code == 5
+        with pytest.raises(OSError, match="No space left"):
+            box.prepare(box.fresh_id(), "true")
+    finally:
+        (small_disk / "fill").unlink(missing_ok=True)
+        box.close()

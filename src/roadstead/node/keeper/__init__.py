@@ -24,7 +24,7 @@ process. The agent asks the keeper to start a run (`client.py`), and does everyt
 9. The shim kills and reaps whatever the process left behind (it is their subreaper). `[shim.9-swept]`
 10. `exit.pending` becomes `exit.json`. `[shim.10-recorded]` The shim leaves, and the lock with it.
 
-**Stopping.** The agent writes `stop.json` (signal, deadline) `[stop.1-written]` and pokes the shim through the fifo `control`
+**Stopping.** The agent writes `stop.json` (signal, deadline) `[stop.1-written]` and tells the shim through the fifo `control`
 `[stop.2-poked]`; the shim, which also looks by itself every second, reads it `[shim.stop-1-read]`, signals every process of the
 run `[shim.stop-2-signalled]` and kills them all at the deadline `[shim.stop-3-killed]`.
 

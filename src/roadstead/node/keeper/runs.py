@@ -220,9 +220,10 @@ def request_stop(root: str, run_id: str, signal: int, grace_seconds: float) -> N
     record = os.path.join(path, "stop.json")
     earlier = read_json(record)
     if earlier is None or deadline < earlier["kill_at"]:
-        replace_json(record, {"format": FORMAT, "signal": signal, "kill_at": deadline})
+        with contextlib.suppress(OSError):  # a full disk: then only the shim that is poked now hears of it
+            replace_json(record, {"format": FORMAT, "signal": signal, "kill_at": deadline})
     crashpoint("stop.1-written")
-    poke(path)
+    poke(path, f"{int(signal)} {deadline}\n")
     crashpoint("stop.2-poked")
 
 
@@ -240,16 +241,15 @@ def cancel(root: str, run_id: str) -> None:
         os.close(lock)
 
 
-def poke(path: str) -> None:
-    """Wake the shim of the run at `path`, if there is one."""
+def poke(path: str, request: str) -> None:
+    """Wake the shim of the run at `path`, if there is one, and tell it what is asked: `<signal> <kill at>` and a newline."""
     try:
         fd = os.open(os.path.join(path, "control"), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return  # no shim is reading: it is gone, or has not begun, and will look by itself
     try:
-        os.write(fd, b"!")
-    except OSError:
-        pass
+        with contextlib.suppress(OSError):  # the fifo is full of earlier pokes
+            os.write(fd, request.encode())
     finally:
         os.close(fd)
 

@@ -142,7 +142,7 @@ class Shim:
             if any(fd == ending for fd, _ in ready):
                 break
             if ready:
-                os.read(self.control, 4096)
+                self._hear(os.read(self.control, 4096))
                 next_look = 0.0
         os.close(ending)
 
@@ -171,19 +171,29 @@ class Shim:
             self._kill()
         return _MEMORY_SECONDS[0] if seen * 2 > limit else _MEMORY_SECONDS[1]
 
+    def _hear(self, lines: bytes) -> None:
+        """Carry out what was asked through the fifo: the same as in stop.json, which a full disk may have refused."""
+        for line in lines.splitlines():
+            words = line.split()
+            if len(words) == 2 and all(word.isdigit() for word in words):
+                self._stop(int(words[0]), int(words[1]))
+
     def _obey(self) -> None:
-        """Carry out a request to stop that has not been carried out."""
+        """Carry out what stop.json asks, if it does."""
         try:
             request = runs.read_json(os.path.join(self.path, "stop.json"))
         except runs.RunError:
             return
-        if request is None:
-            return
+        if request is not None:
+            self._stop(request["signal"], request["kill_at"])
+
+    def _stop(self, number: int, kill_at: int) -> None:
+        """Signal once, and kill at the earliest time that anybody asked for."""
         crashpoint("shim.stop-1-read")
         first = self.kill_at is None
-        self.kill_at = request["kill_at"]
-        if first and time.time_ns() < request["kill_at"]:
-            self._signal(request["signal"])
+        self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
+        if first and time.time_ns() < kill_at:
+            self._signal(number)
             crashpoint("shim.stop-2-signalled")
 
     def _signal(self, number: int) -> None:
