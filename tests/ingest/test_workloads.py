@@ -299,3 +299,11 @@ def test_what_is_no_json_is_noted_not_raised() -> None:
     assert isinstance(found[0], Workload)
     assert not found[0].active
     assert (troubles[0].resource, troubles[0].key) == (WORKLOADS, ("ns", "w"))
+
+
+def test_a_finished_workload_is_nowhere_whatever_its_placement_says() -> None:
+    done = workload(status={"admission": ADMISSION, "conditions": [condition("Finished", reason="Succeeded")]})
+    fact = workload_fact(done, placement())
+    assert fact.state is WorkloadState.FINISHED
+    assert fact.placement is None
+    assert changes(PLACEMENTS, None, {WORKLOADS: done}) == [fact], "its Placement's end is no news"

@@ -33,7 +33,7 @@ REQUEUED_AT_EVICTION = frozenset({"PodsReadyTimeout", "AdmissionCheck"})
 
 
 def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
-    """The workload's facts.
+    """The workload's facts. A finished one is nowhere: its Placement stays behind as a record and holds nothing.
 
     One whose pod sets can't be read is never admitted (`active` is off), but keeps what it holds: its Placement and reservation
     are read apart from its spec. The same goes for one that is being deleted before it holds quota.
@@ -43,6 +43,7 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
     created_at = time_of(meta.creation_timestamp, notes, "metadata.creationTimestamp")
     placed = placement_of(placement, notes) if placement is not None and speaks_for(placement, meta.uid) else None
     if found is None:
+        alone = _state_alone(obj)
         return Workload(
             namespace=meta.namespace,
             name=meta.name,
@@ -53,8 +54,8 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
             queued_at=created_at,
             active=False,
             generation=max(meta.generation, 1),
-            state=_state_alone(obj),
-            placement=placed,
+            state=alone,
+            placement=placed if alone is not WorkloadState.FINISHED else None,
         )
     spec, status = found.spec, found.status
     before = len(notes)
@@ -86,7 +87,7 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
         requeue_blocked=requeued is not None and requeued.status == "False",
         requeue_at=time_of(requeue.requeue_at, notes, "status.requeueState.requeueAt") if requeue else 0,
         reclaimable=tuple((each.name.lower(), max(each.count, 0)) for each in status.reclaimable_pods),
-        placement=placed,
+        placement=placed if state is not WorkloadState.FINISHED else None,
     )
 
 

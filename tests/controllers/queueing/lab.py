@@ -272,6 +272,14 @@ class QueueLab(Lab):
                 return type
         return "suspended" if value["spec"].get("suspend") else "running"
 
+    def check_nothing_is_held(self) -> None:
+        """No quota, node or device is in use by a workload, whatever Placements of finished ones are left."""
+        self._decide()
+        world = self.decider.world
+        assert [key for key, standing in world.workloads.items() if standing.hold is not None] == []
+        held = [name for kind, name, _ in world.fleet.digest_parts() if kind == "hold" and name.startswith("workload:")]
+        assert held == []
+
     def check_devices(self) -> None:
         """No device, and no member of a gang, is given to two live pods."""
         holders: dict[tuple[str, str], str] = {}

@@ -46,8 +46,8 @@ def check_outcome(lab: QueueLab) -> None:
     assert lab.job_state("high") == "Complete"
     assert lab.the(JOBS, "low")["status"]["succeeded"] == 1
     assert lab.the(JOBS, "high")["status"]["succeeded"] == 2
-    assert lab.all(PLACEMENTS) == []
-    assert len(lab.all(WORKLOADS)) == 2
+    lab.check_nothing_is_held()
+    assert len(lab.all(WORKLOADS)) == len(lab.all(PLACEMENTS)) == 2
     for name in ("low", "high"):
         workload = lab.workload_of(name)
         assert lab.condition(workload, "Finished") == ("True", "Succeeded")

@@ -45,7 +45,7 @@ def lab(controllers: Callable[[], Sequence[Controller]] = with_queues) -> QueueL
 
 def furnished(lab: QueueLab) -> None:
     lab.furnish(cpu="4")
-    lab.advance(2)
+    lab.advance(5)
 
 
 def active(lab: QueueLab, name: str = "default") -> tuple[str, str, str]:
@@ -62,7 +62,7 @@ def test_a_queue_counts_what_waits_what_reserves_and_what_runs() -> None:
         furnished(world)
         for number in range(3):
             world.create(JOBS, job(f"job-{number}", cpu="3", seconds=60))
-        world.advance(3)
+        world.advance(5)
         status = world.the(CLUSTER_QUEUES, "default", "")["status"]
         assert (status["pendingWorkloads"], status["reservingWorkloads"], status["admittedWorkloads"]) == (2, 1, 1)
         assert status["flavorsUsage"] == status["flavorsReservation"]
@@ -76,14 +76,24 @@ def test_a_queue_counts_what_waits_what_reserves_and_what_runs() -> None:
         assert status["flavorsUsage"][0]["resources"][0]["total"] == "0"
 
 
-def test_counts_are_written_about_once_a_second_however_much_happens() -> None:
+def test_a_short_job_costs_its_queues_no_write() -> None:
+    with lab() as world:
+        furnished(world)
+        before = len(world.ledger)
+        world.create(JOBS, job("train", seconds=1))
+        world.advance(30)
+        assert world.job_state("train") == "Complete"
+        assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
+
+
+def test_counts_are_written_once_in_a_few_seconds_however_much_happens() -> None:
     with lab() as world:
         furnished(world)
         before = len(world.ledger)
         for number in range(20):
             world.create(JOBS, job(f"job-{number}", cpu="100m", seconds=60))
             world.settle()
-        world.advance(2)
+        world.advance(4)
         writes = [entry for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")]
         assert len(writes) <= 4
         assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 20

@@ -134,7 +134,7 @@ def test_a_template_that_contradicts_its_own_placement_fails_to_start_for_good()
         workload = lab.workload_of("stubborn")
         assert lab.condition(workload, "Finished") == ("True", "FailedToStart")
         assert lab.job_state("stubborn") == "suspended"
-        assert lab.all(PLACEMENTS) == []
+        lab.check_nothing_is_held()
         assert any(note.reason == "FailedToStart" and "podset" in note.message for note in lab.notes)
 
 
@@ -216,7 +216,7 @@ def test_a_workload_without_a_job_is_admitted_evicted_and_finished_too() -> None
 
         lab.edit(WORKLOADS, "alone", finish, subresource="status")
         lab.advance(2)
-        assert lab.all(PLACEMENTS) == []
+        lab.check_nothing_is_held()
 
 
 def test_an_orphan_is_let_go_when_it_is_deleted() -> None:

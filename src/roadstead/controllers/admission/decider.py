@@ -286,8 +286,8 @@ class AdmissionDecider:
             self._orphans.pop(key, None)
 
     def _is_orphan(self, key: Key) -> bool:
-        """A Placement whose Workload holds no reservation while no admission of ours is on its way. A finished Workload's is
-        deleted by the workload controller, that of a vanished one by garbage collection."""
+        """A Placement whose Workload holds no reservation while no admission of ours is on its way. A finished Workload's is kept
+        as a record of where it ran; it goes with its Workload, by garbage collection."""
         placement = self._known[PLACEMENTS].get(key)
         workload = self._known[WORKLOADS].get(key)
         if placement is None or workload is None or key in self._in_flight or placement.meta.deletion_timestamp:

@@ -1,7 +1,8 @@
 """Status of ClusterQueues and LocalQueues, and the finalizers that keep a queue or flavor while it is in use (kueue 1.2, 1.4, 1.5).
 
-Conditions are written at once. Counts change with every workload, so they are written at most about once a second per queue: a
-change is noted, and what is true a second later is written, if it differs from what is there.
+Conditions are written at once. Counts change with every workload, so they are written at most once in a few seconds per queue: a
+change is noted, and what is true at the end of the window that it opened is written, if it differs from what is there. A job
+shorter than that costs its queues no write at all; `roadstead queue` and `why` read the workloads themselves and never lag.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, Resour
 from roadstead.runtime.cluster import Update
 from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Read, Step, in_order, same_key
 
-COUNTS_EVERY: Final = SECOND
+COUNTS_EVERY: Final = 3 * SECOND
 NOT_STOPPED: Final = (None, "", "None")
 
 BY_QUEUE: Final = "local-queue"
@@ -85,7 +86,7 @@ def _flavors_of_cluster_queue(queue: Object, read: Read) -> Iterable[Key]:
 
 
 class Coalescer:
-    """When counts are due: a second after the first change since they were last written. Soft memory, may be lost."""
+    """When counts are due: COUNTS_EVERY after the first change since they were last written. Soft memory, may be lost."""
 
     def __init__(self) -> None:
         self._due: dict[Key, int] = {}

@@ -122,7 +122,7 @@ class AfterlifeController:
         return job is not None and job.meta.uid == owner.uid
 
     def _orphan(self, workload: Object, read: Read, now: int) -> Step | None:
-        """No job (any more): a leaving Workload is let go once nothing of it is alive, a finished one gives its Placement back."""
+        """No job (any more): a leaving Workload is let go once nothing of it is alive."""
         leaving = workload.meta.deletion_timestamp is not None
         if not leaving and not is_finished(workload):
             if not workload.meta.owner_references and JOB_UID_LABEL in workload.meta.labels:
@@ -134,10 +134,12 @@ class AfterlifeController:
                     )
                 )
             return self._release(workload, read, now)
+        if not leaving:
+            return None  # finished: whatever it held is free already
         if live_pods(read, workload):
             return NOTHING
         writes: list[Write] = list(drop_placement(workload, read))
-        if leaving and IN_USE_FINALIZER in workload.meta.finalizers:
+        if IN_USE_FINALIZER in workload.meta.finalizers:
             writes.append(Update(WORKLOADS, without_finalizer(workload)))
         return in_order(*writes) if writes else None
 

@@ -88,7 +88,11 @@ def _comes_from(pod: Object, workload: Object) -> bool:
 
 
 def drop_placement(workload: Object, read: Read) -> tuple[Write, ...]:
-    """The write that gives nodes and devices back, if they are still held."""
+    """The write that gives nodes and devices back, if there is a Placement.
+
+    Written where the Workload lives on without it, or vanishes. A finished Workload keeps its Placement, which holds nothing any
+    more (ingest), until garbage collection takes both: one write less for every job.
+    """
     placement = read.get(PLACEMENTS, workload.meta.namespace, workload.meta.name)
     if placement is None or placement.meta.deletion_timestamp:
         return ()
@@ -190,12 +194,11 @@ class WorkloadController:
         if workload is None:
             return NOTHING if end else self._without_workload(job, value, suspended, read)
         if is_finished(workload):
-            return in_order(*drop_placement(workload, read))
+            return NOTHING  # its Placement holds nothing any more; it says where the work ran until the Workload goes
         if end is not None:
             reason = "Succeeded" if end.succeeded else "Failed"
             return in_order(
                 Update(WORKLOADS, finished(workload, reason, end.message, now), "status"),
-                *drop_placement(workload, read),
                 notes=[_note(job, "Normal", "FinishedWorkload", f"Workload '{_path(workload)}' is declared finished")],
             )
         if is_evicted(workload) and holds_quota(workload):
@@ -302,7 +305,6 @@ class WorkloadController:
         except CannotInject as error:
             return in_order(
                 Update(WORKLOADS, finished(workload, "FailedToStart", str(error), now), "status"),
-                *drop_placement(workload, read),
                 notes=[_note(job, "Warning", "FailedToStart", str(error))],
             )
         return in_order(
