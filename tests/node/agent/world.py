@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -20,7 +22,7 @@ from roadstead.node.agent.agent import Agent
 from roadstead.node.agent.options import AgentOptions, NodeOptions
 from roadstead.node.agent.pod_state import Backoff
 from roadstead.node.agent.views import Pod
-from roadstead.node.keeper import client
+from roadstead.node.keeper import client, runs, tree
 from roadstead.runtime.cluster import Cluster, Create, Delete, Outcome
 
 NODE = "n1"
@@ -153,17 +155,13 @@ async def world(directory: Path) -> AsyncIterator[World]:
         yield made
     finally:
         await made.stop_agent()
-        stop_everything(made.state)
         await store.close()
+        await asyncio.get_running_loop().shutdown_default_executor()  # a start on its way would bring a keeper back
+        stop_everything(made.state)
 
 
 def stop_everything(state: Path) -> None:
     """Kill what runs below `state`, and its keeper."""
-    import os
-    import signal
-
-    from roadstead.node.keeper import runs, tree
-
     if not state.exists():
         return
     for run in runs.scan(os.fspath(state)):
