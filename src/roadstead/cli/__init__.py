@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -25,6 +27,11 @@ VERBS = {
     "node": "a node agent, in the foreground",
 }
 """Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`."""
+
+
+INTERRUPTED = 130
+READER_GONE = 141
+"""Exit codes of a shell for a program that SIGINT, SIGPIPE ended."""
 
 
 class _Verbs(click.Group):
@@ -58,7 +65,9 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. Exits 0 on success, 2 on words it does not understand, else with the verb's own code."""
+    """Entry point. Exits 0 on success, 1 when it cannot be done, 2 on words it does not understand; `run` relays.
+
+    Every failure is a sentence with its numbers on stderr, then what to do."""
     sys.exit(_run(arguments))
 
 
@@ -70,12 +79,19 @@ def _run(arguments: list[str] | None) -> int:
         if failure.hint:
             click.echo(failure.hint, err=True)
         return failure.exit_code
-    except click.ClickException as error:
-        error.show()
+    except click.UsageError as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"See: {error.ctx.command_path if error.ctx else 'roadstead'} --help", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; saying so would only break again
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter's last flush would fail once more
+        return READER_GONE
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        click.echo(f"error: cannot use{where or ' a file'}: {error.strerror or error}.", err=True)
+        click.echo("Check the path and whose it is; --home or ROADSTEAD_HOME names another state directory.", err=True)
         return 1
     return result if isinstance(result, int) else 0

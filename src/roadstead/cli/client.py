@@ -14,12 +14,24 @@ from roadstead.cli.failure import Failure
 from roadstead.cli.home import Home
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cluster.remote import RemoteCluster
+from roadstead.runtime.cluster import Unavailable
 
 TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 
 
+class LogRefused(Failure):
+    """The server answered a request for output with an error. `status` is its HTTP status: 404 no such pod, 5xx the node is silent."""
+
+    def __init__(self, what: str, hint: str, status: int) -> None:
+        super().__init__(what, hint)
+        self.status = status
+
+
 class Client:
-    """Talks to the embedded cluster over its Unix socket (peer credentials: no secret leaves the machine)."""
+    """Talks to the embedded cluster over its Unix socket (peer credentials: no secret leaves the machine).
+
+    As a context manager it turns a server that cannot be asked into a Failure that says so.
+    """
 
     def __init__(self, home: Home) -> None:
         require_up(home)
@@ -31,35 +43,41 @@ class Client:
     async def __aenter__(self) -> Client:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._http.aclose()
         await self.cluster.close()
+        if isinstance(error, (Unavailable, httpx2.HTTPError)):
+            why = str(error).rstrip(".") or type(error).__name__
+            raise Failure(f"the server does not answer: {why}.", "See: roadstead status") from error
 
     async def ask(self, path: str) -> Any:
         """GET a JSON answer; a Status becomes a Failure with its message."""
-        try:
-            response = await self._http.get(path)
-        except httpx2.HTTPError as error:
-            raise Failure(
-                f"the server does not answer: {error or type(error).__name__}.", "See: roadstead status"
-            ) from error
+        response = await self._http.get(path)
         value = orjson.loads(response.content) if response.content else None
         if response.status_code >= 400:
             message = value.get("message", "") if isinstance(value, dict) else response.text
-            raise Failure(f"{message or response.reason_phrase} ({response.status_code}).")
+            raise Failure(message or f"the server answered {response.status_code} {response.reason_phrase}.")
         return value
 
     @contextlib.asynccontextmanager
     async def log(
         self, namespace: str, pod: str, container: str, *, follow: bool
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Chunks of a container's output; with `follow` until it ends."""
+        """Chunks of a container's output; with `follow` until it ends. Raises LogRefused."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         parameters = {"container": container, "follow": "true" if follow else "false"}
         async with self._http.stream(
             "GET", path, params=parameters, timeout=httpx2.Timeout(None, connect=5.0)
         ) as response:
             if response.status_code >= 400:
-                body = orjson.loads(await response.aread())
-                raise Failure(body.get("message", f"cannot read the log of {pod}"))
+                message = _message_of(await response.aread()) or f"cannot read the output of pod {pod}"
+                raise LogRefused(f"{message.rstrip('.')}.", "See: roadstead status", response.status_code)
             yield response.aiter_raw()
+
+
+def _message_of(body: bytes) -> str:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode(errors="replace").strip()
+    return str(value.get("message", "")) if isinstance(value, dict) else ""

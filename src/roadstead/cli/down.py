@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import click
 
 from roadstead.cli.home import find_home
@@ -20,5 +18,5 @@ def command(home: str | None, delete_data: bool) -> None:
     stopped = stop_everything(where)
     click.echo(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
     if delete_data and where.root.exists():
-        shutil.rmtree(where.root)
-        click.echo(f"deleted {where.root}")
+        where.forget()
+        click.echo(f"deleted the cluster in {where.root}")

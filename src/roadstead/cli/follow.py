@@ -1,38 +1,39 @@
-"""Follow one job from waiting to its end: say why it waits, print its output, know its exit code."""
+"""Follow one job from waiting to its end: say why it waits, print its output, know its exit code.
+
+The follower asks again and again and believes only what is stored, so a server or an agent that restarts meanwhile costs a pause and
+nothing else: output is read again from its beginning and what was printed is left out.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from roadstead.cli.client import Client
+import httpx2
+
+from roadstead.apiserver.app import ANSWERS_PREFIX
+from roadstead.cli.client import Client, LogRefused
 from roadstead.cli.failure import Failure
-from roadstead.kinds.names import JOB_NAME_LABEL, JOBS, PODS, WORKLOADS
-from roadstead.kinds.object import Json, Object, Ref
+from roadstead.cli.status import condition
+from roadstead.kinds.names import JOB_NAME_LABEL, PODS, WORKLOADS
+from roadstead.kinds.object import Json, Object
 from roadstead.runtime.cluster import Selector, Unavailable
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 """Between looks at a job that changes state; its output is streamed, not polled."""
+PATIENCE_SECONDS = 3.0
+"""How long nothing may happen to a job before it is asked after."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended: its exit code if its process had one."""
+    """How a job ended: its exit code (0: it is complete), and what there is to say about it."""
 
     exit_code: int
-    reason: str = ""
     message: str = ""
-
-
-def condition(obj: Json, name: str) -> Json | None:
-    """The condition of this type if it is True."""
-    for entry in obj.get("status", {}).get("conditions") or ():
-        if entry["type"] == name and entry["status"] == "True":
-            found: Json = entry
-            return found
-    return None
 
 
 def waiting_reason(workload: Json) -> str:
@@ -43,101 +44,148 @@ def waiting_reason(workload: Json) -> str:
     return ""
 
 
-class Follower:
-    """Follows a job of this name and uid; `say` gets remarks, output goes to stdout byte by byte."""
+def container_states(pod: Json) -> Iterator[Json]:
+    """The state of each container that has one: {"waiting" | "running" | "terminated": {...}}."""
+    for status in pod.get("status", {}).get("containerStatuses") or ():
+        yield status.get("state") or {}
 
-    def __init__(self, client: Client, job: Object, say: Callable[[str], None]) -> None:
+
+def has_output(pod: Json) -> bool:
+    return any("running" in state or "terminated" in state for state in container_states(pod))
+
+
+def has_ended(pod: Json) -> bool:
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+async def pods_of(client: Client, job: Object) -> list[Object]:
+    """The job's own pods, oldest first."""
+    namespace, name = job.key
+    listing = await client.cluster.list(PODS, namespace, Selector(labels=f"{JOB_NAME_LABEL}={name}"))
+    mine = [pod for pod in listing.items if (pod.meta.controller and pod.meta.controller.uid == job.meta.uid)]
+    return sorted(mine, key=lambda pod: (pod.meta.creation_timestamp or "", pod.meta.name))
+
+
+async def workload_of(client: Client, job: Object) -> Json | None:
+    """The Workload that stands for the job in its queue."""
+    for workload in (await client.cluster.list(WORKLOADS, job.meta.namespace)).items:
+        owner = workload.meta.controller
+        if owner is not None and owner.uid == job.meta.uid:
+            return workload.decode()
+    return None
+
+
+class Follower:
+    """Follows `job` (this uid, not another one of its name). `say` gets remarks, `write` the output, byte for byte."""
+
+    def __init__(self, client: Client, job: Object, say: Callable[[str], None], write: Callable[[bytes], None]) -> None:
         self._client = client
         self._job = job
         self._say = say
+        self._write = write
         self._said = ""
-        self._followed: set[tuple[str, str]] = set()
+        self._printed: dict[str, int] = {}  # uid of a pod -> bytes of its output that were printed
+        self._done: set[str] = set()  # uids of pods whose output was printed to its end
+        self._quiet_since = time.monotonic()
 
     async def to_the_end(self) -> Ending:
-        while True:
-            job = await self._read_job()
-            pod = await self._newest_pod()
-            if pod is not None:
-                await self._stream(pod)
-            job = await self._read_job()
-            if (ending := await self._ending(job)) is not None:
-                return ending
-            await self._tell(job)
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _read_job(self) -> Json:
+        """The job's ending. Failure if the job is deleted before it ends; never gives up on a silent server."""
         while True:
             try:
-                found = await self._client.cluster.get(self._job.ref)
-            except Unavailable:
-                self._tell_once("the server does not answer; still trying")
-                await asyncio.sleep(1.0)
-                continue
-            if found is None or found.meta.uid != self._job.meta.uid:
-                raise Failure(f"job {self._job.meta.name} was deleted while it was followed.", exit_code=1)
-            return found.decode()
+                if (ending := await self._look()) is not None:
+                    return ending
+            except (Unavailable, httpx2.TransportError):
+                self._tell("the server does not answer; still trying")
+            except LogRefused as error:
+                self._tell(f"the output cannot be read, still trying: {error.what}")
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def _pods(self) -> list[Object]:
-        namespace, name = self._job.key
-        selector = Selector(labels=f"{JOB_NAME_LABEL}={name}")
-        listing = await self._client.cluster.list(PODS, namespace, selector)
-        mine = [pod for pod in listing.items if (pod.meta.controller and pod.meta.controller.uid == self._job.meta.uid)]
-        return sorted(mine, key=lambda pod: (pod.meta.creation_timestamp or "", pod.meta.name))
-
-    async def _newest_pod(self) -> Object | None:
-        """The newest pod whose output was not printed yet and that has something to print."""
-        for pod in reversed(await self._pods()):
-            statuses = pod.decode().get("status", {}).get("containerStatuses") or ()
-            started = any("running" in status["state"] or "terminated" in status["state"] for status in statuses)
-            if started and (pod.meta.uid, "") not in self._followed:
-                return pod
-        return None
-
-    async def _stream(self, pod: Object) -> None:
-        self._followed.add((pod.meta.uid, ""))
-        self._tell_once(f"running as pod {pod.meta.name}")
-        container = pod.decode()["spec"]["containers"][0]["name"]
-        out = sys.stdout.buffer
-        async with self._client.log(pod.meta.namespace, pod.meta.name, container, follow=True) as chunks:
-            async for chunk in chunks:
-                out.write(chunk)
-                out.flush()
-
-    async def _ending(self, job: Json) -> Ending | None:
+    async def _look(self) -> Ending | None:
+        job = await self._read_job()  # before the pods: a job that has ended then gets no more of them
+        for pod in await pods_of(self._client, self._job):
+            if pod.meta.uid not in self._done and has_output(pod.decode()):
+                await self._stream(pod)
         if condition(job, "Complete"):
             return Ending(0)
-        failed = condition(job, "Failed")
-        if failed is None:
-            return None
-        return Ending(await self._exit_code(), failed.get("reason", ""), failed.get("message", ""))
+        if failed := condition(job, "Failed"):
+            return await self._failure(str(failed.get("message", "")))
+        await self._say_why_it_waits(job)
+        return None
 
-    async def _exit_code(self) -> int:
-        """The exit code of the last container that failed, as a shell reports it; 1 if none is known."""
-        for pod in reversed(await self._pods()):
-            for status in pod.decode().get("status", {}).get("containerStatuses") or ():
-                ended = status["state"].get("terminated")
+    async def _read_job(self) -> Json:
+        found = await self._client.cluster.get(self._job.ref)
+        if found is None or found.meta.uid != self._job.meta.uid:
+            raise Failure(
+                f"job {self._job.meta.name} was deleted before it ended.", "Submit it again with: roadstead run"
+            )
+        return found.decode()
+
+    async def _stream(self, pod: Object) -> None:
+        uid = pod.meta.uid
+        self._tell(f"running as pod {pod.meta.name}")
+        container = pod.decode()["spec"]["containers"][0]["name"]
+        skip = self._printed.get(uid, 0)
+        try:
+            async with self._client.log(pod.meta.namespace, pod.meta.name, container, follow=True) as chunks:
+                async for chunk in chunks:
+                    fresh = chunk[skip:]
+                    skip -= len(chunk) - len(fresh)
+                    if fresh:
+                        self._write(fresh)
+                        self._printed[uid] = self._printed.get(uid, 0) + len(fresh)
+        except LogRefused as error:
+            if error.status != 404:
+                raise
+        now = await self._client.cluster.get(pod.ref)  # a stream that was cut off ends like one that is complete
+        if now is None or now.meta.uid != uid or has_ended(now.decode()):
+            self._done.add(uid)
+        self._quiet_since = time.monotonic()
+
+    async def _failure(self, message: str) -> Ending:
+        """The ending of the last pod that failed, as a shell would report it; 1 if no process did."""
+        for pod in reversed(await pods_of(self._client, self._job)):
+            for state in container_states(pod.decode()):
+                ended = state.get("terminated")
                 if ended and ended["exitCode"]:
-                    return int(ended["exitCode"])
-        return 1
+                    return Ending(int(ended["exitCode"]), how_it_ended(ended))
+        return Ending(1, message or "no process of it failed; see: kubectl describe job " + self._job.meta.name)
 
-    async def _tell(self, job: Json) -> None:
-        if not job["spec"].get("suspend"):
-            return
-        namespace, _ = self._job.key
-        for workload in (await self._client.cluster.list(WORKLOADS, namespace)).items:
-            owner = workload.meta.controller
-            if owner is not None and owner.uid == self._job.meta.uid:
-                value = workload.decode()
-                if condition(value, "Preempted") and not condition(value, "QuotaReserved"):
-                    self._tell_once("preempted; waiting to resume")
-                if reason := waiting_reason(value):
-                    self._tell_once(f"waiting: {reason}")
+    async def _say_why_it_waits(self, job: Json) -> None:
+        if job["spec"].get("suspend"):
+            workload = await workload_of(self._client, self._job)
+            if workload is not None and (reason := waiting_reason(workload)):
+                preempted = condition(workload, "Preempted") is not None
+                self._tell(f"preempted, waiting to resume: {reason}" if preempted else f"waiting: {reason}")
+                return
+        if time.monotonic() - self._quiet_since > PATIENCE_SECONDS:
+            self._quiet_since = time.monotonic()
+            self._tell(await self._what_keeps_it())
 
-    def _tell_once(self, text: str) -> None:
+    async def _what_keeps_it(self) -> str:
+        for pod in reversed(await pods_of(self._client, self._job)):
+            node = pod.decode()["spec"].get("nodeName")
+            if node:
+                return (
+                    f"waiting: node {node} has not started pod {pod.meta.name} yet; is its agent up? (roadstead status)"
+                )
+        namespace, name = self._job.key
+        answer = await self._client.ask(f"{ANSWERS_PREFIX}why/{namespace}/{name}")
+        return f"waiting: {answer['headline']}"
+
+    def _tell(self, text: str) -> None:
         if text != self._said:
             self._said = text
             self._say(text)
 
 
-def job_ref(namespace: str, name: str) -> Ref:
-    return Ref(JOBS, namespace, name)
+def how_it_ended(terminated: Json) -> str:
+    """A container's end in words: the reason where there is one beside the exit code."""
+    code, reason, message = terminated["exitCode"], terminated.get("reason", ""), terminated.get("message", "")
+    if reason == "OOMKilled":
+        return f"it used more memory than it may (OOMKilled, exit code {code}); ask for more with --memory"
+    if reason not in ("", "Error"):
+        return f"{message or reason} ({reason}, exit code {code})"
+    number = terminated.get("signal") or (code - 128 if code > 128 else 0)
+    if number in {sign.value for sign in signal.Signals}:
+        return f"ended by {signal.Signals(number).name} (exit code {code})"
+    return f"exit code {code}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,8 +58,20 @@ class Home:
         return self.root / "run" / f"{part}.json"
 
     def prepare(self) -> None:
+        """Make the folders. OSError if one cannot be made, or the socket's belongs to somebody else."""
         for folder in (self.root, self.data, self.pki, self.logs, self.nodes, self.root / "run", self.socket.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.socket.parent != self.root and self.socket.parent.stat().st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(self.socket.parent))
+
+    def forget(self) -> None:
+        """Remove what a cluster keeps here, and the directory itself if nothing else is in it."""
+        for folder in (self.data, self.pki, self.logs, self.nodes, self.root / "run"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.kubeconfig, self.socket):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.root.rmdir()
 
 
 def find_home(explicit: str | None = None, environment: Mapping[str, str] = os.environ) -> Home:
@@ -80,8 +95,9 @@ def write_record(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
+    """What `write_record` wrote, or None if it wrote nothing."""
     try:
         value = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return value if isinstance(value, dict) else None

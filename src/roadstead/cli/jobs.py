@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from roadstead.cli.failure import Failure
+from roadstead.expr.quantity import QuantityError, parse
 from roadstead.kinds.names import PRIORITY_CLASS_LABEL, QUEUE_LABEL
 from roadstead.kinds.object import Json
 
@@ -43,7 +45,9 @@ def generated_name(command: Sequence[str]) -> str:
 
 
 def job_manifest(request: Request, *, directory: str, shell: Mapping[str, str]) -> Json:
-    """The batch/v1 Job that runs the command once, here, with the shell's search paths."""
+    """The batch/v1 Job that runs the command once, here, with the shell's search paths. Failure (code 2) for an amount that is none."""
+    for option, amount in (("--cpus", request.cpus), ("--memory", request.memory)):
+        _check_amount(option, amount)
     resources: dict[str, str] = {}
     if request.gpus:
         resources[GPU] = str(request.gpus)
@@ -60,9 +64,9 @@ def job_manifest(request: Request, *, directory: str, shell: Mapping[str, str]) 
     container: Json = {
         "name": "main",
         "image": "local",
-        "command": list(request.command),
+        "command": [literal(word) for word in request.command],
         "workingDir": directory,
-        "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
+        "env": [{"name": name, "value": literal(value)} for name, value in sorted(variables.items())],
         "resources": {"requests": resources, "limits": {k: v for k, v in resources.items() if k != "cpu"}},
     }
     return {
@@ -78,3 +82,20 @@ def job_manifest(request: Request, *, directory: str, shell: Mapping[str, str]) 
             "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
         },
     }
+
+
+def literal(word: str) -> str:
+    """The word as it was typed: `$(NAME)` and `$$` would otherwise be expanded when the container starts."""
+    return word.replace("$", "$$")
+
+
+def _check_amount(option: str, amount: str) -> None:
+    if not amount:
+        return
+    hint = "Write a number, or one with a suffix: 2, 500m; 512Mi, 4Gi."
+    try:
+        is_positive = parse(amount).nano > 0
+    except QuantityError as error:
+        raise Failure(f"{option} {amount!r} is not an amount.", hint, 2) from error
+    if not is_positive:
+        raise Failure(f"{option} {amount!r} is not above 0.", hint, 2)

@@ -3,48 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from roadstead.cli.client import Client
 from roadstead.cli.failure import Failure
-from roadstead.cli.home import find_home
-from roadstead.cli.output import home_option, namespace_option
-from roadstead.kinds.names import JOB_NAME_LABEL, PODS
-from roadstead.kinds.object import Object, Ref
-from roadstead.runtime.cluster import Selector
+from roadstead.cli.home import Home, find_home
+from roadstead.cli.output import home_option, namespace_option, note, write_bytes
+
+if TYPE_CHECKING:
+    from roadstead.cli.client import Client
+    from roadstead.kinds.object import Object
+
+POLL_SECONDS = 0.2
 
 
 @click.command(short_help="print or follow the output of a job or pod")
 @home_option
 @namespace_option
-@click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
-@click.option("-c", "--container", default="", help="Container. Default: the first.")
+@click.option("-f", "--follow", is_flag=True, help="Wait until it has output, and go on until it ends.")
+@click.option("-c", "--container", default="", metavar="NAME", help="Container. Default: the first.")
 @click.argument("name")
 def command(home: str | None, namespace: str, follow: bool, container: str, name: str) -> None:
     """Print the output of job NAME (its newest pod) or of pod NAME."""
-    asyncio.run(_logs(Client(find_home(home)), namespace, name, container, follow))
+    asyncio.run(_logs(find_home(home), namespace, name, container, follow))
 
 
-async def _logs(client: Client, namespace: str, name: str, container: str, follow: bool) -> None:
-    async with client:
-        pod = await _pod(client, namespace, name)
-        chosen = container or pod.decode()["spec"]["containers"][0]["name"]
-        async with client.log(namespace, pod.meta.name, chosen, follow=follow) as chunks:
+async def _logs(home: Home, namespace: str, name: str, container: str, follow: bool) -> None:
+    from roadstead.cli.client import Client
+
+    async with Client(home) as client:
+        pod = await _pod(client, namespace, name, follow)
+        names = [entry["name"] for entry in pod.decode()["spec"]["containers"]]
+        if container and container not in names:
+            raise Failure(
+                f"pod {pod.meta.name} has no container {container}; it has {', '.join(names)}.",
+                "Name one of them with -c.",
+            )
+        if not container and len(names) > 1:
+            note(f"output of container {names[0]}; the others are {', '.join(names[1:])} (-c NAME)")
+        async with client.log(namespace, pod.meta.name, container or names[0], follow=follow) as chunks:
             async for chunk in chunks:
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
+                write_bytes(chunk)
 
 
-async def _pod(client: Client, namespace: str, name: str) -> Object:
-    pods = (await client.cluster.list(PODS, namespace, Selector(labels=f"{JOB_NAME_LABEL}={name}"))).items
-    if pods:
-        return max(pods, key=lambda pod: (pod.meta.creation_timestamp or "", pod.meta.name))
-    pod = await client.cluster.get(Ref(PODS, namespace, name))
-    if pod is None:
-        raise Failure(
-            f'no job or pod "{name}" with output in namespace {namespace}.',
-            "A job that waits has no pods yet; ask why: roadstead why " + name,
-        )
-    return pod
+async def _pod(client: Client, namespace: str, name: str, follow: bool) -> Object:
+    """The newest pod of the job of that name that has output, or the pod of that name; waits for it if `follow`."""
+    from roadstead.cli.follow import has_output, pods_of, waiting_reason, workload_of
+    from roadstead.kinds.names import JOBS, PODS
+    from roadstead.kinds.object import Ref
+
+    said = ""
+    while True:
+        job = await client.cluster.get(Ref(JOBS, namespace, name))
+        lone = await client.cluster.get(Ref(PODS, namespace, name)) if job is None else None
+        pods = await pods_of(client, job) if job is not None else [lone] if lone is not None else []
+        for pod in reversed(pods):
+            if has_output(pod.decode()):
+                return pod
+        if job is None and lone is None:
+            raise Failure(f"there is no job or pod {name} in namespace {namespace}.", "List them: roadstead queue -A")
+        workload = await workload_of(client, job) if job is not None else None
+        reason = waiting_reason(workload) if workload is not None else ""
+        if not follow:
+            raise Failure(
+                f"{name} has no output yet: {reason or 'it has not started'}",
+                f"Wait for it: roadstead logs -f -n {namespace} {name}",
+            )
+        if reason != said:
+            said = reason
+            note(f"waiting: {reason}")
+        await asyncio.sleep(POLL_SECONDS)

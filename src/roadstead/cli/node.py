@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 
 import click
 
@@ -11,6 +10,7 @@ from roadstead.cli.failure import Failure
 from roadstead.cli.home import find_home, write_record
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cli.log_setup import log_to_stderr
+from roadstead.cli.nodes import chosen_nodes, parse_node, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import myself, running
 
@@ -18,7 +18,7 @@ from roadstead.cli.processes import myself, running
 @click.command(short_help="a node agent, in the foreground")
 @home_option
 @click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
-              help="A node and its (simulated) devices; may be repeated. Default: this machine as it is.")  # fmt: skip
+              help="A node and its (simulated) devices; may be repeated. Default: those of last time, else this machine as it is.")  # fmt: skip
 @click.option("--simulate", is_flag=True, help="Pods are timers instead of processes.")
 @click.option("--verbose", is_flag=True, help="Log every decision.")
 def command(home: str | None, nodes: tuple[str, ...], simulate: bool, verbose: bool) -> None:
@@ -26,21 +26,14 @@ def command(home: str | None, nodes: tuple[str, ...], simulate: bool, verbose: b
     log_to_stderr(verbose)
     where = find_home(home)
     require_up(where)
-    if running(where, "node") is not None:
-        raise Failure(f"a node agent runs on {where.root} already.", "See: roadstead status")
+    found = running(where, "node")
+    if found is not None:
+        raise Failure(f"a node agent runs on {where.root} already (pid {found.pid}).", "See: roadstead status")
+    words = chosen_nodes(where, nodes)
+    chosen = [parse_node(text, simulate=simulate) for text in words]
+    remember_nodes(where, words)
     from roadstead.compose import AgentSetup, run_node
-    from roadstead.node.agent.options import NodeOptions
 
-    try:
-        chosen = [NodeOptions.parse(text, simulate=simulate) for text in nodes or (this_machine(),)]
-    except ValueError as error:
-        raise Failure(str(error)) from error
     setup = AgentSetup(where.socket, where.pki, where.nodes, chosen)
     os.chdir("/")
     run_node(setup, lambda: write_record(where.record("node"), {**myself(), "nodes": [node.name for node in chosen]}))
-
-
-def this_machine() -> str:
-    """This machine as a node: its host name, no devices."""
-    name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in socket.gethostname().lower())
-    return f"{name.strip('-.') or 'node'}=cpu"

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
-import orjson
-import yaml
 
 FORMATS = ("table", "wide", "json", "yaml", "name")
 
@@ -43,7 +41,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def dump(value: Any, form: str) -> str:
     """JSON (two blanks, as kubectl) or YAML."""
     if form == "json":
+        import orjson
+
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    import yaml
+
     return yaml.safe_dump(value, sort_keys=False, default_flow_style=False, allow_unicode=True).rstrip()
 
 
@@ -53,6 +55,15 @@ def wants_colour(stream: Any = None) -> bool:
     return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def write_bytes(chunk: bytes) -> None:
+    """Output of a job, byte for byte, at once. Nothing where this process has no stdout (`>&-`)."""
+    if sys.stdout is not None:
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
 def note(text: str) -> None:
     """A remark beside the answer: on stderr, dimmed on a terminal, so that stdout stays the command's own."""
+    if sys.stderr is None:
+        return
     click.echo(click.style(text, dim=True) if wants_colour(sys.stderr) else text, err=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roadstead.cli.home import Home, read_record
+from roadstead.cli.home import Home, read_record, write_record
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -55,8 +55,17 @@ def myself() -> dict[str, int]:
 
 
 def running(home: Home, part: str) -> Running | None:
-    """The live process that wrote the part's record, if there is one."""
-    record = read_record(home.record(part))
+    """The live process that said it is ready, if there is one."""
+    return _live(home.record(part))
+
+
+def _starting(home: Home, part: str) -> Path:
+    """Where `start` notes the process before it is ready, so that `stop` finds it whatever becomes of `start`."""
+    return home.record(f"{part}-starting")
+
+
+def _live(path: Path) -> Running | None:
+    record = read_record(path)
     if record is None:
         return None
     pid, started = record.get("pid"), record.get("started")
@@ -66,10 +75,11 @@ def running(home: Home, part: str) -> Running | None:
 
 
 def start(home: Home, part: str, arguments: Sequence[str], *, ready_seconds: float = READY_SECONDS) -> Running:
-    """Start `roadstead PART ARGUMENTS` in the background, away from this terminal, and wait until it says that it is ready."""
+    """Start `roadstead PART ARGUMENTS` in the background, away from this terminal, and wait until it says that it is ready.
+
+    Raises DidNotStart when it ended or was silent for so long; then it is gone.
+    """
     log = home.logs / f"{part}.log"
-    with contextlib.suppress(FileNotFoundError):
-        home.record(part).unlink()
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as sink:
         begin = sink.tell()
         child = subprocess.Popen(
@@ -80,15 +90,17 @@ def start(home: Home, part: str, arguments: Sequence[str], *, ready_seconds: flo
             start_new_session=True,
             cwd="/",
         )
+    write_record(_starting(home, part), {"pid": child.pid, "started": start_time(child.pid) or 0})
     deadline = time.monotonic() + ready_seconds
     while time.monotonic() < deadline:
         found = running(home, part)
         if found is not None and found.pid == child.pid:
+            _starting(home, part).unlink(missing_ok=True)
             return found
         if child.poll() is not None:
             raise DidNotStart(part, f"ended with exit code {child.returncode}", tail_of(log, begin), log)
         time.sleep(0.02)
-    child.terminate()
+    stop(home, part)
     raise DidNotStart(part, f"was not ready after {ready_seconds:.0f} s", tail_of(log, begin), log)
 
 
@@ -104,20 +116,26 @@ def tail_of(log: Path, begin: int = 0, lines: int = 12) -> str:
 
 
 def stop(home: Home, part: str, *, seconds: float = STOP_SECONDS) -> bool:
-    """Stop a part: SIGTERM, then SIGKILL when it has not ended in time. True if there was one to stop."""
-    found = running(home, part)
-    if found is None:
-        return False
+    """Stop a part, ready or still starting: SIGTERM, then SIGKILL when it has not ended in time. True if there was one to stop."""
+    stopped = False
+    for path in (_starting(home, part), home.record(part)):
+        found = _live(path)
+        if found is not None:
+            _end(found, seconds)
+            stopped = True
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+    return stopped
+
+
+def _end(process: Running, seconds: float) -> None:
     for sign, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(found.pid, sign)
+            os.kill(process.pid, sign)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            if start_time(found.pid) != found.started:
-                with contextlib.suppress(FileNotFoundError):
-                    home.record(part).unlink()
-                return True
+            if start_time(process.pid) != process.started:
+                return
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(found.pid, os.WNOHANG)
+                os.waitpid(process.pid, os.WNOHANG)
             time.sleep(0.02)
-    return True

@@ -8,11 +8,8 @@ from urllib.parse import quote
 
 import click
 
-from roadstead.apiserver.app import ANSWERS_PREFIX
-from roadstead.cli.client import Client
 from roadstead.cli.home import Home, find_home
 from roadstead.cli.output import dump, home_option, namespace_option, output_option, table
-from roadstead.kinds.ages import human
 
 
 @click.command(short_help="who waits, in which order, and for what")
@@ -37,11 +34,16 @@ def command(home: str | None, namespace: str, all_namespaces: bool, form: str) -
 
 async def ask(home: Home, question: str) -> Any:
     """The server's answer to a question beyond objects."""
+    from roadstead.apiserver.app import ANSWERS_PREFIX
+    from roadstead.cli.client import Client
+
     async with Client(home) as client:
         return await client.ask(ANSWERS_PREFIX + question)
 
 
 def _table(lines: list[dict[str, Any]], *, wide: bool) -> str:
+    from roadstead.kinds.ages import human
+
     header = ["NAMESPACE", "NAME", "QUEUE", "PRIORITY", "STATE", "AGE", "PODS", "WAITS FOR / RUNS ON"]
     rows = []
     for line in lines:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from roadstead.cli.client import Client
-from roadstead.cli.follow import condition
 from roadstead.cli.home import Home, find_home
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cli.output import dump, home_option, output_option, table
 from roadstead.cli.processes import running
-from roadstead.kinds.names import CLUSTER_QUEUES, NODES
-from roadstead.kinds.object import Json
+
+if TYPE_CHECKING:
+    from roadstead.kinds.object import Json
 
 
 @click.command(short_help="what is running, and how full it is")
@@ -38,6 +37,9 @@ def command(home: str | None, form: str) -> None:
 
 
 async def _status(home: Home) -> dict[str, Any]:
+    from roadstead.cli.client import Client
+    from roadstead.kinds.names import CLUSTER_QUEUES, NODES
+
     server, node = running(home, "server"), running(home, "node")
     async with Client(home) as client:
         nodes = [obj.decode() for obj in (await client.cluster.list(NODES)).items]
@@ -49,6 +51,15 @@ async def _status(home: Home) -> dict[str, Any]:
         "nodes": [_node(obj) for obj in nodes],
         "queues": [_queue(obj) for obj in queues],
     }
+
+
+def condition(obj: Json, name: str) -> Json | None:
+    """The condition of this type if it is True."""
+    for entry in obj.get("status", {}).get("conditions") or ():
+        if entry["type"] == name and entry["status"] == "True":
+            found: Json = entry
+            return found
+    return None
 
 
 def _node(node: Json) -> dict[str, Any]:
@@ -97,7 +108,7 @@ def _page(answer: dict[str, Any], *, wide: bool) -> str:
     server, agent = answer["server"], answer["nodeAgent"]
     lines = [
         f"server      {server['url']} (pid {server['pid']})" if server else "server      down",
-        f"node agent  pid {agent['pid']}" if agent else "node agent  down: start it with `roadstead node`",
+        f"node agent  pid {agent['pid']}" if agent else "node agent  down; start it again with `roadstead up`",
         "",
         table(
             ("NODE", "STATUS", "ALLOCATABLE"),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
 import click
 
 from roadstead.cli.failure import Failure
 from roadstead.cli.home import Home, find_home
+from roadstead.cli.nodes import chosen_nodes, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import DidNotStart, Running, running, start, stop
 
@@ -19,14 +27,13 @@ DEFAULT_PORT = 6443
 )
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True,
               help="full: a write is on the disk before it is answered; normal: survives a kill, not a power cut.")  # fmt: skip
-@click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE",
-              help="A node and its (simulated) devices, e.g. gpu=h100x8; may be repeated. Default: this machine as it is.")  # fmt: skip
+@click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
+              help="A node and its (simulated) devices, e.g. gpu=h100x8; may be repeated. "
+                   "Default: those of last time, else this machine as it is.")  # fmt: skip
 def command(home: str | None, port: int, durability: str, nodes: tuple[str, ...]) -> None:
     """Start the embedded cluster: an API server and a node agent, in the background, away from this terminal."""
     where = find_home(home)
-    bring_up(where, port=port, durability=durability, nodes=nodes)
-    found = running(where, "server")
-    assert found is not None
+    found = bring_up(where, port=port, durability=durability, nodes=nodes)
     click.echo(f"Roadstead is up at {found.record['url']} (state: {where.root}).")
     click.echo("")
     click.echo("  roadstead run -- hostname                # submit, follow, relay the exit code")
@@ -35,26 +42,63 @@ def command(home: str | None, port: int, durability: str, nodes: tuple[str, ...]
 
 
 def bring_up(home: Home, *, port: int = 0, durability: str = "full", nodes: tuple[str, ...] = ()) -> Running:
-    """Start server and node agent and wait until both are ready; leaves nothing running if one fails."""
-    found = running(home, "server")
-    if found is not None:
-        raise Failure(
-            f"Roadstead is already up (pid {found.pid}, {found.record.get('url')}, state: {home.root}).",
-            "Use it: roadstead status. Or stop it first: roadstead down",
-        )
+    """Start server and node agent and wait until both are ready; a server that runs without its agent gets one. If one fails,
+    what this call has started is stopped again. Raises Failure."""
+    chosen = chosen_nodes(home, nodes)
     try:
         home.prepare()
     except OSError as error:
         raise Failure(
-            f"cannot use {home.root}: {error.strerror}.", "Set ROADSTEAD_HOME to a directory of your own."
+            f"cannot use {error.filename or home.root}: {error.strerror}.",
+            "Set ROADSTEAD_HOME to a directory of your own, or give --home.",
         ) from error
-    try:
-        server = start(home, "server", ["--port", str(port), "--durability", durability])
-        if running(home, "node") is None:
-            start(home, "node", [argument for node in nodes for argument in ("--node", node)])
-    except DidNotStart as error:
-        for part in ("node", "server"):
-            stop(home, part)
-        said = error.tail or "It said nothing."
-        raise Failure(f"the {error.part} {error.why}.\n{said}", f"The whole log: {error.log}") from error
+    started: list[str] = []
+    with _alone(home):
+        server, agent = running(home, "server"), running(home, "node")
+        if server is not None and agent is not None:
+            raise Failure(
+                f"Roadstead is already up (pid {server.pid}, {server.record.get('url')}, state: {home.root}).",
+                "Use it: roadstead status. Or stop it first: roadstead down",
+            )
+        try:
+            if server is None:
+                started.append("server")
+                server = start(home, "server", ["--port", str(port), "--durability", durability])
+            if agent is None:
+                started.append("node")
+                remember_nodes(home, chosen)
+                start(home, "node", [])
+        except BaseException as error:
+            for part in reversed(started):
+                stop(home, part)
+            if isinstance(error, DidNotStart):
+                raise _failure(error) from error
+            raise
     return server
+
+
+@contextlib.contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """One `up` at a time on a home; SIGTERM ends it as Ctrl-C does, so that what it has started is stopped."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    descriptor = os.open(home.root / "run" / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        os.close(descriptor)
+
+
+def _failure(error: DidNotStart) -> Failure:
+    """What the part said of itself if it failed in words, else its last lines."""
+    hint = f"The whole log: {error.log}"
+    said, marker, reason = error.tail.rpartition("error: ")
+    if marker and (not said or said.endswith("\n")):
+        what, _, advice = reason.partition("\n")
+        return Failure(what, f"{advice}\n{hint}" if advice else hint)
+    return Failure(f"the {error.part} {error.why}.\n{error.tail or 'It said nothing.'}", hint)

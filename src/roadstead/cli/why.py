@@ -28,10 +28,7 @@ def command(home: str | None, namespace: str, form: str, name: str) -> None:
         return
     click.echo(answer["headline"])
     for reason in answer["reasons"]:
-        click.echo(f"  {reason['verdict']:6}  {reason['sentence']}")
-        if blockers := reason["blockers"]:
-            click.echo(
-                f"          held by {', '.join(blocker['namespace'] + '/' + blocker['name'] for blocker in blockers)}"
-            )
+        if reason["sentence"] != answer["headline"]:  # which the first of them is, blockers and all
+            click.echo(f"  {reason['verdict']:6}  {reason['sentence']}")
     for detail in answer["details"]:
         click.echo(f"  {detail}")
