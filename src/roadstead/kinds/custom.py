@@ -67,15 +67,15 @@ class CustomStrategy(Strategy):
 
     def validate(self, obj: Json) -> list[FieldError]:
         found = self.schema.validate(obj)
-        if structural.blocks_rules(found):
-            return [*found, structural.UNCHECKED] if self.has_rules else found
-        return found + self.rules(obj)
+        return self._unchecked(found) if found else self.rules(obj)
 
     def validate_update(self, new: Json, old: Json, subresource: str) -> list[FieldError]:
         found = self.schema.validate(new, subresource)
-        if structural.blocks_rules(found):
-            return [*found, structural.UNCHECKED] if self.has_rules else found
-        return found + self.rules(new) + self.update_rules(new, old)
+        return self._unchecked(found) if found else self.rules(new) + self.update_rules(new, old)
+
+    def _unchecked(self, found: list[FieldError]) -> list[FieldError]:
+        """Rules read what the schema promises, so they wait until it fits; the server mentions it for some errors."""
+        return [*found, structural.UNCHECKED] if self.has_rules and structural.blocks_rules(found) else found
 
     def rules(self, obj: Json) -> list[FieldError]:
         """Rules of one object that its schema cannot say."""

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from roadstead.expr import syntax
+from roadstead.expr import quantity, syntax
 from roadstead.kinds import errors
 from roadstead.kinds.errors import FieldError, invalid
 
 NOT_NEGATIVE: Final = "must be greater than or equal to 0"
 MAX_INT32: Final = 2**31 - 1
+
+
+def amount(value: Any, path: str, found: list[FieldError]) -> quantity.Quantity:
+    """A quantity that is not negative; 0 if it is none."""
+    try:
+        parsed = quantity.parse(value)
+    except quantity.QuantityError as error:
+        found.append(invalid(path, value, str(error)))
+        return quantity.Quantity(0)
+    if parsed.nano < 0:
+        found.append(invalid(path, str(parsed), NOT_NEGATIVE))
+    return parsed
 
 
 def not_negative(value: int | None, path: str, found: list[FieldError]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from roadstead.expr import quantity, syntax
+from roadstead.expr import syntax
 from roadstead.kinds import errors
 from roadstead.kinds.core import checks
 from roadstead.kinds.custom import CustomStrategy, custom_kind, rule_error
@@ -89,24 +89,16 @@ def _flavor(flavor: Json, covered: list[str], path: str, *, has_parent: bool, fo
         here = f"{path}.resources[{i}]"
         if quota["name"] != covered[i]:
             found.append(invalid(f"{here}.name", quota["name"], "must match the name in coveredResources"))
-        nominal = _amount(quota["nominalQuota"], f"{here}.nominalQuota", found)
+        nominal = checks.amount(quota["nominalQuota"], f"{here}.nominalQuota", found)
         for name in ("borrowingLimit", "lendingLimit"):
             value = quota.get(name)
             if value is None:
                 continue
-            limit = _amount(value, f"{here}.{name}", found)
+            limit = checks.amount(value, f"{here}.{name}", found)
             if not has_parent:
-                found.append(invalid(f"{here}.{name}", quantity.normalize(value), _NO_COHORT))
+                found.append(invalid(f"{here}.{name}", str(limit), _NO_COHORT))
             if name == "lendingLimit" and has_parent and limit > nominal:
-                found.append(invalid(f"{here}.{name}", quantity.normalize(value), _ABOVE_NOMINAL))
-
-
-def _amount(value: str | int, path: str, found: list[FieldError]) -> quantity.Quantity:
-    """A quantity that is not negative; the schema has checked that it is one."""
-    parsed = quantity.parse(value)
-    if parsed.nano < 0:
-        found.append(invalid(path, str(parsed), checks.NOT_NEGATIVE))
-    return parsed
+                found.append(invalid(f"{here}.{name}", str(limit), _ABOVE_NOMINAL))
 
 
 def _checks(spec: Json, groups: list[Json], found: list[FieldError]) -> None:
@@ -131,10 +123,8 @@ def validate_fair_sharing(fair_sharing: Json | None, path: str, found: list[Fiel
     weight = (fair_sharing or {}).get("weight")
     if weight is None:
         return
-    parsed = quantity.parse(weight)
-    if parsed.nano < 0:
-        found.append(invalid(f"{path}.weight", str(parsed), checks.NOT_NEGATIVE))
-    elif parsed.nano == 1:
+    parsed = checks.amount(weight, f"{path}.weight", found)
+    if parsed.nano == 1:
         found.append(invalid(f"{path}.weight", str(parsed), "When not 0, Weight must be greater than 10^-9"))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from roadstead.expr import quantity
 from roadstead.kinds import errors
+from roadstead.kinds.core import checks
 from roadstead.kinds.custom import CustomStrategy, custom_kind, rule_error
 from roadstead.kinds.errors import FieldError, invalid
 from roadstead.kinds.kueue.resource_flavor import toleration_rules
@@ -13,6 +13,7 @@ from roadstead.kinds.metadata import check_annotations, check_labels
 from roadstead.kinds.names import KUEUE, WORKLOADS
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
+from roadstead.model.amounts import CPU
 
 _RESERVED_KEY: Final = "the key is reserved for internal kueue use"
 _CLASSES: Final = {("scheduling.k8s.io", "PriorityClass"), (KUEUE, "WorkloadPriorityClass")}
@@ -102,13 +103,7 @@ def _resources(resources: Json, path: str, found: list[FieldError]) -> None:
             here = f"{path}.{name}[{resource}]"
             if resource == "pods":
                 found.append(invalid(here, "pods", _RESERVED_KEY))
-            try:
-                parsed = quantity.parse(amount)
-            except quantity.QuantityError as error:
-                found.append(invalid(here, amount, str(error)))
-                continue
-            if parsed.nano < 0:
-                found.append(invalid(here, str(parsed), "must be greater than or equal to 0"))
+            checks.amount(amount, here, found)
 
 
 def _topology(request: Json, path: str, found: list[FieldError]) -> None:
@@ -143,9 +138,10 @@ def _admission(admission: Json, pod_sets: list[Json], found: list[FieldError]) -
         count = assignment.get("count") or 0
         if count > 0:
             for resource, amount in (assignment.get("resourceUsage") or {}).items():
-                if quantity.canonical(resource, amount) % count:
-                    shown = quantity.normalize(amount)
-                    found.append(invalid(f"{here}.resourceUsage[{resource}]", shown, f"is not a multiple of {count}"))
+                at = f"{here}.resourceUsage[{resource}]"
+                usage = checks.amount(amount, at, found)
+                if (usage.milli if resource == CPU else usage.value) % count:
+                    found.append(invalid(at, str(usage), f"is not a multiple of {count}"))
 
 
 def _reclaimable(status: Json, pod_sets: list[Json], found: list[FieldError]) -> None:
