@@ -1,0 +1,64 @@
+"""kill -9 of the server of a whole cluster at every write of a Job's whole life, from creation to removal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.crash.whole_cluster import whole
+from tests.crash.whole_judge import Ask
+from tests.crash.whole_story import live
+
+pytestmark = pytest.mark.crash
+
+Story = Callable[[str], Sequence[Ask]]
+
+
+def indexed(tag: str) -> Sequence[Ask]:
+    """Two indices of two containers each."""
+    return [Ask(f"indexed-{tag}", (0, 0), completions=2)]
+
+
+def failing(tag: str) -> Sequence[Ask]:
+    """A Job whose second container fails."""
+    return [Ask(f"failing-{tag}", (0, 7))]
+
+
+def preempted(tag: str) -> Sequence[Ask]:
+    """A Job that has all devices and gives way to one of a higher priority."""
+    low, high = f"low-{tag}", f"high-{tag}"
+    return [
+        Ask(low, (3,), gpus=8, priority="low", gate=high, may_be_evicted=True),
+        Ask(high, gpus=8, priority="high"),
+    ]
+
+
+async def every_step(directory: Path, role: str, mode: str, story: Story) -> list[str]:
+    """Tell the story again and again, with a kill at step 1, 2, 3, ... until it ends before the step comes. Where it died."""
+    async with whole(directory) as cluster:
+        step = 0
+        while True:
+            step += 1
+            cluster.arm(role, f"{mode} {step}")
+            complaints = await live(cluster, story(f"{mode}-{step}"))
+            assert not complaints, f"{role} killed {mode} step {step} ({cluster.died_at(role)[-1:]}): {complaints}"
+            if cluster.disarm(role):
+                return cluster.died_at(role)
+
+
+@pytest.mark.parametrize("story", [indexed, failing, preempted])
+@pytest.mark.timeout(300)
+def test_killed_at_every_write(tmp_path: Path, story: Story) -> None:
+    async def both() -> None:
+        after, before = await asyncio.gather(
+            *(every_step(tmp_path / mode, "server", mode, story) for mode in ("after", "before"))
+        )
+        print(f"{story.__name__}: {len(after)} + {len(before)} kills")
+        for deaths in (after, before):
+            touched = {line.split()[3].partition(":")[0] for line in deaths}
+            assert {"batch/jobs", "/pods", "kueue.x-k8s.io/workloads", "roadstead.dev/placements"} <= touched
+
+    asyncio.run(both())

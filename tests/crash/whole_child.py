@@ -1,0 +1,136 @@
+"""The product's own entry points, with numbered places to die.
+
+    python -m tests.crash.whole_child server|node ARGUMENTS
+
+runs `roadstead server|node ARGUMENTS`. As soon as the file named by ROADSTEAD_TEST_ARM exists, steps are counted: rows that the server
+commits, or what the agent does (ask the keeper, write or delete a pod). The file says `before K` or `after K`: the process removes the
+file and kills itself before or after step K, and appends what that step was to the file beside it. `before` a row means that
+earlier writes of its batch are on the disk and that nobody was told; `after` means that the row is, too.
+
+Mutant `skip K`: row K and those after it are answered for, but never written; the fifth of them kills.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from roadstead.cli import main
+from roadstead.cluster.embedded.log import Row, SqliteLog
+from roadstead.cluster.remote import RemoteCluster
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Json
+from roadstead.node.agent.runtimes import ProcessRuntime
+from roadstead.runtime.cluster import Outcome, Write
+
+ARM = "ROADSTEAD_TEST_ARM"
+SKIPPED_ROWS = 5
+
+
+class Trigger:
+    """Counts steps once it is armed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.mode = ""
+        self.at = 0
+        self.count = 0
+
+    def is_armed(self) -> bool:
+        try:
+            with open(self._path) as file:
+                mode, at = file.read().split()
+        except FileNotFoundError:
+            self.mode, self.count = "", 0
+        else:
+            self.mode, self.at = mode, int(at)
+        return bool(self.mode)
+
+    def die(self, step: str) -> None:
+        log = os.open(f"{self._path}.deaths", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(log, f"{self.mode} {self.at} {step}\n".encode())
+        os.unlink(self._path)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm_the_store(trigger: Trigger) -> None:
+    """Die at a row."""
+    whole = SqliteLog.commit
+
+    def commit(self: SqliteLog, rows: Sequence[Row], dead: Sequence[int], floor: int) -> None:
+        if not trigger.is_armed():
+            return whole(self, rows, dead, floor)
+        for index, row in enumerate(rows):
+            trigger.count += 1
+            if trigger.mode == "skip":
+                if trigger.count == trigger.at + SKIPPED_ROWS:
+                    trigger.die(f"{row.op} {row.key}")
+            elif trigger.count == trigger.at:
+                kept = rows[: index + (trigger.mode == "after")]
+                if kept:
+                    whole(self, kept, (), floor)
+                trigger.die(f"{row.op} {row.key}")
+        if trigger.mode != "skip" or trigger.count < trigger.at:
+            whole(self, rows, dead, floor)
+        return None
+
+    SqliteLog.commit = commit  # type: ignore[method-assign]  # the place to die
+
+
+def arm_the_agent(trigger: Trigger) -> None:
+    """Die at something that the agent does to the world."""
+
+    async def act(name: str, action: Callable[[], Awaitable[Any]]) -> Any:
+        armed = trigger.is_armed()
+        if armed:
+            trigger.count += 1
+        is_it = armed and trigger.count == trigger.at
+        if is_it and trigger.mode == "before":
+            trigger.die(name)
+        found = await action()
+        if is_it:
+            trigger.die(name)
+        return found
+
+    write, start, stop, settle = RemoteCluster.write, ProcessRuntime.start, ProcessRuntime.stop, ProcessRuntime.settle
+    remove = ProcessRuntime.remove
+
+    async def counted_write(self: RemoteCluster, asked: Write) -> Outcome:
+        if asked.resource != PODS:
+            return await write(self, asked)
+        outcome: Outcome = await act(type(asked).__name__.lower(), lambda: write(self, asked))
+        return outcome
+
+    async def counted_start(self: ProcessRuntime, run: str, spec: Json, level: int) -> None:
+        await act("start", lambda: start(self, run, spec, level))
+
+    async def counted_stop(self: ProcessRuntime, run: str, grace_seconds: float) -> None:
+        await act("stop", lambda: stop(self, run, grace_seconds))
+
+    async def counted_settle(self: ProcessRuntime, run: str) -> None:
+        await act("settle", lambda: settle(self, run))
+
+    def counted_remove(self: ProcessRuntime, pod_uid: str) -> bool:
+        if not trigger.is_armed():
+            return remove(self, pod_uid)
+        trigger.count += 1
+        if trigger.count == trigger.at and trigger.mode == "before":
+            trigger.die("remove")
+        done = remove(self, pod_uid)
+        if trigger.count == trigger.at:
+            trigger.die("remove")
+        return done
+
+    RemoteCluster.write = counted_write  # type: ignore[method-assign]  # the places to die
+    ProcessRuntime.start = counted_start  # type: ignore[method-assign]
+    ProcessRuntime.stop = counted_stop  # type: ignore[method-assign]
+    ProcessRuntime.settle = counted_settle  # type: ignore[method-assign]
+    ProcessRuntime.remove = counted_remove  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    (arm_the_store if sys.argv[1] == "server" else arm_the_agent)(Trigger(os.environ[ARM]))
+    main(sys.argv[1:])
