@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import cycle
+from roadstead.core.cycle import cycle, settle
+from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Plan
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
@@ -73,6 +75,61 @@ def test_a_gang_that_does_not_fit_whole_starts_no_member_and_says_what_is_missin
     refusal = plan.verdicts[0].refusals[0]
     assert (refusal.code, refusal.resource, refusal.needed, refusal.available) == (Code.DEVICES_EXHAUSTED, GPU, 4, 2)
     assert refusal.blockers == (("team", "first"),)
+
+
+def two_queues() -> World:
+    """Two ClusterQueues without a cohort, each with quota enough, and one node for both."""
+    made = world(
+        queue("q", {"default": {"cpu": 100, GPU: 100}}),
+        queue("r", {"default": {"cpu": 100, GPU: 100}}),
+        queue("s", {"default": {"cpu": 100, GPU: 1}}),
+    )
+    made.apply(node("a"))
+    return made
+
+
+@pytest.mark.parametrize("way", ["finished", "evicted", "gone", "forgotten"])
+def test_nodes_given_back_by_one_queue_are_a_new_chance_for_all_who_wait_for_nodes(way: str) -> None:
+    made = two_queues()
+    made.apply(gang("holds", 1, 4, at=1))
+    (admission,) = [command for command in step(made, rules=PLACED).commands if isinstance(command, Admit)]
+    fact = made.workloads[("team", "holds")].fact
+    reserved = replace(
+        fact, state=WorkloadState.RESERVED, admission=admission.admission, placement=admission.placement, admitted=True
+    )
+    if way != "forgotten":
+        made.apply(reserved)
+    made.apply(replace(gang("waits", 1, 4, at=2), queue="r"))
+    made.apply(replace(gang("lacks-quota", 1, 2, at=3), queue="s"))
+    settled(made)
+    assert {made.workloads[("team", name)].place for name in ("waits", "lacks-quota")} == {Place.PARKED}
+    assert not made.unpark_requested
+    copy = World.load(made.dump())
+    for each in (made, copy):
+        match way:
+            case "finished":
+                each.apply(replace(reserved, state=WorkloadState.FINISHED, placement=None))
+            case "evicted":
+                each.apply(replace(reserved, state=WorkloadState.PENDING, admission=None, placement=None, active=False))
+            case "gone":
+                each.apply(Gone(Workload, fact.key))
+            case "forgotten":
+                each.apply(replace(fact, active=False))
+                each.forget(admission)
+        with each.trial():
+            each.unpark(2000 * SECOND)
+            assert each.workloads[("team", "waits")].place is Place.HEAP
+            assert each.workloads[("team", "lacks-quota")].place is Place.PARKED, "what it lacks was not given back"
+        assert settled(each) == ["waits"]
+
+
+def settled(made: World) -> list[str]:
+    """Admitted by `settle`, which is assumed."""
+    found = []
+    for plan in settle(made, 2000 * SECOND, PLACED).plans:
+        made.assume(plan)
+        found += admitted(plan)
+    return found
 
 
 def test_more_than_the_fleet_could_ever_hold_is_another_answer() -> None:

@@ -31,6 +31,8 @@ from roadstead.model.workload import Admission, PodClass, PodSetAssignment, Work
 
 DEFAULT_LEVELS: Final = PodSetAsk("", 0, PodClass()).levels
 
+FLEET_LEVELS: Final = (Level.FLEET, Level.NODE)
+
 MAX_CYCLES: Final = 100_000
 """`settle` stops after so many cycles and says so."""
 
@@ -310,7 +312,8 @@ class _Cycle:
         )
         if not immediate:
             whole = not strict and entry.outcome in PARKS_CLASS
-            self.memory.append(Moved(fact.key, fact.uid, Place.PARKED, whole))
+            for_fleet = self.rules.place_all and any(r.level in FLEET_LEVELS for r in entry.refusals)
+            self.memory.append(Moved(fact.key, fact.uid, Place.PARKED, whole, for_fleet))
         where = Requeue.HEAP if immediate else Requeue.PARKED
         self.verdicts.append(Verdicts(fact.key, fact.uid, explained(self.world, entry), where))
 

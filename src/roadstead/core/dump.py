@@ -118,7 +118,8 @@ def dump_memory(world: World) -> dict[str, Any]:
         "now": world.now,
         "standings": standings,
         "queues": [t for t in tables if t["sticky"] or t["bulkParked"]],
-        "requests": sorted(world.requests),
+        "requests": sorted([name, whole_tree] for name, whole_tree in world.requests.items()),
+        "waitingForFleet": sorted(world.standings.waiting_for_fleet),
         "bindings": [encode(world.bound_pods[key]) for key in sorted(world.bound_pods)],
     }
 
@@ -158,7 +159,8 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
             tried=_load_scan(world, standing.shape, item["tried"]),
         )
     world.requests.clear()
-    world.requests.update(dict.fromkeys(data["requests"], True))
+    world.requests.update((name, whole_tree) for name, whole_tree in data["requests"])
+    world.standings.waiting_for_fleet.update(dict.fromkeys(data["waitingForFleet"], True))
 
 
 def _dump_scan(world: World, cluster_queue: str, tried: Tried) -> list[Any]:

@@ -4,6 +4,7 @@ The whole list:
 
 * where each pending workload stands in its queue (active heap or parked), and which classes are parked in bulk;
 * the sticky head of each ClusterQueue: a workload whose preemptions are in progress;
+* ClusterQueues in which somebody is parked because the fleet lacked room;
 * where each workload's scan of flavors stopped;
 * commands assumed but not yet seen as facts (held by `World`), with the time of the cycle that made them;
 * requests to un-park a cohort's workloads that were not carried out yet; the number of the last cycle.
@@ -57,12 +58,14 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A head goes back to the heap or is parked; with `whole_class`, every active workload of its class in the queue too."""
+    """A head goes back to the heap or is parked; with `whole_class`, every active workload of its class in the queue too.
+    `for_fleet`: the fleet, which all queues share, lacked room: whoever gives nodes or devices back may let it in."""
 
     workload: WorkloadKey
     uid: str
     place: Place
     whole_class: bool = False
+    for_fleet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,8 @@ class World:
             self.standings.request(name)
 
     def unpark(self, now: int) -> int:
-        """Move parked workloads whose cohort tree was freed, or whose back-off ended by `now`, to their heaps; how many.
+        """Move parked workloads whose cohort tree was freed, for whom nodes or devices were, or whose back-off ended by `now`, to
+        their heaps; how many.
 
         A timed event, never implied by another call: Kueue batches it by a second, tests and the simulator choose when
         (kueue.md 3.3). O(parked workloads of the trees concerned).
@@ -233,11 +234,11 @@ class World:
         moved = 0
         names: dict[str, None] = {}
         tables = self.tables()
-        for name in self.requests:
+        for name, whole_tree in self.requests.items():
             node = self.tree.queue(name)
             if node.cyclic:
                 continue
-            for member in node.root.queues():
+            for member in node.root.queues() if whole_tree else (node,):
                 names[member.name] = None
         for name in sorted(names):
             table = tables.get(name)
@@ -245,6 +246,7 @@ class World:
             if table is None or pending is None:
                 continue
             moved += pending.unpark(partial(self.namespace_matches, table.fact), self.standings.is_backing_off)
+            put(self.undo, self.standings.waiting_for_fleet, name, None)
         for name in list(self.requests):
             put(self.undo, self.requests, name, None)
         while (key := self.standings.timers.pop_due(now)) is not None:
@@ -289,6 +291,8 @@ class World:
                     self.pending_queue(standing.cluster_queue).park_class(standing.shape)
                 else:
                     self.standings.move(standing, item.place)
+                if item.for_fleet:
+                    self.standings.wait_for_fleet(standing.cluster_queue)
                 return True
             case Stuck():
                 pending = self.pending_queue(item.cluster_queue)

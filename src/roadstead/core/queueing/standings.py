@@ -43,7 +43,8 @@ class Standings:
         self.by_key: dict[WorkloadKey, Standing] = {}
         self.pending: dict[str, PendingQueue] = {}
         self.draining: dict[WorkloadKey, EvictionReason] = {}
-        self.requests: dict[str, bool] = {}  # ClusterQueues whose trees are to be un-parked
+        self.requests: dict[str, bool] = {}  # ClusterQueues to be un-parked; True: with their trees
+        self.waiting_for_fleet: dict[str, bool] = {}  # ClusterQueues with somebody parked for want of nodes or devices
         self.timers = Timers(undo, self._is_live_timer)
         self.cycles = 0
         self.now = 0
@@ -195,6 +196,8 @@ class Standings:
             if hold is None or hold.usage != before.usage:
                 self._tree.touch(self._tree.queue(before.admission.cluster_queue))
                 self.request(before.admission.cluster_queue)
+            if before.placement is not None and (hold is None or hold.placement != before.placement):
+                self._request_for_fleet()
         self.set(standing, hold=hold, preemption_order=order)
         if hold is not None:
             self._holds.lay(standing)
@@ -299,8 +302,20 @@ class Standings:
 
     def request(self, cluster_queue: str) -> None:
         """Something was freed: the queue's whole tree is to be un-parked at the next opportunity (kueue.md 3.3)."""
-        if cluster_queue and cluster_queue not in self.requests:
+        if cluster_queue and not self.requests.get(cluster_queue):
             put(self._undo, self.requests, cluster_queue, True)
+
+    def wait_for_fleet(self, cluster_queue: str) -> None:
+        """Somebody in this queue was parked because nodes or devices are short."""
+        if cluster_queue not in self.waiting_for_fleet:
+            put(self._undo, self.waiting_for_fleet, cluster_queue, True)
+
+    def _request_for_fleet(self) -> None:
+        """Nodes or devices were given back. All queues share them, also those that share no quota: queues in which somebody waits
+        for them are to be un-parked, by themselves. O(such queues)."""
+        for name in self.waiting_for_fleet:
+            if name not in self.requests:
+                put(self._undo, self.requests, name, False)
 
     def set_clock(self, cycles: int, now: int) -> None:
         """Count a cycle and hear of a time. Time never goes back."""
