@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from roadstead.expr import jsonpath
-from roadstead.kinds import ages, structural
+from roadstead.kinds import ages, metadata, structural
 from roadstead.kinds.errors import INVALID, FieldError
 from roadstead.kinds.facts import facts
 from roadstead.kinds.object import Json, Resource
@@ -84,6 +84,9 @@ class CustomStrategy(Strategy):
     def update_rules(self, new: Json, old: Json) -> list[FieldError]:
         """What may not change, and when."""
         return []
+
+    def warnings(self, obj: Json) -> list[str]:
+        return metadata.warnings(obj, is_custom=True)
 
     # --- reading
 

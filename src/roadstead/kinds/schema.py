@@ -12,6 +12,7 @@ from typing import Final
 from roadstead.kinds import decoding, structural
 from roadstead.kinds.errors import FieldError, StatusError
 from roadstead.kinds.facts import facts
+from roadstead.kinds.leaves import Fault, Shape
 from roadstead.kinds.object import Json, Resource
 
 OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -38,11 +39,11 @@ class Schema:
         self.is_custom = is_custom
 
     @cached_property
-    def _typed(self) -> decoding.Shape:
+    def _typed(self) -> Shape:
         return decoding.struct_shape(self.component)
 
     @cached_property
-    def _metadata(self) -> decoding.Shape:
+    def _metadata(self) -> Shape:
         return decoding.struct_shape(OBJECT_META)
 
     @cached_property
@@ -70,15 +71,15 @@ class Schema:
         if not self.is_custom:
             try:
                 self._typed(obj, "", unknown)
-            except decoding.Fault as fault:
+            except Fault as fault:
                 raise self.error(decoding.describe(self.component, fault)) from None
         else:
             metadata = obj.get("metadata")
             try:
                 if metadata is not None:
                     self._metadata(metadata, "metadata", unknown)
-            except decoding.Fault as fault:
-                below = decoding.Fault(
+            except Fault as fault:
+                below = Fault(
                     fault.path.removeprefix("metadata").removeprefix("."),
                     why=fault.why,
                     struct=fault.struct,
