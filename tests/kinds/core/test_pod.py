@@ -327,6 +327,22 @@ def test_one_address_and_the_list_of_addresses_agree() -> None:
     assert obj["status"]["podIPs"] == [{"ip": "127.64.0.1"}]
 
 
+def test_the_fields_that_selectors_see() -> None:
+    obj = created(nodeName="n1", hostNetwork=True)
+    obj["status"] |= {"podIP": "127.64.0.1", "podIPs": [{"ip": "127.64.0.1"}]}
+    assert POD.strategy.fields(obj) == {
+        "spec.nodeName": "n1",
+        "spec.restartPolicy": "Always",
+        "spec.schedulerName": "default-scheduler",
+        "spec.serviceAccountName": "",
+        "spec.hostNetwork": "true",
+        "status.phase": "Pending",
+        "status.podIP": "127.64.0.1",
+        "status.podIPs": "",
+        "status.nominatedNodeName": "",
+    }
+
+
 # --- tables
 
 NOW = 1767225600 + 3600.0

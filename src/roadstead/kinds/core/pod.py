@@ -101,7 +101,7 @@ class PodStrategy(StatusStrategy):
             "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
             "status.phase": status.get("phase", ""),
             "status.podIP": status.get("podIP", ""),
-            "status.podIPs": ",".join(address.get("ip", "") for address in status.get("podIPs") or ()),
+            "status.podIPs": "",  # the server knows the selector and never fills it in
             "status.nominatedNodeName": status.get("nominatedNodeName", ""),
         }
 
