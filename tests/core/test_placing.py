@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import cycle, settle
+from roadstead.core.cycle import cycle, next_time, settle
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Plan
 from roadstead.core.rules import Rules
@@ -130,6 +130,65 @@ def settled(made: World) -> list[str]:
         made.assume(plan)
         found += admitted(plan)
     return found
+
+
+def running(made: World, name: str) -> Workload:
+    """Admit the only workload that waits, as its objects would say it."""
+    (command,) = [command for command in step(made, rules=PLACED).commands if isinstance(command, Admit)]
+    fact = replace(
+        made.workloads[("team", name)].fact,
+        state=WorkloadState.RESERVED,
+        admission=command.admission,
+        placement=command.placement,
+        admitted=True,
+    )
+    made.apply(fact)
+    return fact
+
+
+def test_a_gang_waits_for_a_node_that_is_not_ready_and_then_is_placed_anew() -> None:
+    made = cluster(node("a"))
+    made.apply(gang("g", 2, 2))
+    fact = running(made, "g")
+    rules = Rules(node_tolerance=60 * SECOND)
+    assert next_time(made, rules) is None
+    made.apply(node("a", ready=False, unready_since=100 * SECOND))
+    made.apply(node("b"))
+    assert step(made, now=159, rules=rules).commands == ()
+    assert cycle(made, 159 * SECOND, rules).again_at == next_time(made, rules) == 160 * SECOND
+    made.apply(node("a"))
+    assert next_time(made, rules) is None
+    assert step(made, now=160, rules=rules).commands == ()
+    made.apply(node("a", ready=False, unready_since=100 * SECOND))
+    assert cycle(made, 160 * SECOND, Rules(place_all=False)).commands == ()
+    plan = step(made, now=160, rules=rules)
+    assert evicted(plan) == {"g": "NodeFailures"}
+    assert step(made, now=161, rules=rules).commands == (), "asked once"
+    assert next_time(made, rules) is None
+    made.apply(replace(fact, state=WorkloadState.PENDING, admission=None, placement=None, admitted=False))
+    assert {member.node for member in members(step(made, now=162, rules=rules), "g")} == {"b"}
+
+
+def test_a_gang_does_not_wait_for_a_node_that_is_gone() -> None:
+    made = cluster(node("a"))
+    made.apply(gang("g", 1, 2))
+    running(made, "g")
+    made.apply(Gone(Node, ("", "a")))
+    plan = cycle(made, SECOND, PLACED)
+    assert evicted(plan) == {"g": "NodeFailures"}
+    made.assume(plan)
+    made.forget(plan.commands[0])
+    assert evicted(cycle(made, SECOND, PLACED)) == {"g": "NodeFailures"}, "the write failed: it is asked for again"
+
+
+def test_a_reservation_without_a_placement_is_given_up() -> None:
+    made = cluster(node("a"))
+    made.apply(gang("g", 1, 2))
+    fact = running(made, "g")
+    rebuilt = World()
+    for noun in made.all_facts():
+        rebuilt.apply(replace(noun, placement=None) if noun == fact else noun)
+    assert evicted(step(rebuilt, rules=PLACED)) == {"g": "PlacementLost"}
 
 
 def test_more_than_the_fleet_could_ever_hold_is_another_answer() -> None:
@@ -256,8 +315,10 @@ def test_the_place_survives_from_plan_to_fact() -> None:
     for noun in made.all_facts():
         rebuilt.apply(noun)
     assert rebuilt.digest() == made.digest()
-    made.apply(replace(reserved, placement=None))  # its Placement was deleted
-    assert made.fleet.held("workload:team/g") is None
+    assert step(made, rules=PLACED).is_idle
+    made.apply(replace(reserved, placement=None))  # its Placement was deleted, and what was started there still runs
+    assert made.fleet.held("workload:team/g") == command.placement
+    assert evicted(step(made, rules=PLACED)) == {"g": "PlacementLost"}
 
 
 @given(

@@ -58,6 +58,29 @@ def drain(world: World) -> tuple[Evict, ...]:
     return tuple(Evict(key, world.workloads[key].fact.uid, world.draining[key]) for key in sorted(world.draining))
 
 
+def give_up(world: World, now: int, rules: Rules) -> tuple[Evict, ...]:
+    """Evictions of holders whose place is lost: a node is gone, or not ready for too long, or nothing says any more where they run
+    (kueue.md 4.8, failing fast), by key. They return to their queue and are placed anew."""
+    return tuple(
+        Evict(key, world.workloads[key].fact.uid, world.stranded[key][1])
+        for key in sorted(world.stranded)
+        if rules.place_all and _patience_ends(world, key, rules) <= now
+    )
+
+
+def _patience_ends(world: World, key: WorkloadKey, rules: Rules) -> int:
+    since, _ = world.stranded[key]
+    return since + rules.node_tolerance if since else 0
+
+
+def next_time(world: World, rules: Rules) -> int | None:
+    """When time alone changes what is decided, at the earliest: a back-off ends, or the patience with a node. None: never."""
+    times = [_patience_ends(world, key, rules) for key in world.stranded] if rules.place_all else []
+    if world.next_timer is not None:
+        times.append(world.next_timer)
+    return min(times, default=None)
+
+
 class _Cycle:
     """The state of one cycle: entries, victims chosen so far, and the plan in the making."""
 
@@ -73,8 +96,9 @@ class _Cycle:
         self.fleet_changed = False
 
     def run(self) -> Plan:
-        # 1. Holders that stop policies and deactivation send away.
+        # 1. Holders that stop policies and deactivation send away, and those whose nodes are lost.
         self.commands.extend(drain(self.world))
+        self.commands.extend(give_up(self.world, self.now, self.rules))
         # 2. Heads: the workload whose turn it is, of every active ClusterQueue.
         # 3. Nominate: flavors, places and victims for each, against the world as it stands.
         tables = self.world.tables()
@@ -98,7 +122,7 @@ class _Cycle:
         # 7. Pods that no queue admits take what is left.
         if self.rules.place_all and self.world.waiting_pods:
             self.place_pods()
-        return Plan(tuple(self.commands), tuple(self.verdicts), tuple(self.memory), self.world.next_timer)
+        return Plan(tuple(self.commands), tuple(self.verdicts), tuple(self.memory), next_time(self.world, self.rules))
 
     # --- one entry (kueue.md 3.9)
 

@@ -32,6 +32,7 @@ class EvictionReason(StrEnum):
     LOCAL_QUEUE_STOPPED = "LocalQueueStopped"
     DEACTIVATED = "Deactivated"
     NODE_FAILURES = "NodeFailures"
+    PLACEMENT_LOST = "PlacementLost"  # ours: somebody deleted the Placement that says where its members run
 
 
 @dataclass(frozen=True, slots=True)

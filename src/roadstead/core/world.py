@@ -56,6 +56,7 @@ class World:
         self.workloads = self.standings.by_key
         self.pending = self.standings.pending
         self.draining = self.standings.draining
+        self.stranded = self.standings.stranded
         self.requests = self.standings.requests
         self._tables: dict[str, QueueTable] = {}
         self._stale = True  # tree and tables must be rebuilt before the next question
@@ -89,6 +90,7 @@ class World:
                     self._request_all()
             case Node():
                 self.fleet.set_node(fact)
+                self.standings.recheck_node(fact.name)
                 self._request_all()
             case LocalQueue():
                 self._apply_local_queue(fact)
@@ -115,6 +117,7 @@ class World:
                     self._request_all()
             case Node():
                 self.fleet.remove_node(before.name)
+                self.standings.recheck_node(before.name)
                 self._request_all()
             case LocalQueue():
                 self.standings.replace_members(key)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from roadstead.ingest.reading import Notes, amounts, taint_of, view
+from roadstead.ingest.reading import Notes, amounts, taint_of, time_of, view
 from roadstead.kinds.names import NODE_DEVICES_ANNOTATION
 from roadstead.kinds.object import Object
-from roadstead.kinds.views.common import has_condition
+from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.node import NodeView
 from roadstead.model.nodes import Device, Node
 
@@ -31,12 +31,16 @@ def fact_of(obj: Object, notes: Notes) -> Node:
     if found is None:
         return Node(obj.meta.name, ready=False, unschedulable=True)
     devices, devices_readable = _devices(found, notes)
+    ready = find_condition(found.status.conditions, "Ready")
+    is_ready = ready is not None and ready.is_true
+    since = (ready.last_transition_time if ready is not None else None) or obj.meta.creation_timestamp
     return Node(
         name=obj.meta.name,
         labels=tuple(sorted(found.metadata.labels.items())),
         taints=tuple(taint_of(taint) for taint in found.spec.taints or ()),
         unschedulable=found.spec.unschedulable or obj.meta.deletion_timestamp is not None or not devices_readable,
-        ready=has_condition(found.status.conditions, "Ready"),
+        ready=is_ready,
+        unready_since=0 if is_ready else time_of(since, notes, "Ready"),
         allocatable=amounts(found.status.allocatable, notes, "status.allocatable"),
         devices=devices,
     )

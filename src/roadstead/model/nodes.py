@@ -21,7 +21,8 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node's facts. A resource with devices listed is handed out by device; its allocatable amount is a further bound."""
+    """A node's facts. A resource with devices listed is handed out by device; its allocatable amount is a further bound.
+    `unready_since`: since when it is not ready (nanoseconds since the epoch); 0 if it is, or if nobody says since when."""
 
     name: str
     labels: tuple[tuple[str, str], ...] = ()
@@ -30,3 +31,4 @@ class Node:
     ready: bool = True
     allocatable: tuple[tuple[ResourceName, int], ...] = ()
     devices: tuple[Device, ...] = ()
+    unready_since: int = 0

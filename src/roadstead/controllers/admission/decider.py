@@ -19,7 +19,7 @@ from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told, tell
 from roadstead.controllers.binder import binding, bound_note
-from roadstead.core.cycle import settle
+from roadstead.core.cycle import next_time, settle
 from roadstead.core.explain.why import why
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan, Verdicts
@@ -133,7 +133,7 @@ class AdmissionDecider:
         self._take_in(now)
         facts, self._facts = self._facts, []
         actions: list[Action] = []
-        timer = self.world.next_timer
+        timer = next_time(self.world, self._rules)
         if facts or self._must_decide or (timer is not None and timer <= now):
             self._must_decide = False
             actions += self._settle(facts, now)
@@ -196,7 +196,7 @@ class AdmissionDecider:
 
     def _next_time(self, now: int) -> int | None:
         times = [since + ORPHAN_GRACE for since in self._orphans.values()]
-        timer = self.world.next_timer
+        timer = next_time(self.world, self._rules)
         if timer is not None:
             times.append(timer)
         return max(now, min(times)) if times else None

@@ -23,6 +23,7 @@ EVICTION_MESSAGES: Final = {
     EvictionReason.LOCAL_QUEUE_STOPPED: "The LocalQueue is stopped",
     EvictionReason.DEACTIVATED: "The workload is deactivated",
     EvictionReason.NODE_FAILURES: "Workload was evicted as there was no replacement for a failed node",
+    EvictionReason.PLACEMENT_LOST: "The Placement of the workload was deleted: nothing says any more where its pods may run",
 }
 PREEMPTION_CAUSES: Final = {
     "InClusterQueue": "prioritization in the ClusterQueue",

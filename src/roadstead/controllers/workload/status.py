@@ -11,7 +11,7 @@ from roadstead.kinds.times import SECOND, parse_time
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.kueue import WorkloadView
 
-REQUEUED_AT_ONCE: Final = ("Preempted", "NodeFailures")
+REQUEUED_AT_ONCE: Final = ("Preempted", "NodeFailures", "PlacementLost")
 """Eviction reasons after which the workload goes straight back into its queue; the others wait for somebody's act."""
 
 

@@ -69,6 +69,7 @@ class Standing:
         "shape",
         "ticket",
         "tried",
+        "was_placed",
     )
 
     def __init__(self, fact: Workload, shape: int) -> None:
@@ -86,6 +87,7 @@ class Standing:
         self.assumed_at = 0
         self.evicting: Evict | None = None
         self.tried: Tried | None = None
+        self.was_placed = False  # its facts named its place since it reserved
 
     @property
     def place(self) -> Place:

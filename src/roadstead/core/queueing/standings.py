@@ -43,6 +43,8 @@ class Standings:
         self.by_key: dict[WorkloadKey, Standing] = {}
         self.pending: dict[str, PendingQueue] = {}
         self.draining: dict[WorkloadKey, EvictionReason] = {}
+        self.stranded: dict[WorkloadKey, tuple[int, EvictionReason]] = {}
+        """Holders whose place is lost: since when a node is not ready (0: no need to wait), and what to evict them for."""
         self.requests: dict[str, bool] = {}  # ClusterQueues to be un-parked; True: with their trees
         self.waiting_for_fleet: dict[str, bool] = {}  # ClusterQueues with somebody parked for want of nodes or devices
         self.timers = Timers(undo, self._is_live_timer)
@@ -87,7 +89,11 @@ class Standings:
             evicting = None
         if assumed is not standing.assumed or evicting is not standing.evicting:
             self.set(standing, assumed=assumed, evicting=evicting)
-        self._bring_in_line(standing, before)
+        reserved = fact.state is WorkloadState.RESERVED
+        was_placed = reserved and (fact.placement is not None or (standing.was_placed and before is not None))
+        if was_placed is not standing.was_placed:
+            self.set(standing, was_placed=was_placed)
+        self._bring_in_line(standing)
         if relevant or standing.hold is not None or standing.place is Place.HELD:
             self.place(standing)
         self.check_drain(standing)
@@ -101,6 +107,7 @@ class Standings:
         self.set(standing, assumed=None, evicting=None)
         self._change_hold(standing, None)
         self._drain(standing, None)
+        self._strand(standing, None)
         self._unlink_member(standing)
         self.request(standing.cluster_queue)
         put(self._undo, self.by_key, key, None)
@@ -163,15 +170,15 @@ class Standings:
 
     # --- holding quota, nodes and devices
 
-    def _bring_in_line(self, standing: Standing, before: Workload | None) -> None:
+    def _bring_in_line(self, standing: Standing) -> None:
         """Bring what a workload holds in line with its fact, or with what is assumed."""
         fact = standing.fact
         admission, placement, reserved_at = None, None, 0
         if fact.state is WorkloadState.RESERVED and fact.admission is not None:
             admission, placement, reserved_at = fact.admission, fact.placement, fact.reserved_at
             held = standing.hold
-            if placement is None and held is not None and (before is None or before.placement is None):
-                placement = held.placement if held.admission == admission else None
+            if placement is None and held is not None and held.admission == admission:
+                placement = held.placement  # not shown yet; or deleted, and what was started there still runs
         elif standing.assumed is not None:
             admission, placement = standing.assumed.admission, standing.assumed.placement
             reserved_at = standing.assumed_at
@@ -218,6 +225,30 @@ class Standings:
             elif queue is not None and _drains(queue.stop, admitted):
                 reason = EvictionReason.CLUSTER_QUEUE_STOPPED
         self._drain(standing, reason)
+        self._strand(standing, self._stranding(standing) if reason is None else None)
+
+    def _stranding(self, standing: Standing) -> tuple[int, EvictionReason] | None:
+        """Is the place of this holder lost, and since when?"""
+        fact, hold = standing.fact, standing.hold
+        if hold is None or standing.is_leaving or fact.state is WorkloadState.FINISHED:
+            return None
+        is_shown = fact.state is not WorkloadState.RESERVED or fact.placement is not None
+        if not is_shown and (standing.was_placed or hold.placement is None):
+            has_pods = any(pod_set.count for pod_set in hold.admission.pod_sets)
+            return (0, EvictionReason.PLACEMENT_LOST) if has_pods else None
+        since = self._holds.lost_since(hold.placement) if hold.placement is not None else None
+        return None if since is None else (since, EvictionReason.NODE_FAILURES)
+
+    def _strand(self, standing: Standing, stranding: tuple[int, EvictionReason] | None) -> None:
+        if self.stranded.get(standing.key) != stranding:
+            put(self._undo, self.stranded, standing.key, stranding)
+
+    def recheck_node(self, node: str) -> None:
+        """A node came, went or changed: is the place of those on it lost? O(holders on it x their members)."""
+        for key in self._holds.workloads_on(node):
+            standing = self.by_key.get(key)
+            if standing is not None:
+                self.check_drain(standing)
 
     def _drain(self, standing: Standing, reason: EvictionReason | None) -> None:
         if self.draining.get(standing.key) is not reason:
@@ -242,7 +273,7 @@ class Standings:
             return
         self.set(standing, assumed=command, assumed_at=self.now, tried=None)
         self.move(standing, Place.HELD)
-        self._bring_in_line(standing, standing.fact)
+        self._bring_in_line(standing)
         pending = self.pending_queue(standing.cluster_queue)
         if pending.sticky is not None and pending.sticky[0] == standing.key:
             pending.set_sticky(None)
@@ -256,6 +287,7 @@ class Standings:
         self.set(standing, evicting=command)
         self._holds.touch()
         self._drain(standing, None)
+        self._strand(standing, None)
 
     def forget(self, command: Admit | Evict) -> None:
         """Take back a command that could not be carried out; the workload is decided about again."""
@@ -264,7 +296,7 @@ class Standings:
             return
         if isinstance(command, Admit) and standing.assumed == command:
             self.set(standing, assumed=None, evicting=None)
-            self._bring_in_line(standing, standing.fact)
+            self._bring_in_line(standing)
             self.place(standing)
         elif isinstance(command, Evict) and standing.evicting == command:
             self.set(standing, evicting=None)
@@ -292,7 +324,7 @@ class Standings:
     ) -> None:
         """Bring back what a dump remembers of one workload (its facts are there already)."""
         self.set(standing, assumed=assumed, assumed_at=assumed_at, evicting=evicting, tried=tried)
-        self._bring_in_line(standing, standing.fact)
+        self._bring_in_line(standing)
         self.move(standing, Place.HELD if standing.hold is not None else place)
         self.check_drain(standing)
 

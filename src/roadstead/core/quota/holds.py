@@ -58,6 +58,27 @@ class Holds:
         if hold.placement is not None:
             self._fleet.release(holder_of(standing.key))
 
+    def lost_since(self, placement: Placement) -> int | None:
+        """Since when a node of this placement is not ready (0: one is gone); None while all are there. O(members)."""
+        found: int | None = None
+        for name in {member.node for pod_set in placement.pod_sets for member in pod_set.members}:
+            node = self._fleet.node(name)
+            if node is None:
+                return 0
+            if node.unready_since:
+                found = node.unready_since if found is None else min(found, node.unready_since)
+        return found
+
+    def workloads_on(self, node: str) -> list[WorkloadKey]:
+        """Workloads with a member on the node."""
+        found = []
+        for holder in self._fleet.holders_on(node):
+            kind, _, path = holder.partition(":")
+            if kind == "workload":
+                namespace, _, name = path.partition("/")
+                found.append((namespace, name))
+        return found
+
     def hold_pod(self, pod: Pod, member: Member) -> None:
         """A pod that no queue admits occupies its place."""
         self.touch()
