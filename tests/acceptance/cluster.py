@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from roadstead.cli.home import Home
+from roadstead.cli.processes import running
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -52,6 +59,47 @@ class Cluster:
         program = find_kubectl()
         assert program is not None, "no kubectl on this machine: set KUBECTL to a real one"
         return self._run([program, *words], check, None)
+
+    def ask(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> tuple[int, Any]:
+        """One request over the Unix socket, as kubectl would send it: status and decoded body. Bytes are sent as they are."""
+        content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        socket = str(Home(self.home).socket)
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=socket), base_url="http://localhost", timeout=30) as http:
+            response = http.request(method, path, content=content, headers={"content-type": content_type})
+        return response.status_code, json.loads(response.content) if response.content else None
+
+    def everything(self) -> dict[str, str]:
+        """uid and resourceVersion of every object that a refused request must not have touched."""
+        found = {}
+        for path in ("api/v1/namespaces", "api/v1/configmaps", "api/v1/pods", "apis/batch/v1/jobs",
+                     "apis/kueue.x-k8s.io/v1beta2/workloads", "apis/kueue.x-k8s.io/v1beta2/clusterqueues",
+                     "apis/kueue.x-k8s.io/v1beta2/localqueues"):  # fmt: skip
+            status, listing = self.ask("GET", f"/{path}")
+            assert status == 200, listing
+            for item in listing["items"]:
+                found[f"{path}/{item['metadata']['name']}"] = item["metadata"]["resourceVersion"]
+        return found
+
+    def pid(self, part: str) -> int:
+        found = running(Home(self.home), part)
+        assert found is not None, f"no {part} is running"
+        return found.pid
+
+    def processes(self) -> list[int]:
+        """Every process of this home: server, agent, keeper, shims, and what they run in it."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(str(self.home).encode() in word for word in words):
+                found.append(int(folder.name))
+        return found
 
     def _run(self, words: Sequence[str], check: bool, cwd: Path | None) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

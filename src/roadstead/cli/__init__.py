@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
 import sys
 from typing import Any
 
@@ -30,8 +28,7 @@ VERBS = {
 
 
 INTERRUPTED = 130
-READER_GONE = 141
-"""Exit codes of a shell for a program that SIGINT, SIGPIPE ended."""
+"""Exit code of a shell for a program that SIGINT ended."""
 
 
 class _Verbs(click.Group):
@@ -85,10 +82,6 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter's last flush would fail once more
-        return READER_GONE
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         click.echo(f"error: cannot use{where or ' a file'}: {error.strerror or error}.", err=True)

@@ -122,9 +122,11 @@ class Follower:
 
     async def _stream(self, pod: Object) -> None:
         uid = pod.meta.uid
-        self._tell(f"running as pod {pod.meta.name}")
+        if uid not in self._printed:
+            self._printed[uid] = 0
+            self._tell(f"running as pod {pod.meta.name}")
         container = pod.decode()["spec"]["containers"][0]["name"]
-        skip = self._printed.get(uid, 0)
+        skip = self._printed[uid]
         try:
             async with self._client.log(pod.meta.namespace, pod.meta.name, container, follow=True) as chunks:
                 async for chunk in chunks:
@@ -132,7 +134,7 @@ class Follower:
                     skip -= len(chunk) - len(fresh)
                     if fresh:
                         self._write(fresh)
-                        self._printed[uid] = self._printed.get(uid, 0) + len(fresh)
+                        self._printed[uid] += len(fresh)
         except LogRefused as error:
             if error.status != 404:
                 raise

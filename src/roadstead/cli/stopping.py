@@ -11,6 +11,8 @@ from roadstead.cli.home import Home
 from roadstead.cli.processes import stop
 from roadstead.node.keeper import client, locks, runs
 
+AGENT_SECONDS = 3.0
+"""How long a node agent may take to end; what it had to say is on disk at any moment, so SIGKILL then loses nothing."""
 GRACE_SECONDS = 5.0
 """How long running processes may take to end after SIGTERM when the whole cluster stops."""
 
@@ -19,7 +21,7 @@ def stop_everything(home: Home, *, grace_seconds: float = GRACE_SECONDS) -> list
     """Stop what runs of this cluster: the agent first (it would start again what ends), then its processes and their keeper, then the
     server. Gives the names of the parts that were running."""
     stopped = []
-    if stop(home, "node"):
+    if stop(home, "node", seconds=AGENT_SECONDS):
         stopped.append("node")
     count = stop_processes(home, grace_seconds)
     if count:

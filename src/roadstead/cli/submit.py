@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 
 import click
 
-from roadstead.cli import INTERRUPTED, READER_GONE
+from roadstead.cli import INTERRUPTED
 from roadstead.cli.client import Client
 from roadstead.cli.failure import Failure
 from roadstead.cli.follow import Ending, Follower
@@ -18,6 +19,9 @@ from roadstead.cli.output import dump, note, write_bytes
 from roadstead.kinds.names import JOBS, LOCAL_QUEUES, PRIORITY_CLASS_LABEL, QUEUE_LABEL, WORKLOAD_PRIORITY_CLASSES
 from roadstead.kinds.object import Json, Object, Ref
 from roadstead.runtime.cluster import Create, Delete, Outcome, Result
+
+READER_GONE = 141
+"""Exit code of a shell for a program that SIGPIPE ended."""
 
 
 async def submit(home: Home, manifest: Json, *, detach: bool, form: str) -> int:
@@ -91,7 +95,10 @@ async def _follow(client: Client, job: Object) -> int:
             if await _confirmed(interrupted, name):
                 await _stop(following)
                 return await _cancel(client, job)
+            note(f"job {name} goes on")
     except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter's last flush would fail once more
         note(f"nobody reads the output any more; job {name} goes on: roadstead logs -f {name}")
         return READER_GONE
     finally:
