@@ -68,7 +68,8 @@ class Cluster:
         socket = str(Home(self.home).socket)
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=socket), base_url="http://localhost", timeout=30) as http:
             response = http.request(method, path, content=content, headers={"content-type": content_type})
-        return response.status_code, json.loads(response.content) if response.content else None
+        is_json = "json" in response.headers.get("content-type", "")
+        return response.status_code, json.loads(response.content) if is_json else response.text
 
     def everything(self) -> dict[str, str]:
         """uid and resourceVersion of every object that a refused request must not have touched."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.acceptance.cluster import DEADLINE_SECONDS, ROOT, Cluster
+from tests.acceptance.cluster import DEADLINE_SECONDS, Cluster
 
 pytestmark = pytest.mark.timeout(180)
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
@@ -257,11 +257,3 @@ def test_ctrl_c_asks_once_on_a_terminal_and_cancels(cluster: Cluster, answers: l
     finally:
         os.close(terminal)
     cluster.until(lambda: cluster.ask("GET", f"{JOBS}/asked")[0] == 404, "the job is gone")
-
-
-def test_every_verb_has_its_test() -> None:
-    """The verbs that need a cluster are called above and in test_up_and_down.py; `demo` by test_demo.py."""
-    from roadstead.cli import VERBS
-
-    text = "".join(path.read_text() for path in (ROOT / "tests" / "acceptance").glob("test_*.py"))
-    assert [verb for verb in VERBS if f'"{verb}"' not in text] == []
