@@ -1,6 +1,7 @@
 """The worlds that the Cluster contract is run against. A world is a running server and a way to open a Cluster on it.
 
-A further one (a real kube-apiserver, say) joins by one more subclass of World in WORLDS; nothing in the suite knows which it runs on.
+A further one joins by one more World in WORLDS; nothing in the suite knows which it runs on. Those in REAL need a kube-apiserver and
+run under the mark `realcluster`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from roadstead.cluster.remote import RemoteCluster, from_kubeconfig
 from roadstead.kinds.names import NAMESPACES
 from roadstead.kinds.served import default_registry
 from roadstead.runtime.cluster import Cluster, Create
+from tests.realcluster.server import shared
 
 
 class World(Protocol):
@@ -131,4 +133,41 @@ class OverUnixSocket(_Server):
             await cluster.close()
 
 
+class RealWithToken:
+    """A real kube-apiserver, by address, authority and bearer token."""
+
+    expired_version = "1"
+
+    def start(self, directory: Path) -> None:
+        self.server = shared()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Cluster]:
+        cluster = RemoteCluster(self.server.url, token=self.server.token, ca_file=self.server.ca_file)
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
+
+    def stop(self) -> None:
+        """The server ends with the session."""
+
+
+class RealWithCertificate(RealWithToken):
+    """The same server with a client certificate out of a kubeconfig."""
+
+    def start(self, directory: Path) -> None:
+        super().start(directory)
+        self._kubeconfig = self.server.kubeconfig()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Cluster]:
+        cluster = from_kubeconfig(self._kubeconfig)
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
+
+
 WORLDS: dict[str, Callable[[], World]] = {"embedded": Embedded, "tls": OverTls, "unix": OverUnixSocket}
+REAL: dict[str, Callable[[], World]] = {"real-token": RealWithToken, "real-certificate": RealWithCertificate}

@@ -1,0 +1,226 @@
+"""A real kube-apiserver with its etcd, without any controller, on loopback: what a client of ours must get along with.
+
+`shared()` is the one of this test session: started by the first test that needs it (about 4 s), ended with the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import ctypes
+import functools
+import json
+import random
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from roadstead.auth.certificates import Authority
+
+HERE = Path(__file__).parent
+BUILD = HERE / "build.sh"
+START_SECONDS = 90.0
+OLD_VERSIONS = 5
+"""So many versions passed before the server started: a watch from one of them has expired."""
+ADMINS = "system:masters"
+
+
+class RealServer:
+    """etcd and kube-apiserver as processes of ours. State lives in `directory`, which the caller removes after `stop`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._processes: list[subprocess.Popen[bytes]] = []
+        etcd_port, peer_port, port = free_ports(3)
+        self.url = f"https://127.0.0.1:{port}"
+        self.etcd_url = f"http://127.0.0.1:{etcd_port}"
+        self._peer_url = f"http://127.0.0.1:{peer_port}"
+        self._port = port
+        self.token = secrets.token_hex(16)
+        """Bearer token of an administrator."""
+        authority = Authority.load_or_create(directory)
+        self.ca_file = authority.path
+        self._authority = authority
+
+    def kubeconfig(self, user: str = "certified", groups: tuple[str, ...] = (ADMINS,)) -> Path:
+        """A file with a client certificate for this user."""
+        pair = self._authority.issue_client(user, groups)
+        login = {"client-certificate-data": _base64(pair.certificate), "client-key-data": _base64(pair.key)}
+        cluster = {"server": self.url, "certificate-authority-data": _base64(self._authority.certificate)}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "real",
+            "contexts": [{"name": "real", "context": {"cluster": "real", "user": user}}],
+            "clusters": [{"name": "real", "cluster": cluster}],
+            "users": [{"name": user, "user": login}],
+        }
+        path = self.directory / f"{user}.kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    def start(self) -> None:
+        """Start both and wait until the server is ready. Raises RuntimeError with the end of the log if one does not come up."""
+        binary = find_binary()
+        try:
+            self._start_etcd(binary)
+            self._start_server(binary)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Kill both (the state is of no further use) and wait until they are gone."""
+        for process in reversed(self._processes):
+            process.kill()
+        for process in self._processes:
+            process.wait()
+        self._processes.clear()
+
+    def _start_etcd(self, binary: Path) -> None:
+        (self.directory / "etcd").mkdir(mode=0o700)
+        self._spawn(
+            [str(binary), "etcd", "--name=real", f"--data-dir={self.directory}/etcd", "--log-level=warn"]
+            + ["--unsafe-no-fsync"]  # nobody reads this state after a crash
+            + [f"--listen-client-urls={self.etcd_url}", f"--advertise-client-urls={self.etcd_url}"]
+            + [f"--listen-peer-urls={self._peer_url}", f"--initial-advertise-peer-urls={self._peer_url}"]
+            + [f"--initial-cluster=real={self._peer_url}"],
+            f"{self.etcd_url}/health",
+        )
+        for _ in range(OLD_VERSIONS):
+            self._ask_etcd("put", {"key": _base64(b"/old"), "value": ""})
+        self._ask_etcd("compaction", {"revision": str(OLD_VERSIONS)})
+
+    def _ask_etcd(self, verb: str, request: dict[str, str]) -> None:
+        asked = urllib.request.Request(
+            f"{self.etcd_url}/v3/kv/{verb}", json.dumps(request).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            answer.read()
+
+    def _start_server(self, binary: Path) -> None:
+        here = self.directory
+        self._authority.issue_server("kube-apiserver").save(here / "server.crt", here / "server.key")
+        (here / "accounts.key").write_bytes(_rsa_key())
+        (here / "tokens.csv").write_text(f'{self.token},admin,1,"{ADMINS}"\n')
+        self._spawn(
+            [str(binary), "kube-apiserver", f"--etcd-servers={self.etcd_url}"]
+            + ["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={self._port}"]
+            + ["--endpoint-reconciler-type=none"]  # a loopback address may not be an endpoint
+            + [f"--tls-cert-file={here}/server.crt", f"--tls-private-key-file={here}/server.key"]
+            + [f"--client-ca-file={self.ca_file}", f"--token-auth-file={here}/tokens.csv"]
+            + ["--authorization-mode=Node,RBAC", "--service-cluster-ip-range=10.96.0.0/16"]
+            + ["--service-account-issuer=https://kubernetes.default.svc"]
+            + [f"--service-account-key-file={here}/accounts.key"]
+            + [f"--service-account-signing-key-file={here}/accounts.key"],
+            f"{self.url}/readyz",
+        )
+
+    def _spawn(self, command: list[str], ready_url: str) -> None:
+        log = self.directory / f"{command[1]}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                cwd=self.directory,
+                preexec_fn=_end_with_parent,
+            )
+        self._processes.append(process)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers(ready_url):
+            if process.poll() is not None:
+                raise RuntimeError(f"{command[1]} ended with {process.returncode}:\n{_tail(log)}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{command[1]} was not ready after {START_SECONDS:.0f} s:\n{_tail(log)}")
+            time.sleep(0.05)
+
+    def _answers(self, url: str) -> bool:
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        try:
+            with urllib.request.urlopen(url, timeout=2, context=context) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+@functools.cache
+def shared() -> RealServer:
+    """The server of this test session."""
+    directory = Path(tempfile.mkdtemp(prefix="roadstead-real-"))
+    server = RealServer(directory)
+
+    def end() -> None:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+    atexit.register(end)
+    server.start()
+    return server
+
+
+def find_binary() -> Path:
+    """The binary that build.sh made; fails the test with what to do if there is none."""
+    asked = subprocess.run([str(BUILD), "--path"], capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        pytest.fail(f"The real kube-apiserver is not built: {asked.stderr.strip()}", pytrace=False)
+    binary = Path(asked.stdout.strip())
+    if not binary.exists():
+        pytest.fail(
+            f"The real kube-apiserver is not built: {binary} is missing. Run tests/realcluster/build.sh", pytrace=False
+        )
+    return binary
+
+
+def free_ports(count: int) -> list[int]:
+    """Free ports of loopback, below those that the system gives to connections (a port it gives may be taken again at once)."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError(f"{count} free ports are needed between 20000 and 32000; {len(found)} were found")
+
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """A killed test session leaves no server behind (prctl(2))."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _rsa_key() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
