@@ -20,6 +20,7 @@ import uvloop
 from roadstead.apiserver.serve import ApiServer, CannotListen
 from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
 from roadstead.auth.files import write_private
+from roadstead.cluster.embedded.expiry import keep_expiring
 from roadstead.cluster.embedded.failures import StoreError
 from roadstead.cluster.embedded.log import Durability
 from roadstead.cluster.embedded.plugins import default_plugins
@@ -121,7 +122,7 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         try:
             if options.kubeconfig is not None:
                 write_private(options.kubeconfig, json.dumps(api.kubeconfig(), indent=2).encode())
-            async with _beside(runner.run()):
+            async with _beside(runner.run()), _beside(keep_expiring(resources)):
                 await runner.wait_synced()
                 yield api
         finally:

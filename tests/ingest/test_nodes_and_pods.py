@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from roadstead.kinds.object import Json
+from roadstead.ingest import fact as fact_of
+from roadstead.kinds.names import NODES, PLACEMENTS, PODS
+from roadstead.kinds.object import Json, Object
+from roadstead.kinds.times import parse_time
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Device, Node
 from roadstead.model.selection import Taint
 from roadstead.model.workload import Pod, PodClass
 
-from .build import fact, pod, pod_fact, pod_spec, troubled
+from .build import condition, fact, pod, pod_fact, pod_spec, troubled
 
 
 def node(annotations: Json | None = None, ready: str | None = "True", **spec: Any) -> Json:
@@ -135,3 +138,36 @@ def test_a_pod_that_cannot_be_read_is_not_placed_but_still_uses_its_node() -> No
     assert isinstance(found, Pod)
     assert (found.node, found.pod) == ("n1", PodClass())
     assert len(notes) == 1
+
+
+def test_a_member_whose_placement_is_lost_speaks_for_itself() -> None:
+    annotations = {
+        "kueue.x-k8s.io/workload": "w",
+        "roadstead.dev/member": "0",
+        "roadstead.dev/devices": "gpu-0,gpu-1",
+    }
+    bound = Object.of(PODS, pod(pod_spec(nodeName="n1"), "Running", annotations=annotations))
+    unbound = Object.of(PODS, pod(annotations={"kueue.x-k8s.io/workload": "w"}))
+    placement = Object.of(PLACEMENTS, {"metadata": {"namespace": "ns", "name": "w"}})
+    known = {("ns", "w"): placement}
+    with_place = fact_of(PODS, bound.key, bound, lambda resource, *key: known.get(key))
+    assert with_place == [Gone(Pod, bound.key)]
+    (alone,) = fact_of(PODS, bound.key, bound, lambda *_: None)
+    assert isinstance(alone, Pod)
+    assert (alone.node, alone.devices) == ("n1", ("gpu-0", "gpu-1"))
+    assert fact_of(PODS, unbound.key, unbound, lambda *_: None) == [Gone(Pod, unbound.key)]
+
+
+def test_a_node_says_since_when_it_is_not_ready() -> None:
+    def since(*conditions: Json) -> int:
+        value = {
+            "metadata": {"name": "n1", "creationTimestamp": "2026-01-01T00:00:01Z"},
+            "status": {"conditions": list(conditions)},
+        }
+        (made,) = fact_of(NODES, ("", "n1"), Object.of(NODES, value), lambda *_: None)
+        assert isinstance(made, Node)
+        return made.unready_since
+
+    assert since(condition("Ready")) == 0
+    assert since(condition("Ready", "Unknown")) == parse_time("2026-01-01T00:01:00Z")
+    assert since() == parse_time("2026-01-01T00:00:01Z")

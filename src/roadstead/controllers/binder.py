@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from roadstead.controllers.workload.reconcile import WORKLOAD_INDEX, live_pods, pods_by_workload
+from roadstead.controllers.workload.pods import WORKLOAD_INDEX, live_pods, pods_by_workload
+from roadstead.controllers.workload.reconcile import nobody
 from roadstead.controllers.workload.status import is_admitted, is_evicted, is_finished
 from roadstead.integrations.job import MAIN
 from roadstead.kinds.names import (
     JOB_INDEX_ANNOTATION,
     MEMBER_ANNOTATION,
+    NODES,
     PLACEMENTS,
     POD_DEVICES_ANNOTATION,
     PODS,
@@ -61,11 +63,15 @@ class Binder:
     """Binds the pods of one Workload to the members of its Placement."""
 
     name: ClassVar[str] = "binder"
-    watches: Mapping[Resource, KeysOf] = {PODS: _workload_of, PLACEMENTS: same_key, WORKLOADS: same_key}
+    watches: Mapping[Resource, KeysOf] = {
+        PODS: _workload_of,
+        PLACEMENTS: same_key,
+        WORKLOADS: same_key,
+        NODES: nobody,
+    }
     indexes: Mapping[tuple[Resource, str], Index] = {(PODS, WORKLOAD_INDEX): pods_by_workload}
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
-        del now
         placement = read.get(PLACEMENTS, *key)
         workload = read.get(WORKLOADS, *key)
         if placement is None or placement.meta.deletion_timestamp or workload is None:
@@ -75,7 +81,7 @@ class Binder:
             return NOTHING
         if is_evicted(workload) or is_finished(workload):
             return NOTHING  # whoever is not bound yet will be deleted
-        pods = live_pods(read, workload)
+        pods = live_pods(read, workload, now)
         writes: list[Create] = []
         notes: list[Note] = []
         for pod_set in spec.pod_sets:

@@ -42,14 +42,17 @@ class _RawSpec(msgspec.Struct, frozen=True):
     spec: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-def fact_of(obj: Object, notes: Notes) -> Pod | None:
+def fact_of(obj: Object, notes: Notes, *, speaks_for_itself: bool = False) -> Pod | None:
     """The pod if it matters outside workloads, else None.
 
     Not listed: pods of workloads (their Placement speaks for them), ended ones, and those that are not ours to place yet:
     gated, being deleted, or asking for another scheduler. Once bound, whoever did it, a pod uses its node until it has ended.
+    `speaks_for_itself`: it is a bound pod of a workload whose Placement is lost.
     """
     found = view(obj, _PodView, notes)
-    if found is None or found.status.phase in ENDED_PHASES or WORKLOAD_ANNOTATION in found.metadata.annotations:
+    if found is None or found.status.phase in ENDED_PHASES:
+        return None
+    if WORKLOAD_ANNOTATION in found.metadata.annotations and not speaks_for_itself:
         return None
     spec = found.spec
     if not spec.node_name and (

@@ -14,11 +14,13 @@ from roadstead.ingest.reading import COHORTS, TOPOLOGIES, Lookup, Notes, Trouble
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
     LOCAL_QUEUES,
+    MEMBER_ANNOTATION,
     NAMESPACES,
     NODES,
     PLACEMENTS,
     PODS,
     RESOURCE_FLAVORS,
+    WORKLOAD_ANNOTATION,
     WORKLOADS,
 )
 from roadstead.kinds.object import Json, Object, Resource
@@ -88,9 +90,23 @@ def _facts(resource: Resource, key: tuple[str, str], obj: Object | None, lookup:
     known = _NOUNS.get(resource)
     if known is None:
         return []
+    if resource == PODS:
+        lost = obj is not None and _has_lost_its_placement(obj, lookup)
+        bare = pod.fact_of(obj, notes, speaks_for_itself=lost) if obj is not None else None
+        return [bare if bare is not None else Gone(Pod, key)]
     noun, make = known
     made = make(obj, notes) if obj is not None else None
     return [made if made is not None else Gone(noun, key)]
+
+
+def _has_lost_its_placement(obj: Object, lookup: Lookup) -> bool:
+    """A member that the binder gave a place, and nothing else says any more that the place is taken (the Placement was deleted by
+    hand, or the pod outlived its workload on a node that fell silent)."""
+    annotations = obj.meta.annotations
+    name = annotations.get(WORKLOAD_ANNOTATION)
+    return (
+        name is not None and MEMBER_ANNOTATION in annotations and lookup(PLACEMENTS, obj.meta.namespace, name) is None
+    )
 
 
 def fact_of_dict(value: Json, placement: Json | None = None, troubles: list[Trouble] | None = None) -> Fact | None:

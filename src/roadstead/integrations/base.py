@@ -80,8 +80,9 @@ class JobKind(ABC):
         """The Workload's podSets for the job as its user wrote it: name, count, minCount, template."""
 
     @abstractmethod
-    def is_active(self, job: Object) -> bool:
-        """True while pods of it run or terminate, or its own controller has not yet acknowledged that it is suspended."""
+    def is_active(self, job: Object, out_of_reach: int = 0) -> bool:
+        """True while pods of it run or terminate, or its own controller has not yet acknowledged that it is suspended.
+        `out_of_reach`: so many of the terminating ones are on nodes that are lost, and nobody waits for them."""
 
     @abstractmethod
     def start(self, job: Json, infos: Sequence[PodSetInfo]) -> None:

@@ -38,9 +38,9 @@ class BatchJob(JobKind):
             pod_set["minCount"] = minimum
         return [pod_set]
 
-    def is_active(self, job: Object) -> bool:
+    def is_active(self, job: Object, out_of_reach: int = 0) -> bool:
         status = job.view(JobView).status
-        if status.active or status.terminating:
+        if status.active or (status.terminating or 0) > out_of_reach:
             return True
         # Started and not yet seen by the Job controller as suspended: pods may still be about to appear.
         return status.start_time is not None and not has_condition(status.conditions, "Suspended")

@@ -49,12 +49,15 @@ class Kubelet:
     """Starts what is bound, ends what has run its time, and stops what is deleted, taking a little while about it."""
 
     name: ClassVar[str] = "kubelet"
-    watches: Mapping[Resource, KeysOf] = {PODS: same_key}
+    watches: Mapping[Resource, KeysOf] = {
+        PODS: same_key,
+        NODES: lambda changed, read: [pod.key for pod in read.list(PODS)],
+    }
     indexes: Mapping[tuple[Resource, str], Index] = {}
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         pod = read.get(PODS, *key)
-        if pod is None or not pod.decode()["spec"].get("nodeName"):
+        if pod is None or not self._serves(pod.decode()["spec"].get("nodeName"), read):
             return NOTHING
         value = pod.decode()
         status = value.setdefault("status", {})
@@ -87,6 +90,13 @@ class Kubelet:
             status["phase"] = "Succeeded"
             return in_order(Update(PODS, value, "status"))
         return NOTHING
+
+    @staticmethod
+    def _serves(name: str | None, read: Read) -> bool:
+        """A node that is not ready does nothing for its pods: nobody is there."""
+        found = read.get(NODES, "", name) if name else None
+        conditions = found.decode()["status"]["conditions"] if found is not None else ()
+        return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
     @staticmethod
     def _ends(pod: Object, since: int) -> int | None:

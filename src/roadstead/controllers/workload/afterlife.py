@@ -9,13 +9,18 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
 from roadstead.controllers.conditions import get_condition
+from roadstead.controllers.node_lifecycle import BY_NODE, node_of
+from roadstead.controllers.workload.pods import (
+    WORKLOAD_INDEX,
+    end_of_grace,
+    leaving_pods_of,
+    live_pods,
+    pods_by_workload,
+)
 from roadstead.controllers.workload.reconcile import (
     PRIORITY_CLASS_INDEX,
-    WORKLOAD_INDEX,
     drop_placement,
-    live_pods,
     nobody,
-    pods_by_workload,
     workloads_by_priority_class,
 )
 from roadstead.controllers.workload.status import (
@@ -33,6 +38,7 @@ from roadstead.kinds.names import (
     IN_USE_FINALIZER,
     JOB_UID_LABEL,
     LOCAL_QUEUES,
+    NODES,
     PLACEMENTS,
     PODS,
     WORKLOAD_ANNOTATION,
@@ -65,6 +71,11 @@ def _workload_of_pod(changed: Object, read: Read) -> Iterable[Key]:
     return ((changed.meta.namespace, name),) if name and leaving else ()
 
 
+def _workloads_that_wait_for_node(changed: Object, read: Read) -> Iterable[Key]:
+    for pod in leaving_pods_of(changed, read):
+        yield from _workload_of_pod(pod, read)
+
+
 def _shut_out_by(reason: str) -> KeysOf:
     def keys(changed: Object, read: Read) -> Iterable[Key]:
         del changed
@@ -89,6 +100,7 @@ class AfterlifeController:
             WORKLOADS: same_key,
             **{kind.resource: nobody for kind in ALL},
             PODS: _workload_of_pod,
+            NODES: _workloads_that_wait_for_node,
             PLACEMENTS: nobody,
             CLUSTER_QUEUES: _shut_out_by("ClusterQueueStopped"),
             LOCAL_QUEUES: _shut_out_by("LocalQueueStopped"),
@@ -96,6 +108,7 @@ class AfterlifeController:
         }
         self.indexes = {
             (PODS, WORKLOAD_INDEX): pods_by_workload,
+            (PODS, BY_NODE): node_of,
             (WORKLOADS, PRIORITY_CLASS_INDEX): workloads_by_priority_class,
             (WORKLOADS, SHUT_OUT_INDEX): _shut_out,
         }
@@ -136,8 +149,9 @@ class AfterlifeController:
             return self._release(workload, read, now)
         if not leaving:
             return None  # finished: whatever it held is free already
-        if live_pods(read, workload):
-            return NOTHING
+        alive = live_pods(read, workload, now)
+        if alive:
+            return Step(again_at=end_of_grace(alive, now))
         writes: list[Write] = list(drop_placement(workload, read))
         if IN_USE_FINALIZER in workload.meta.finalizers:
             writes.append(Update(WORKLOADS, without_finalizer(workload)))
@@ -149,8 +163,9 @@ class AfterlifeController:
         With an owner that we do not know, that owner is the one who stops and gives back (kueue 2.4)."""
         if workload.meta.owner_references or not (is_evicted(workload) and holds_quota(workload)):
             return None
-        if live_pods(read, workload):
-            return NOTHING
+        alive = live_pods(read, workload, now)
+        if alive:
+            return Step(again_at=end_of_grace(alive, now))
         evicted = find_condition(workload.view(WorkloadView).status.conditions, "Evicted")
         assert evicted is not None
         value = released(workload, evicted.reason, evicted.message, now)

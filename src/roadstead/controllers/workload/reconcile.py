@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
+from roadstead.controllers.node_lifecycle import BY_NODE, node_of
 from roadstead.controllers.workload.build import (
     Priority,
     UnknownClass,
@@ -20,6 +21,14 @@ from roadstead.controllers.workload.build import (
     resolve_priority,
     says_the_same,
     workload_name,
+)
+from roadstead.controllers.workload.pods import (
+    WORKLOAD_INDEX,
+    end_of_grace,
+    leaving_pods_of,
+    live_pods,
+    lost_pods,
+    pods_by_workload,
 )
 from roadstead.controllers.workload.status import (
     finished,
@@ -36,6 +45,7 @@ from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, prior
 from roadstead.integrations.job import BatchJob
 from roadstead.kinds.names import (
     IN_USE_FINALIZER,
+    NODES,
     PLACEMENTS,
     PODS,
     PODSET_LABEL,
@@ -52,39 +62,14 @@ from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Create, Delete, Update, Write
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, in_order, same_key
 
-WORKLOAD_INDEX: Final = "workload"
-"""Pods by "namespace/workload" of their annotation."""
 PRIORITY_CLASS_INDEX: Final = "priority-class"
 """Workloads by the name of their WorkloadPriorityClass."""
 LOCAL_QUEUE_NAME_LABEL: Final = "kueue.x-k8s.io/local-queue-name"
 
 
-def pods_by_workload(pod: Object) -> Iterable[str]:
-    name = pod.meta.annotations.get(WORKLOAD_ANNOTATION)
-    return (f"{pod.meta.namespace}/{name}",) if name else ()
-
-
 def workloads_by_priority_class(workload: Object) -> Iterable[str]:
     ref = workload.view(WorkloadView).spec.priority_class_ref
     return (ref.name,) if ref and ref.kind == "WorkloadPriorityClass" else ()
-
-
-def live_pods(read: Read, workload: Object) -> list[Object]:
-    """Pods admitted by this Workload that have, or may still get, a process.
-
-    An annotation alone admits nobody: the pod must come from the job that the Workload stands for (or, if nothing owns the
-    Workload, merely name it). Otherwise a stray pod could take another's devices, or keep them from being given back.
-    """
-    found = read.by_index(PODS, WORKLOAD_INDEX, f"{workload.meta.namespace}/{workload.meta.name}")
-    return [pod for pod in found if not pod.view(PodView).has_ended and _comes_from(pod, workload)]
-
-
-def _comes_from(pod: Object, workload: Object) -> bool:
-    owner = workload.meta.controller
-    if owner is None:
-        return True
-    above = pod.meta.controller
-    return above is not None and above.uid in (owner.uid, workload.meta.uid)
 
 
 def drop_placement(workload: Object, read: Read) -> tuple[Write, ...]:
@@ -143,6 +128,7 @@ class WorkloadController:
             self.kind.resource: same_key,
             WORKLOADS: job_of(self.kind),
             PODS: _jobs_of_departing_pod(self.kind),
+            NODES: self._jobs_that_wait_for_node,
             PLACEMENTS: nobody,
             RESOURCE_FLAVORS: self._jobs_waiting_for_flavor,
             WORKLOAD_PRIORITY_CLASSES: self._jobs_of_class,
@@ -150,6 +136,7 @@ class WorkloadController:
         }
         self.indexes = {
             (PODS, WORKLOAD_INDEX): pods_by_workload,
+            (PODS, BY_NODE): node_of,
             (WORKLOADS, PRIORITY_CLASS_INDEX): workloads_by_priority_class,
         }
 
@@ -357,8 +344,9 @@ class WorkloadController:
         """Stop, wait until nothing of it is alive, restore the job, and only then give everything back."""
         if not suspended:
             return self._stop(job, value, message)
-        if self.kind.is_active(job) or live_pods(read, workload):
-            return NOTHING
+        alive = live_pods(read, workload, now)
+        if alive or self.kind.is_active(job, out_of_reach=len(lost_pods(read, workload, now))):
+            return Step(again_at=end_of_grace(alive, now))
         return in_order(
             *self._restore(value, workload),
             *drop_placement(workload, read),
@@ -367,16 +355,16 @@ class WorkloadController:
 
     def _let_go(self, job: Object, workload: Object, read: Read, now: int) -> Step:
         """The Workload is being deleted: the same stop, then its finalizer goes instead of its reservation."""
-        del now
         value = job.decode()
         gone = job.meta.deletion_timestamp is not None
         if not gone and not is_finished(workload) and self.kind.finished(job) is None:
             if not self.kind.is_suspended(value):
                 return self._stop(job, value, "Workload is deleted")
-            if self.kind.is_active(job):
-                return NOTHING
-        if live_pods(read, workload):
-            return NOTHING
+            if self.kind.is_active(job, out_of_reach=len(lost_pods(read, workload, now))):
+                return Step(again_at=end_of_grace(live_pods(read, workload, now), now))
+        alive = live_pods(read, workload, now)
+        if alive:
+            return Step(again_at=end_of_grace(alive, now))
         restored = () if gone or is_finished(workload) or self.kind.finished(job) else self._restore(value, workload)
         finalizer = (
             (Update(WORKLOADS, without_finalizer(workload)),) if IN_USE_FINALIZER in workload.meta.finalizers else ()
@@ -388,6 +376,11 @@ class WorkloadController:
         return (Update(self.kind.resource, value),) if self.kind.restore(value, pod_sets) else ()
 
     # ------------------------------------------------------------------ who wakes up
+
+    def _jobs_that_wait_for_node(self, changed: Object, read: Read) -> Iterable[Key]:
+        """A node is gone or not ready: nobody waits any longer for what it should have stopped."""
+        for pod in leaving_pods_of(changed, read):
+            yield from job_of(self.kind)(pod, read)
 
     def _jobs_waiting_for_flavor(self, changed: Object, read: Read) -> Iterable[Key]:
         """Jobs that are admitted with this flavor and not started: rare, so a scan when a flavor changes is cheap enough."""

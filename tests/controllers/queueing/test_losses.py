@@ -1,0 +1,155 @@
+"""What becomes of a gang whose node, or whose Placement, is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from roadstead.controllers.admission import AdmissionDecider
+from roadstead.controllers.pod_garbage import PodGarbageController
+from roadstead.core.rules import Rules
+from roadstead.kinds.names import JOBS, NODES, PLACEMENTS, PODS
+from roadstead.kinds.object import Json
+from roadstead.kinds.times import format_time
+from roadstead.runtime.step import SECOND
+from roadstead.testing.controllers import Fault
+from tests.controllers.queueing.lab import QueueLab, all_controllers, job
+
+PATIENCE = 60
+
+
+def laboratory(lag: int = 0, seed: int = 0, faults: dict[int, Fault] | None = None) -> QueueLab:
+    return QueueLab(
+        lag=lag,
+        seed=seed,
+        faults=faults,
+        controllers=lambda: [*all_controllers(), PodGarbageController()],
+        decider=lambda: AdmissionDecider(Rules(node_tolerance=PATIENCE * SECOND)),
+    )
+
+
+def gang(lab: QueueLab) -> set[str]:
+    """Two pods that fill a node each run on two of three nodes; which."""
+    lab.furnish(nodes=3, cpu="4", quota={"cpu": "12"})
+    lab.create(
+        JOBS,
+        job("gang", cpu="3", seconds=400, parallelism=2, completions=2, completionMode="Indexed", backoffLimit=0),
+    )
+    lab.advance(3)
+    return places(lab)
+
+
+def places(lab: QueueLab) -> set[str]:
+    """Nodes on which pods of the gang run or should."""
+    return {pod["spec"]["nodeName"] for pod in lab.all(PODS) if "deletionTimestamp" not in pod["metadata"]}
+
+
+def say(lab: QueueLab, node: str, ready: str) -> None:
+    def change(value: Json) -> None:
+        (condition,) = [one for one in value["status"]["conditions"] if one["type"] == "Ready"]
+        condition.update(status=ready, lastTransitionTime=format_time(lab.clock))
+
+    lab.edit(NODES, node, change, "", "status")
+    lab.settle()
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+def test_a_gang_leaves_a_node_that_stays_silent_and_runs_elsewhere(lag: int) -> None:
+    with laboratory(lag, seed=lag) as lab:
+        first = gang(lab)
+        assert len(first) == 2
+        dead = sorted(first)[0]
+        say(lab, dead, "Unknown")
+        lab.advance(PATIENCE - 5)
+        assert lab.condition(lab.workload_of("gang"), "Evicted") == ("", "")
+        lab.advance(10)
+        assert lab.condition(lab.workload_of("gang"), "Evicted") == ("True", "NodeFailures")
+        assert lab.job_state("gang") == "suspended"
+        assert len(lab.all(PLACEMENTS)) == 1, "nothing is given back while the silent node may still stop its pod"
+        lab.advance(40)
+        assert lab.job_state("gang") == "running"
+        assert len(places(lab)) == 2
+        assert dead not in places(lab)
+        say(lab, dead, "True")
+        lab.advance(5)
+        assert all("deletionTimestamp" not in pod["metadata"] for pod in lab.all(PODS)), "the old pod was ended"
+        lab.advance(420)
+        assert lab.job_state("gang") == "Complete"
+        assert "failed" not in lab.the(JOBS, "gang")["status"]
+        lab.check_nothing_is_held()
+
+
+def test_a_node_that_speaks_again_in_time_keeps_its_gang() -> None:
+    with laboratory() as lab:
+        first = gang(lab)
+        dead = sorted(first)[0]
+        say(lab, dead, "Unknown")
+        lab.advance(PATIENCE - 5)
+        say(lab, dead, "True")
+        lab.advance(2 * PATIENCE)
+        assert lab.condition(lab.workload_of("gang"), "Evicted") == ("", "")
+        assert places(lab) == first
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+def test_a_gang_whose_node_was_deleted_runs_elsewhere(lag: int) -> None:
+    with laboratory(lag, seed=lag) as lab:
+        dead = sorted(gang(lab))[0]
+        lab.delete(NODES, dead, "")
+        lab.advance(60)
+        assert lab.workload_of("gang")["status"]["schedulingStats"]["evictions"][0]["reason"] == "NodeFailures"
+        assert lab.job_state("gang") == "running"
+        assert len(places(lab)) == 2
+        assert dead not in places(lab)
+        lab.advance(420)
+        assert lab.job_state("gang") == "Complete"
+
+
+def test_a_node_that_dies_while_its_pods_are_being_stopped_holds_nobody_up() -> None:
+    with laboratory() as lab:
+        dead = sorted(gang(lab))[0]
+        say(lab, dead, "Unknown")
+        lab.edit(JOBS, "gang", lambda value: value["spec"].update(suspend=True))
+        lab.delete(JOBS, "gang")
+        lab.advance(60)
+        lab.create(JOBS, job("next", cpu="4", seconds=5))
+        lab.advance(20)
+        assert lab.job_state("next") == "Complete"
+
+
+def deleted_placement(lag: int = 0, seed: int = 0, faults: dict[int, Fault] | None = None) -> QueueLab:
+    lab = laboratory(lag, seed)
+    lab.furnish(gpus=2, quota={"cpu": "4", "nvidia.com/gpu": "4"})
+    lab.create(JOBS, job("train", gpus=2, seconds=20))
+    lab.advance(3)
+    lab.create(JOBS, job("waits", gpus=2, seconds=5))
+    lab.advance(1)
+    (placement,) = lab.all(PLACEMENTS)
+    lab.faults = {lab.writes + number: fault for number, fault in (faults or {}).items()}
+    lab.delete(PLACEMENTS, placement["metadata"]["name"])
+    for _ in range(80):
+        lab.advance(1)
+        lab.check_devices()
+    return lab
+
+
+def check_deleted_placement(lab: QueueLab) -> None:
+    evictions = lab.workload_of("train")["status"]["schedulingStats"]["evictions"]
+    assert [(one["reason"], one["count"]) for one in evictions] == [("PlacementLost", 1)]
+    assert lab.job_state("train") == "Complete"
+    assert lab.job_state("waits") == "Complete"
+    assert "failed" not in lab.the(JOBS, "train")["status"]
+    lab.check_nothing_is_held()
+
+
+@pytest.mark.parametrize("lag", [0, 3, 5])
+def test_a_job_whose_placement_was_deleted_is_stopped_and_placed_anew(lag: int) -> None:
+    """Its devices stay its own until its processes are gone: `check_devices` looks at every second."""
+    with deleted_placement(lag, seed=lag) as lab:
+        check_deleted_placement(lab)
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("at", range(14))
+def test_a_fault_while_a_placement_is_lost_changes_nothing(at: int, fault: Fault) -> None:
+    with deleted_placement(faults={at: fault}) as lab:
+        check_deleted_placement(lab)
