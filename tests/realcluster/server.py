@@ -93,11 +93,19 @@ class RealServer:
     def _start_etcd(self, binary: Path) -> None:
         (self.directory / "etcd").mkdir(mode=0o700)
         self._spawn(
-            [str(binary), "etcd", "--name=real", f"--data-dir={self.directory}/etcd", "--log-level=warn"]
-            + ["--unsafe-no-fsync"]  # nobody reads this state after a crash
-            + [f"--listen-client-urls={self.etcd_url}", f"--advertise-client-urls={self.etcd_url}"]
-            + [f"--listen-peer-urls={self._peer_url}", f"--initial-advertise-peer-urls={self._peer_url}"]
-            + [f"--initial-cluster=real={self._peer_url}"],
+            [
+                str(binary),
+                "etcd",
+                "--name=real",
+                f"--data-dir={self.directory}/etcd",
+                "--log-level=warn",
+                "--unsafe-no-fsync",  # nobody reads this state after a crash
+                f"--listen-client-urls={self.etcd_url}",
+                f"--advertise-client-urls={self.etcd_url}",
+                f"--listen-peer-urls={self._peer_url}",
+                f"--initial-advertise-peer-urls={self._peer_url}",
+                f"--initial-cluster=real={self._peer_url}",
+            ],
             f"{self.etcd_url}/health",
         )
         for _ in range(OLD_VERSIONS):
@@ -117,15 +125,24 @@ class RealServer:
         (here / "accounts.key").write_bytes(_rsa_key())
         (here / "tokens.csv").write_text(f'{self.token},admin,1,"{ADMINS}"\n')
         self._spawn(
-            [str(binary), "kube-apiserver", f"--etcd-servers={self.etcd_url}"]
-            + ["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={self._port}"]
-            + ["--endpoint-reconciler-type=none"]  # a loopback address may not be an endpoint
-            + [f"--tls-cert-file={here}/server.crt", f"--tls-private-key-file={here}/server.key"]
-            + [f"--client-ca-file={self.ca_file}", f"--token-auth-file={here}/tokens.csv"]
-            + ["--authorization-mode=Node,RBAC", "--service-cluster-ip-range=10.96.0.0/16"]
-            + ["--service-account-issuer=https://kubernetes.default.svc"]
-            + [f"--service-account-key-file={here}/accounts.key"]
-            + [f"--service-account-signing-key-file={here}/accounts.key"],
+            [
+                str(binary),
+                "kube-apiserver",
+                f"--etcd-servers={self.etcd_url}",
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",
+                f"--secure-port={self._port}",
+                "--endpoint-reconciler-type=none",  # a loopback address may not be an endpoint
+                f"--tls-cert-file={here}/server.crt",
+                f"--tls-private-key-file={here}/server.key",
+                f"--client-ca-file={self.ca_file}",
+                f"--token-auth-file={here}/tokens.csv",
+                "--authorization-mode=Node,RBAC",
+                "--service-cluster-ip-range=10.96.0.0/16",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={here}/accounts.key",
+                f"--service-account-signing-key-file={here}/accounts.key",
+            ],
             f"{self.url}/readyz",
         )
 
