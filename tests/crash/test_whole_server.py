@@ -10,7 +10,7 @@ import pytest
 
 from tests.crash.whole_cluster import whole
 from tests.crash.whole_judge import Ask
-from tests.crash.whole_story import live
+from tests.crash.whole_story import live, still_counted
 
 pytestmark = pytest.mark.crash
 
@@ -46,6 +46,7 @@ async def every_step(directory: Path, role: str, mode: str, story: Story) -> lis
             complaints = await live(cluster, story(f"{mode}-{step}"))
             assert not complaints, f"{role} killed {mode} step {step} ({cluster.died_at(role)[-1:]}): {complaints}"
             if cluster.disarm(role):
+                await cluster.until_nothing("the queues count nothing", lambda: still_counted(cluster))
                 return cluster.died_at(role)
 
 

@@ -216,7 +216,12 @@ class Whole:
             self._keeping.result()
 
     async def _state(self) -> str:
-        parts = [f"deaths {self.deaths}", *self.ledger.read_text().splitlines()[-8:], self.log("server"), self.log("node")]
+        parts = [
+            f"deaths {self.deaths}",
+            *self.ledger.read_text().splitlines()[-8:],
+            self.log("server"),
+            self.log("node"),
+        ]
         return "\n".join(parts)
 
     async def create(self, resource: Resource, value: Json) -> Object:

@@ -104,9 +104,7 @@ def complaints_about_the_ledger(ledger: Ledger, asks: Sequence[Ask], lost: Itera
         of_job = [f"{ask.name}/{index}/{name}" for index in range(ask.completions) for name in ask.containers]
         runs_of_job = {run for who in of_job for run in ledger.started.get(who, ())}
         lost_pods = {run.partition("/")[0] for run in gone}
-        was_cut_short = any(run.partition("/")[0] in lost_pods for run in runs_of_job) or bool(
-            gone and not runs_of_job
-        )
+        was_cut_short = any(run.partition("/")[0] in lost_pods for run in runs_of_job) or bool(gone and not runs_of_job)
         for who in of_job:
             found += _about(who, ledger, ask, gone, was_cut_short)
     return found
@@ -146,7 +144,9 @@ def complaints_about_pods(ask: Ask, job: Json, pods: Sequence[Json], ledger: Led
                 if ended["exitCode"] != LOST:
                     found.append(f"{ask.name}: {run} lost its shim and has exit code {ended['exitCode']}")
             elif run and ledger.ended.get(run) != ended["exitCode"]:
-                found.append(f"{ask.name}: exit code {ended['exitCode']} is stored for {run}; it was {ledger.ended.get(run)}")
+                found.append(
+                    f"{ask.name}: exit code {ended['exitCode']} is stored for {run}; it was {ledger.ended.get(run)}"
+                )
     true = {one["type"] for one in job["status"].get("conditions", []) if one["status"] == "True"}
     if not lost:
         wanted = "Complete" if ask.succeeds else "Failed"

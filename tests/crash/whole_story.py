@@ -40,7 +40,7 @@ async def see_through(whole: Whole, asks: Sequence[Ask], uids: dict[str, str]) -
         for name, job in ended.items()
         if job["metadata"]["uid"] != uids[name]
     ]
-    await whole.until_nothing("placements and quota are given back", lambda: _still_held(whole))
+    await whole.until_nothing("Placements are given back", lambda: _still_held(whole))
     lost: list[str] = []
     lines = whole.ledger.read_text().splitlines()
     for ask in asks:
@@ -75,7 +75,7 @@ async def _pods(whole: Whole, name: str) -> tuple[list[Object], ...]:
 
 
 async def _still_held(whole: Whole) -> list[str]:
-    """Processes, quota, and Placements that no Workload accounts for; and Workloads that have not finished."""
+    """Processes, and Placements that no Workload accounts for; and Workloads that have not finished."""
     found = [f"process of {run}" for run in whole.live_runs()]
     finished = set()  # their Placements stay with them as a record, and hold nothing
     for workload in await whole.list(WORKLOADS):
@@ -87,9 +87,17 @@ async def _still_held(whole: Whole) -> list[str]:
     for placement in await whole.list(PLACEMENTS):
         if placement.decode()["spec"]["workload"]["uid"] not in finished:
             found.append(f"Placement {placement.meta.name}")
+    return found
+
+
+async def still_counted(whole: Whole) -> list[str]:
+    """What the queues say is in use. They are written at most once in a few seconds."""
+    found = []
     for queue in await whole.list(CLUSTER_QUEUES, ""):
         status = queue.decode().get("status", {})
         found += [f"{name} of {queue.meta.name}: {status[name]}" for name in _COUNTS if status.get(name)]
+        for flavor in status.get("flavorsUsage", []):
+            found += [f"{one['name']}: {one['total']}" for one in flavor["resources"] if one["total"] not in (0, "0")]
     return found
 
 

@@ -43,9 +43,14 @@ class Informer:
         self._relist.set()
 
     async def run(self) -> None:
-        """List and watch until cancelled. Survives an unavailable server by waiting, and 410 by listing again."""
+        """List and watch until cancelled. Survives an unavailable server by waiting, and 410 by listing again.
+
+        The wait doubles with every attempt that fails at once; a watch that lived for a while before the server went away is none.
+        """
         delay = BACKOFF_FIRST_SECONDS
+        clock = asyncio.get_running_loop().time
         while True:
+            begun = clock()
             try:
                 if not self._version or self._relist.is_set():
                     await self._list()
@@ -54,6 +59,8 @@ class Informer:
             except Expired:
                 self._version = ""
             except Unavailable as error:
+                if clock() - begun > delay:
+                    delay = BACKOFF_FIRST_SECONDS
                 log.debug("%s: %s; trying again in %.2f s", self.resource, error, delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, BACKOFF_MAX_SECONDS)
