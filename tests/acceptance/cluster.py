@@ -52,8 +52,10 @@ class Cluster:
             "NO_COLOR": "1",
         }
 
-    def roadstead(self, *words: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return self._run([sys.executable, "-m", "roadstead.cli", *words], check, cwd)
+    def roadstead(
+        self, *words: str, check: bool = True, cwd: Path | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", "roadstead.cli", *words], check, cwd, timeout)
 
     def kubectl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         program = find_kubectl()
@@ -102,9 +104,17 @@ class Cluster:
                 found.append(int(folder.name))
         return found
 
-    def _run(self, words: Sequence[str], check: bool, cwd: Path | None) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, words: Sequence[str], check: bool, cwd: Path | None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            words, env=self.environment, capture_output=True, text=True, timeout=60, cwd=cwd, stdin=subprocess.DEVNULL
+            words,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
         )
         if check and done.returncode:
             logs = "\n".join(path.read_text()[-3000:] for path in sorted((self.home / "logs").glob("*.log")))

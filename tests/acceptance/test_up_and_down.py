@@ -63,6 +63,7 @@ def test_up_status_down(own: Cluster) -> None:
     assert "no cluster is up" in refused(own, "status")
 
 
+@pytest.mark.slow
 def test_objects_and_nodes_outlive_a_stop_and_a_kill(own: Cluster) -> None:
     own.roadstead("up", "--port", "0", "--node", NODE)
     own.roadstead("run", "--name", "kept", "--", "true")
@@ -79,6 +80,7 @@ def test_objects_and_nodes_outlive_a_stop_and_a_kill(own: Cluster) -> None:
     assert not own.home.exists()
 
 
+@pytest.mark.slow
 def test_the_node_alone_is_started_again(own: Cluster) -> None:
     own.roadstead("up", "--port", "0", "--node", NODE)
     own.roadstead("run", "--detach", "--name", "through", "--", "sh", "-c", "sleep 2; echo through")
@@ -98,6 +100,7 @@ def test_the_node_alone_is_started_again(own: Cluster) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_following_outlives_the_server(own: Cluster) -> None:
     own.roadstead("up", "--port", "0", "--node", NODE)
     script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 0.5; done; exit 7"
@@ -116,6 +119,7 @@ def test_following_outlives_the_server(own: Cluster) -> None:
     assert "the server does not answer; still trying" in err
 
 
+@pytest.mark.slow
 def test_two_clusters_at_once(own: Cluster, tmp_path: Path) -> None:
     other = Cluster(tmp_path / "other")
     try:
@@ -132,6 +136,7 @@ def test_two_clusters_at_once(own: Cluster, tmp_path: Path) -> None:
     assert other.processes() == []
 
 
+@pytest.mark.slow
 def test_two_that_start_the_same_cluster_at_once(own: Cluster) -> None:
     words = [sys.executable, "-m", "roadstead.cli", "up", "--port", "0", "--node", NODE]
     both = [subprocess.Popen(words, env=own.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

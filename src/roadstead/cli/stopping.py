@@ -11,7 +11,7 @@ from roadstead.cli.home import Home
 from roadstead.cli.processes import stop
 from roadstead.node.keeper import client, locks, runs
 
-AGENT_SECONDS = 3.0
+AGENT_SECONDS = 2.0
 """How long a node agent may take to end; what it had to say is on disk at any moment, so SIGKILL then loses nothing."""
 GRACE_SECONDS = 5.0
 """How long running processes may take to end after SIGTERM when the whole cluster stops."""
