@@ -1,0 +1,85 @@
+"""The README's first minute, line by line, in a shell, as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.cluster import ROOT, Cluster, find_kubectl
+
+pytestmark = pytest.mark.timeout(180)
+STANDS_FOR = {
+    "roadstead up": "roadstead up --port 0 --node gpu=h100x8,cpu=8,memory=16Gi",  # a port and devices wherever the test runs
+    "why NAME": "why waits",
+}
+
+
+def lines(of_kubectl: bool) -> list[str]:
+    """The lines of the block that begins with `up`; those of kubectl on request."""
+    block = next(
+        b
+        for b in re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
+        if "roadstead up" in b
+    )
+    found = [re.sub(r"\s+#.*", "", line).strip() for line in block.splitlines()]
+    return [line for line in found if line and (of_kubectl or not line.startswith("kubectl"))]
+
+
+def ran() -> list[str]:
+    """Every line that the tests below run."""
+    return lines(of_kubectl=True)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Cluster]:
+    """A directory that looks like a clone: .venv/bin, examples, and the reader's train.py."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "python").symlink_to(sys.executable)
+    if program := find_kubectl():
+        (tools / "kubectl").symlink_to(program)
+    bin_folder = tmp_path / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    (bin_folder / "roadstead").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m roadstead.cli "$@"\n')
+    (bin_folder / "roadstead").chmod(0o755)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "train.py").write_text("import os; print('devices', os.environ['CUDA_VISIBLE_DEVICES'])")
+    cluster = Cluster(tmp_path / "home")
+    cluster.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+    yield cluster
+    cluster.roadstead("down", check=False)
+
+
+def run_block(cluster: Cluster, commands: list[str]) -> str:
+    script = []
+    for line in commands:
+        for shown, meant in STANDS_FOR.items():
+            line = line.replace(shown, meant)
+        if "why waits" in line:
+            script.append(".venv/bin/roadstead run --detach --name waits --gpus 16 -- true")
+        script.append(line)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(script)], cwd=cluster.home.parent, env=cluster.environment,
+        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_minute_without_kubectl(clone: Cluster) -> None:
+    said = run_block(clone, lines(of_kubectl=False))
+    assert re.search(r"^devices \d,\d$", said, re.M)
+    assert "stopped node" in said
+
+
+@pytest.mark.kubectl
+def test_the_first_minute(clone: Cluster) -> None:
+    said = run_block(clone, lines(of_kubectl=True))
+    assert "job.batch/hello created" in said
+    assert "stopped node" in said
