@@ -10,17 +10,19 @@ import pytest
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Object, Ref, Resource
 from roadstead.runtime import informer
-from roadstead.runtime.cluster import EVERYTHING, Listing, Outcome, Selector, Unavailable, WatchEvent, Write
+from roadstead.runtime.cluster import EVERYTHING, EventType, Listing, Outcome, Selector, Unavailable, WatchEvent, Write
 from roadstead.runtime.informer import Informer
 from roadstead.runtime.view import Cache
 
 
+HEARD = -1.0
+
+
 class Flaky:
-    """A cluster whose watches live for so many seconds each, and then break."""
+    """A cluster whose watches live for so many seconds each, and then break. HEARD: breaks after saying something."""
 
     def __init__(self, lives: Iterator[float]) -> None:
         self._lives = lives
-        self._events: tuple[WatchEvent, ...] = ()
         self.done = asyncio.Event()
 
     async def get(self, ref: Ref) -> Object | None:
@@ -36,9 +38,9 @@ class Flaky:
         if life is None:
             self.done.set()
             await asyncio.Event().wait()
-        await asyncio.sleep(life or 0)
-        for event in self._events:
-            yield event
+        await asyncio.sleep(max(life or 0, 0))
+        if life == HEARD:
+            yield WatchEvent(EventType.BOOKMARK, None, "2")
         raise Unavailable("broken")
 
     async def write(self, write: Write) -> Outcome:
@@ -72,3 +74,7 @@ def test_the_wait_doubles_while_the_server_stays_away(monkeypatch: pytest.Monkey
 
 def test_a_watch_that_lived_starts_the_waits_over(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waits([0, 0, 0.1, 0, 0.1], monkeypatch) == [1, 2, 1, 2, 1]
+
+
+def test_a_watch_that_said_something_starts_the_waits_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waits([0, 0, HEARD, 0, 0, HEARD], monkeypatch) == [1, 2, 1, 2, 4, 1]

@@ -36,6 +36,7 @@ class Informer:
         """Called right before a list is asked for; what they return is called when it has been taken in."""
         self.synced = asyncio.Event()
         self._version = ""
+        self._has_heard = False
         self._relist = asyncio.Event()
 
     def relist(self) -> None:
@@ -45,12 +46,13 @@ class Informer:
     async def run(self) -> None:
         """List and watch until cancelled. Survives an unavailable server by waiting, and 410 by listing again.
 
-        The wait doubles with every attempt that fails at once; a watch that lived for a while before the server went away is none.
+        The wait doubles with every attempt on which nothing is heard. One on which something was heard starts the waits over, and so
+        does one that outlasted its wait: its server was there and is gone since.
         """
         delay = BACKOFF_FIRST_SECONDS
         clock = asyncio.get_running_loop().time
         while True:
-            begun = clock()
+            begun, self._has_heard = clock(), False
             try:
                 if not self._version or self._relist.is_set():
                     await self._list()
@@ -59,7 +61,7 @@ class Informer:
             except Expired:
                 self._version = ""
             except Unavailable as error:
-                if clock() - begun > delay:
+                if self._has_heard or clock() - begun > delay:
                     delay = BACKOFF_FIRST_SECONDS
                 log.debug("%s: %s; trying again in %.2f s", self.resource, error, delay)
                 await asyncio.sleep(delay)
@@ -69,6 +71,7 @@ class Informer:
         self._relist.clear()
         endings = [begin() for begin in self.around_list]
         listing = await self._cluster.list(self.resource)
+        self._has_heard = True
         self._take(listing)
         for end in endings:
             end()
@@ -103,6 +106,7 @@ class Informer:
 
     def _take_event(self, event: WatchEvent) -> None:
         self._version = event.resource_version
+        self._has_heard = True
         if event.object is None:
             return
         gone = event.type is EventType.DELETED
