@@ -124,7 +124,7 @@ def arm_the_agent(trigger: Trigger) -> None:
             trigger.die("remove")
         return done
 
-    RemoteCluster.write = counted_write  # type: ignore[method-assign]  # the places to die
+    RemoteCluster.write = counted_write  # type: ignore[method-assign,assignment]  # the places to die
     ProcessRuntime.start = counted_start  # type: ignore[method-assign]
     ProcessRuntime.stop = counted_stop  # type: ignore[method-assign]
     ProcessRuntime.settle = counted_settle  # type: ignore[method-assign]

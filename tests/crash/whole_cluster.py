@@ -41,6 +41,7 @@ class Whole:
     """One cluster in `directory`. Use with `async with whole(directory) as cluster`."""
 
     def __init__(self, directory: Path, source: Path = SOURCE, variables: dict[str, str] | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.home = Home(directory / "h")
         self.source = source
@@ -253,13 +254,13 @@ class Whole:
     async def get(self, ref: Ref) -> Object | None:
         return await self.cluster.get(ref)
 
-    async def list(self, resource: Resource, namespace: str = "default") -> Sequence[Object]:
-        return (await self.cluster.list(resource, namespace)).items
-
     def live_runs(self) -> list[str]:
         """Runs that have a shim, or a process that carries their name."""
         alive = (runs.STARTING, runs.RUNNING, runs.ENDING, runs.LOST)
         return [run.run_id for run in runs.scan(os.fspath(self.home.nodes)) if run.state in alive]
+
+    async def list(self, resource: Resource, namespace: str = "default") -> Sequence[Object]:
+        return (await self.cluster.list(resource, namespace)).items
 
 
 @asynccontextmanager
@@ -267,7 +268,6 @@ async def whole(
     directory: Path, source: Path = SOURCE, variables: dict[str, str] | None = None
 ) -> AsyncIterator[Whole]:
     """A running cluster; at the end nothing of it is left."""
-    directory.mkdir(parents=True, exist_ok=True)
     made = Whole(directory, source, variables)
     try:
         await made.start()

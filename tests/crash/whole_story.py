@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from roadstead.kinds.names import CLUSTER_QUEUES, JOB_NAME_LABEL, JOBS, PLACEMENTS, PODS, WORKLOADS
-from roadstead.kinds.object import Json, Object, Ref
+from roadstead.kinds.object import Json, Ref
 from roadstead.node.keeper import runs
 from tests.crash.whole_cluster import Whole
 from tests.crash.whole_judge import Ask, Ledger, complaints_about_pods, complaints_about_the_ledger
@@ -24,7 +25,7 @@ async def live(whole: Whole, asks: Sequence[Ask]) -> list[str]:
     for ask in asks:
         uids[ask.name] = await submit(whole, ask)
         if ask.gate:
-            await whole.until(f"{ask.name} runs", lambda: _has_gate(whole, ask.name))
+            await whole.until(f"{ask.name} runs", partial(_has_gate, whole, ask.name))
     return await see_through(whole, asks, uids)
 
 
@@ -34,7 +35,11 @@ async def _has_gate(whole: Whole, name: str) -> bool:
 
 async def see_through(whole: Whole, asks: Sequence[Ask], uids: dict[str, str]) -> list[str]:
     """Wait until the Jobs have ended, judge them, remove them, and see that nothing stays."""
-    ended = {ask.name: await whole.until(f"{ask.name} ends", lambda: _ended(whole, ask.name)) for ask in asks}
+    ended: dict[str, Json] = {}
+    for ask in asks:
+        found = await whole.until(f"{ask.name} ends", partial(_ended, whole, ask.name))
+        assert found is not None
+        ended[ask.name] = found
     complaints = [
         f"{name} was acknowledged as {uids[name]} and is {job['metadata']['uid']}"
         for name, job in ended.items()
@@ -44,9 +49,7 @@ async def see_through(whole: Whole, asks: Sequence[Ask], uids: dict[str, str]) -
     lost: list[str] = []
     lines = whole.ledger.read_text().splitlines()
     for ask in asks:
-        pods = [
-            one.decode() for one in await _list(whole, ask.name) if one.meta.owner_references[0].uid == uids[ask.name]
-        ]
+        (pods,) = await whole.until("the pods can be listed", partial(_pods, whole, ask.name, uids[ask.name]))
         found, lost_here = complaints_about_pods(ask, ended[ask.name], pods, Ledger.read(lines))
         complaints += found
         lost += lost_here
@@ -65,13 +68,9 @@ async def _ended(whole: Whole, name: str) -> Json | None:
     return value if true & {"Complete", "Failed"} else None
 
 
-async def _list(whole: Whole, name: str) -> Sequence[Object]:
-    found = await whole.until(f"the pods of {name} can be listed", lambda: _pods(whole, name))
-    return found[0]
-
-
-async def _pods(whole: Whole, name: str) -> tuple[list[Object], ...]:
-    return ([one for one in await whole.list(PODS) if one.meta.labels.get(JOB_NAME_LABEL) == name],)
+async def _pods(whole: Whole, name: str, uid: str) -> tuple[list[Json], ...]:
+    of_job = [one for one in await whole.list(PODS) if one.meta.labels.get(JOB_NAME_LABEL) == name]
+    return ([one.decode() for one in of_job if one.meta.owner_references[0].uid == uid],)
 
 
 async def _still_held(whole: Whole) -> list[str]:
