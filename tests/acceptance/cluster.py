@@ -74,7 +74,7 @@ class Cluster:
         return response.status_code, json.loads(response.content) if is_json else response.text
 
     def everything(self) -> dict[str, str]:
-        """uid and resourceVersion of every object that a refused request must not have touched."""
+        """Which objects there are, in which generation: what a refused request must not change. (Controllers may write status meanwhile.)"""
         found = {}
         for path in ("api/v1/namespaces", "api/v1/configmaps", "api/v1/pods", "apis/batch/v1/jobs",
                      "apis/kueue.x-k8s.io/v1beta2/workloads", "apis/kueue.x-k8s.io/v1beta2/clusterqueues",
@@ -82,7 +82,9 @@ class Cluster:
             status, listing = self.ask("GET", f"/{path}")
             assert status == 200, listing
             for item in listing["items"]:
-                found[f"{path}/{item['metadata']['name']}"] = item["metadata"]["resourceVersion"]
+                metadata = item["metadata"]
+                version = metadata.get("generation", metadata["resourceVersion"])
+                found[f"{path}/{metadata['name']}/{metadata['uid']}"] = str(version)
         return found
 
     def pid(self, part: str) -> int:

@@ -140,7 +140,9 @@ def waits(cluster: Cluster, name: str, body: dict[str, Any]) -> str:
         for workload in cluster.ask("GET", "/apis/kueue.x-k8s.io/v1beta2/namespaces/default/workloads")[1]["items"]:
             if workload["metadata"]["name"].startswith(f"job-{name}-"):
                 found[:] = [
-                    c["message"] for c in workload["status"].get("conditions", ()) if c["type"] == "QuotaReserved"
+                    c["message"]
+                    for c in workload.get("status", {}).get("conditions", ())
+                    if c["type"] == "QuotaReserved"
                 ]
         return bool(found)
 
