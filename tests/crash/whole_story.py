@@ -50,8 +50,8 @@ async def see_through(whole: Whole, asks: Sequence[Ask], uids: dict[str, str]) -
     lines = whole.ledger.read_text().splitlines()
     for ask in asks:
         (pods,) = await whole.until("the pods can be listed", partial(_pods, whole, ask.name, uids[ask.name]))
-        found, lost_here = complaints_about_pods(ask, ended[ask.name], pods, Ledger.read(lines))
-        complaints += found
+        untrue, lost_here = complaints_about_pods(ask, ended[ask.name], pods, Ledger.read(lines))
+        complaints += untrue
         lost += lost_here
     complaints += complaints_about_the_ledger(Ledger.read(lines), asks, lost)
     for name, uid in uids.items():

@@ -1,0 +1,73 @@
+"""The judge of the whole cluster turns red on a product with a guard taken out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from roadstead.node.keeper import client, tree
+from tests.crash.test_node_keeper import UNLINKED, UNLOCKED
+from tests.crash.test_whole_server import failing
+from tests.crash.whole_cluster import SOURCE, Whole, whole
+from tests.crash.whole_story import live
+
+pytestmark = pytest.mark.crash
+
+
+@pytest.mark.parametrize("row", [1, 2, 4, 6])
+@pytest.mark.timeout(100)
+def test_commits_that_are_skipped(tmp_path: Path, row: int) -> None:
+    """A Job is acknowledged and lost, or its pods are made a second time."""
+
+    async def run() -> None:
+        async with whole(tmp_path / "w") as cluster:
+            cluster.arm("server", f"skip {row}")
+            try:
+                complaints = await live(cluster, failing("x"))
+            except AssertionError as error:
+                complaints = [str(error)]
+            assert cluster.died_at("server")
+            if row == 1:
+                assert any("was acknowledged" in text for text in complaints), complaints
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_mutant", [False, True])
+@pytest.mark.timeout(100)
+def test_a_lock_that_is_ignored(tmp_path: Path, is_mutant: bool) -> None:
+    """The first shim is held while the agent, which hears nothing, asks again; then it goes on beside its rival."""
+    source = SOURCE
+    if is_mutant:
+        source = tmp_path / "src"
+        shutil.copytree(SOURCE / "roadstead", source / "roadstead", ignore=shutil.ignore_patterns("__pycache__"))
+        for file, right, wrong in (UNLOCKED, UNLINKED):
+            mutated = source / "roadstead/node/keeper" / file
+            mutated.write_text(mutated.read_text().replace(right, wrong))
+    variables = {"ROADSTEAD_CRASH_AT": f"shim.3-child@{tmp_path / 'once'}", "ROADSTEAD_CRASH_SIGNAL": "STOP"}
+
+    async def run() -> list[str]:
+        async with whole(tmp_path / "w", source, variables) as cluster:
+            living = asyncio.create_task(live(cluster, failing("x")))
+            held = await cluster.until("a shim is held", lambda: _held(cluster))
+            await asyncio.sleep(1.5)  # longer than the agent's patience with a start: it asks again
+            os.kill(held, signal.SIGCONT)
+            return await living
+
+    complaints = asyncio.run(run())
+    assert any("was started 2 times" in text for text in complaints) == is_mutant, complaints
+    assert is_mutant or not complaints
+
+
+async def _held(cluster: Whole) -> int:
+    """Pid of a stopped shim, or 0."""
+    root = os.fspath(cluster.home.nodes)
+    if not client.is_alive(root):
+        return 0
+    keeper = client.ask(root, {"op": "ping"})["pid"]
+    return next((pid for pid in tree.children(keeper) if (about := tree.stat(pid)) and about[0] == "T"), 0)

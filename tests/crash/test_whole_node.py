@@ -1,0 +1,50 @@
+"""kill -9 of the agent of a whole cluster before and after everything it does, and of keeper and shims at every numbered step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from roadstead.node.keeper import client
+from tests.crash.test_node_keeper import START_STEPS
+from tests.crash.test_whole_server import Story, every_step, failing, indexed, preempted
+from tests.crash.whole_cluster import whole
+from tests.crash.whole_story import live
+
+pytestmark = pytest.mark.crash
+
+WHILE_IT_RAN = ("shim.4-started", "shim.5-released", "shim.6-executed")
+
+
+@pytest.mark.parametrize("story", [indexed, failing, preempted])
+@pytest.mark.timeout(300)
+def test_the_agent_killed_at_everything_it_does(tmp_path: Path, story: Story) -> None:
+    async def both() -> None:
+        after, before = await asyncio.gather(
+            *(every_step(tmp_path / mode, "node", mode, story) for mode in ("after", "before"))
+        )
+        print(f"{story.__name__}: {len(after)} + {len(before)} kills")
+        for deaths in (after, before):
+            actions = {line.split()[2] for line in deaths}
+            assert {"start", "update", "remove"} <= actions
+            assert story is not preempted or {"stop", "delete"} <= actions
+
+    asyncio.run(both())
+
+
+@pytest.mark.timeout(200)
+def test_keeper_and_shims_killed_at_every_step(tmp_path: Path) -> None:
+    async def run() -> None:
+        for step in START_STEPS:
+            once = tmp_path / f"once-{step}"
+            variables = {"ROADSTEAD_CRASH_AT": f"{step}@{once}"}
+            async with whole(tmp_path / step, variables=variables) as cluster:
+                complaints = await live(cluster, failing("x"))
+                assert not complaints, f"{step}: {complaints}"
+                assert once.exists(), f"nothing was killed at {step}"
+                assert client.is_alive(os.fspath(cluster.home.nodes))
+
+    asyncio.run(run())
