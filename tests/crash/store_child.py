@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +55,14 @@ class PublishesEarly(Store):
         self._history.append = kept  # type: ignore[method-assign]  # a mutant
 
 
+class SlowLog(SqliteLog):
+    """So slow that what is said too early is said long before."""
+
+    def commit(self, rows: Sequence[Row], dead: Sequence[int], floor: int) -> None:
+        time.sleep(0.02)
+        super().commit(rows, dead, floor)
+
+
 class SkipsCommits(SqliteLog):
     """Mutant: now and then a batch is not written."""
 
@@ -73,9 +82,9 @@ def open_store(directory: Path, mutant: str = "") -> Store:
         case "normal":  # no mutant: survives the death of the process just the same
             return Store.open(directory, "normal", LIMITS)
         case "acknowledges-early":
-            return AcknowledgesEarly(SqliteLog(directory), LIMITS)
+            return AcknowledgesEarly(SlowLog(directory), LIMITS)
         case "publishes-early":
-            return PublishesEarly(SqliteLog(directory), LIMITS)
+            return PublishesEarly(SlowLog(directory), LIMITS)
         case "skips-commits":
             return Store(SkipsCommits(directory), LIMITS)
         case _:
