@@ -249,9 +249,11 @@ class QueueLab(Lab):
         self.settle()
 
     def join(self, value: Json) -> None:
-        """A node registers and then reports what it has."""
+        """A node registers, reports what it has, and is found ready: the taint that admission gave it goes."""
+        name = value["metadata"]["name"]
         self.create(NODES, value)
-        self.edit(NODES, value["metadata"]["name"], lambda stored: stored.update(status=value["status"]), "", "status")
+        self.edit(NODES, name, lambda stored: stored.update(status=value["status"]), "", "status")
+        self.edit(NODES, name, lambda stored: stored.update(spec=value.get("spec", {})), "")
 
     def create(self, resource: Resource, value: Json, namespace: str = "default") -> Object:
         if resource in (RESOURCE_FLAVORS, CLUSTER_QUEUES, WORKLOAD_PRIORITY_CLASSES, NODES):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from roadstead.kinds.core.node import NodeStrategy
 from roadstead.kinds.names import CONFIG_MAPS, EVENTS, NAMESPACES, NODES, SECRETS
 from roadstead.kinds.object import Json, Resource
 from tests.kinds.way import check_change, check_new, kind_of, texts
@@ -106,6 +107,9 @@ def test_node_rules(spec: Json, found: str) -> None:
 def test_nodes_come_with_a_status_and_keep_their_identity() -> None:
     node = created(NODES, spec={"providerID": "x://1", "podCIDR": "10.0.0.0/24"}, status={"capacity": {"cpu": "4"}})
     assert node["status"]["allocatable"] == {"cpu": "4"}
+    node["status"]["capacity"]["example.com/g"] = "1"
+    NodeStrategy().default(node)
+    assert node["status"]["allocatable"] == {"cpu": "4"}, "once said, it stays as it is"
     assert node["spec"]["podCIDRs"] == ["10.0.0.0/24"]
     assert changed(NODES, node, spec=node["spec"] | {"providerID": "y://2"}) == [
         'spec.providerID: Forbidden: node updates may not change providerID except from "" to valid'

@@ -45,8 +45,8 @@ class NodeStrategy(StatusStrategy):
             spec["podCIDR"] = spec["podCIDRs"][0]
         status = obj.get("status") or {}
         capacity = status.get("capacity")
-        if capacity:
-            status["allocatable"] = {**capacity, **(status.get("allocatable") or {})}
+        if capacity and status.get("allocatable") is None:
+            status["allocatable"] = dict(capacity)
 
     def validate(self, obj: Json) -> list[FieldError]:
         spec = obj["spec"]

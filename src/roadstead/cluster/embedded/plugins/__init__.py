@@ -6,13 +6,29 @@ The life cycle of namespaces is not among them: the write path itself keeps it.
 from __future__ import annotations
 
 from roadstead.cluster.embedded.admission import AdmissionPlugin
-from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority, ServiceAccount
+from roadstead.cluster.embedded.plugins.nodes import TaintNodesByCondition
+from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority, RuntimeClass, ServiceAccount
 from roadstead.cluster.embedded.plugins.queue_hold import QueueHold
 
 
 def default_plugins() -> tuple[AdmissionPlugin, ...]:
     """Every plugin that an embedded cluster runs."""
-    return (ServiceAccount(), DefaultTolerationSeconds(), Priority(), QueueHold())
+    return (
+        ServiceAccount(),
+        TaintNodesByCondition(),
+        Priority(),
+        DefaultTolerationSeconds(),
+        RuntimeClass(),
+        QueueHold(),
+    )
 
 
-__all__ = ["DefaultTolerationSeconds", "Priority", "QueueHold", "ServiceAccount", "default_plugins"]
+__all__ = [
+    "DefaultTolerationSeconds",
+    "Priority",
+    "QueueHold",
+    "RuntimeClass",
+    "ServiceAccount",
+    "TaintNodesByCondition",
+    "default_plugins",
+]
