@@ -69,7 +69,12 @@ class LogServer:
             return 0
         context = server_context(self.options.tls)
         self._server = await asyncio.start_server(
-            self._serve, self.options.host, self.options.port, ssl=context, limit=_HEAD_LIMIT
+            self._serve,
+            self.options.host,
+            self.options.port,
+            ssl=context,
+            limit=_HEAD_LIMIT,
+            ssl_shutdown_timeout=1.0,  # uvloop's default lets a reader that went away hold up the end for 30 s
         )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
