@@ -7,7 +7,7 @@ commits, or what the agent does (ask the keeper, write or delete a pod). The fil
 file and kills itself before or after step K, and appends what that step was to the file beside it. `before` a row means that
 earlier writes of its batch are on the disk and that nobody was told; `after` means that the row is, too.
 
-Mutant `skip K`: row K and those after it are answered for, but never written; the fifth of them kills.
+Mutant `skip PREFIX:K`: from the creation of an object whose key starts so, rows are answered for and never written; the K-th kills.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from roadstead.node.agent.runtimes import ProcessRuntime
 from roadstead.runtime.cluster import Outcome, Write
 
 ARM = "ROADSTEAD_TEST_ARM"
-SKIPPED_ROWS = 5
 
 
 class Trigger:
@@ -37,6 +36,7 @@ class Trigger:
         self._path = path
         self.mode = ""
         self.at = 0
+        self.prefix = ""
         self.count = 0
 
     def is_armed(self) -> bool:
@@ -46,6 +46,7 @@ class Trigger:
         except FileNotFoundError:
             self.mode, self.count = "", 0
         else:
+            self.prefix, _, at = at.rpartition(":")
             self.mode, self.at = mode, int(at)
         return bool(self.mode)
 
@@ -64,16 +65,14 @@ def arm_the_store(trigger: Trigger) -> None:
         if not trigger.is_armed():
             return whole(self, rows, dead, floor)
         for index, row in enumerate(rows):
-            trigger.count += 1
-            if trigger.mode == "skip":
-                if trigger.count == trigger.at + SKIPPED_ROWS:
-                    trigger.die(f"{row.op} {row.key}")
-            elif trigger.count == trigger.at:
+            is_counted = trigger.count or (row.op == "ADDED" and row.key.startswith(trigger.prefix))
+            trigger.count += bool(is_counted) or trigger.mode != "skip"
+            if trigger.count == trigger.at:
                 kept = rows[: index + (trigger.mode == "after")]
-                if kept:
+                if kept and trigger.mode != "skip":
                     whole(self, kept, (), floor)
                 trigger.die(f"{row.op} {row.key}")
-        if trigger.mode != "skip" or trigger.count < trigger.at:
+        if trigger.mode != "skip" or not trigger.count:
             whole(self, rows, dead, floor)
         return None
 
