@@ -117,13 +117,6 @@ def test_too_large_a_body_is_refused_before_it_is_read() -> None:
         assert answer.json["message"] == "Request entity too large: limit is 3145728"
 
 
-def test_protobuf_is_refused_clearly() -> None:
-    answer = ask("POST", CONFIG_MAPS, b"k8s\x00", "application/vnd.kubernetes.protobuf")
-    assert (answer.status, answer.json["reason"]) == (415, "UnsupportedMediaType")
-    assert "protobuf" in answer.json["message"]
-    assert "application/json" in answer.json["message"]
-
-
 @pytest.mark.parametrize("content_type", ["application/xml", "text/plain", "multipart/form-data; boundary=x"])
 def test_unknown_content_types(content_type: str) -> None:
     answer = ask("POST", CONFIG_MAPS, b"{}", content_type)

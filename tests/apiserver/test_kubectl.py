@@ -207,6 +207,15 @@ def test_what_is_served(kubectl: Kubectl) -> None:
     assert json.loads(kubectl.run("version", "-o", "json"))["serverVersion"]["gitVersion"] == "v1.36.3"
 
 
-def test_protobuf_is_refused_in_words(kubectl: Kubectl) -> None:
-    message = kubectl.run("create", "configmap", "generated", "--from-literal=a=b", code=1)
-    assert "protobuf request bodies are not read by this server" in message
+def test_generators_send_protobuf(kubectl: Kubectl) -> None:
+    assert kubectl.run("create", "namespace", "made") == "namespace/made created\n"
+    assert kubectl.run("create", "configmap", "made", "--from-literal=a=b") == "configmap/made created\n"
+    assert kubectl.run("create", "secret", "generic", "made", "--from-literal=k=v") == "secret/made created\n"
+    assert kubectl.run("create", "job", "made", "--image=none", "--", "sleep", "1") == "job.batch/made created\n"
+    assert kubectl.run("create", "serviceaccount", "made") == "serviceaccount/made created\n"
+    assert kubectl.run("get", "cm", "made", "-o", "jsonpath={.data.a}") == "b"
+    assert kubectl.run("get", "secret", "made", "-o", "jsonpath={.data.k}") == "dg=="
+    assert "sleep" in kubectl.run("get", "job", "made", "-o", "jsonpath={.spec.template.spec.containers[0].command}")
+    assert "already exists" in kubectl.run("create", "configmap", "made", "--from-literal=a=b", code=1)
+    assert "Bad_Name" in kubectl.run("create", "configmap", "Bad_Name", code=1)
+    kubectl.run("delete", "secret/made", "serviceaccount/made")

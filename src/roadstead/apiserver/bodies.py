@@ -19,7 +19,8 @@ import orjson
 from roadstead.apiserver import yaml_body
 from roadstead.apiserver.errors import BODY_LIMIT, body_too_large, media_type_unknown
 from roadstead.apiserver.go_json import syntax_error
-from roadstead.apiserver.negotiate import JSON, MEDIA_TYPES, YAML
+from roadstead.apiserver.negotiate import JSON, MEDIA_TYPES, PROTOBUF, YAML
+from roadstead.kinds import protobuf
 from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind, Registry
@@ -77,19 +78,17 @@ async def _read(receive: Receive) -> bytes:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def media_type(content_type: str) -> str:
-    """The media type of a body that is an object: none given means JSON. Raises StatusError 415."""
+def media_type(content_type: str, accepted: Sequence[str] = MEDIA_TYPES) -> str:
+    """The media type of a body that is an object: none given means JSON. Raises StatusError 415 if it is not accepted."""
     media = content_type.partition(";")[0].strip().lower() or JSON
-    if media == "application/vnd.kubernetes.protobuf":
-        accepted = ", ".join(MEDIA_TYPES[:2])
-        error = media_type_unknown(MEDIA_TYPES[:2])
-        error.message = (
-            f"protobuf request bodies are not read by this server - accepted media types include: {accepted}"
-        )
-        raise error
-    if media not in (JSON, YAML):
-        raise media_type_unknown(MEDIA_TYPES)
+    if media not in accepted:
+        raise media_type_unknown(accepted)
     return media
+
+
+def object_media(content_type: str, kind: Kind) -> str:
+    """The media type of a body that is an object of `kind`: custom kinds have no protobuf messages. Raises StatusError 415."""
+    return media_type(content_type, (JSON, YAML) if kind.is_custom else MEDIA_TYPES)
 
 
 def parse(body: bytes, media: str) -> Any:
@@ -115,8 +114,10 @@ def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, mode:
     """The body as an object of `kind`, apiVersion and kind filled in from the path where they are missing.
 
     `mode` is the field validation: Ignore, Warn or Strict. Fields written twice are found by a second pass over the text;
-    Strict refuses them here, together with unknown ones. Raises StatusError 400.
+    Strict refuses them here, together with unknown ones. Protobuf has neither. Raises StatusError 400.
     """
+    if media == PROTOBUF:
+        return Decoded(_from_protobuf(body, kind, registry))
     try:
         value = parse(body, media)
     except ValueError as err:
@@ -139,6 +140,31 @@ def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, mode:
         unknown = kind.schema.check(copy.deepcopy(value), "Warn")
         raise kind.schema.error("strict decoding error: " + ", ".join(_in_document_order(body, unknown, duplicates)))
     return Decoded(value, body, duplicates)
+
+
+def _from_protobuf(body: bytes, kind: Kind, registry: Registry) -> Json:
+    try:
+        envelope = protobuf.open_envelope(body)
+    except ValueError as err:
+        message = f"the object provided is unrecognized (must be of type {kind.kind}): {err} ({_summary(body)})"
+        raise bad_request(message) from err
+    head = checked_kind({"apiVersion": envelope.api_version, "kind": envelope.kind}, kind, registry)
+    try:
+        return {**head, **protobuf.decode(kind.schema.component, envelope.raw)}
+    except ValueError as err:
+        raise kind.schema.error(str(err)) from err
+
+
+def parse_as(body: bytes, media: str, component: str) -> Any:
+    """A body that should be of the kind of `component`, in any media type, to values; which kind it says it is, is the
+    caller's to check. Raises ValueError with the decoder's words."""
+    if media != PROTOBUF:
+        return parse(body, media)
+    envelope = protobuf.open_envelope(body)
+    head = {"apiVersion": envelope.api_version, "kind": envelope.kind}
+    if envelope.kind not in ("", component.rpartition(".")[2]):
+        return head
+    return {**head, **protobuf.decode(component, envelope.raw)}
 
 
 def checked_kind(value: Json, kind: Kind, registry: Registry) -> Json:

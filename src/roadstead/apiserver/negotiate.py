@@ -12,7 +12,9 @@ from roadstead.kinds.errors import StatusError
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
-MEDIA_TYPES: Final = (JSON, YAML, "application/vnd.kubernetes.protobuf")
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+MEDIA_TYPES: Final = (JSON, YAML, PROTOBUF)
+"""Of bodies. Answers are never protobuf, but refusals name it as the real server's do."""
 
 
 class Form(StrEnum):

@@ -10,10 +10,10 @@ from typing import Any, Final
 import orjson
 
 from roadstead.apiserver import encode, tables, watching
-from roadstead.apiserver.bodies import Decoded, decode_object, media_type, parse, read_body
-from roadstead.apiserver.errors import media_type_unknown, method_not_allowed, not_served
+from roadstead.apiserver.bodies import Decoded, decode_object, media_type, object_media, parse_as, read_body
+from roadstead.apiserver.errors import method_not_allowed, not_served
 from roadstead.apiserver.logs import PodLogs
-from roadstead.apiserver.negotiate import JSON, Form, Format, negotiate
+from roadstead.apiserver.negotiate import Form, Format, negotiate
 from roadstead.apiserver.patches import decode_patch, patch_media
 from roadstead.apiserver.paths import ResourcePath
 from roadstead.apiserver.query import (
@@ -39,6 +39,9 @@ from roadstead.kinds.schema import DecodeError
 
 RETURNS_OBJECT_ON_DELETE: Final = ("pods", "services", "serviceaccounts", "persistentvolumeclaims", "namespaces")
 """Core kinds whose DELETE answers with the object even when nothing is left of it."""
+
+BINDING: Final = "io.k8s.api.core.v1.Binding"
+DELETE_OPTIONS: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 _METHOD_VERBS: Final = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -161,7 +164,7 @@ class ObjectApi:
 
     async def _create(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
-        media = media_type(exchange.header(b"content-type"))
+        media = object_media(exchange.header(b"content-type"), kind)
         body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
         options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))
         decoded = self._decode(body, media, kind, options)
@@ -170,7 +173,7 @@ class ObjectApi:
 
     async def _update(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
-        media = media_type(exchange.header(b"content-type"))
+        media = object_media(exchange.header(b"content-type"), kind)
         body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
         options = write_options(query, "UpdateOptions", user, exchange.header(b"user-agent"))
         decoded = self._decode(body, media, kind, options)
@@ -287,19 +290,19 @@ async def _options_body(exchange: Exchange) -> Any:
     body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
     if not body:
         return None
+    media = media_type(exchange.header(b"content-type"))
     try:
-        media = media_type(exchange.header(b"content-type"))
-    except StatusError:
-        raise media_type_unknown((JSON, "application/yaml")) from None
-    try:
-        return parse(body, media)
+        value = parse_as(body, media, DELETE_OPTIONS)
     except ValueError as err:
         raise bad_request(str(err)) from err
+    if isinstance(value, dict) and (value.get("kind") or "DeleteOptions") != "DeleteOptions":
+        raise bad_request("decoded object cannot be converted to DeleteOptions")
+    return value
 
 
 def _binding(body: bytes, media: str, name: str) -> Json:
     try:
-        value = parse(body, media)
+        value = parse_as(body, media, BINDING)
     except ValueError as err:
         raise bad_request(f"the object provided is unrecognized (must be of type Binding): {err}") from err
     if not isinstance(value, dict):
