@@ -108,6 +108,13 @@ async def test_one_write_when_it_runs_and_one_when_it_is_done(tmp_path_factory: 
         assert counted.phases == ["Running", "Succeeded"]
 
 
+async def until_file(path: Path) -> None:
+    async def exists() -> bool:
+        return path.exists()
+
+    await until(exists)
+
+
 @in_loop
 async def test_deletion_waits_for_the_process_and_the_final_phase_is_seen(
     tmp_path_factory: pytest.TempPathFactory,
@@ -116,8 +123,9 @@ async def test_deletion_waits_for_the_process_and_the_final_phase_is_seen(
     async with world(tmp_path) as it:
         await it.start_agent()
         gate = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done"
-        await it.create(pod("p", f"trap '{gate}; exit 4' TERM; sleep 100 & wait", metadata=KEPT))
+        await it.create(pod("p", f"trap '{gate}; exit 4' TERM; touch {tmp_path}/trap; sleep 100 & wait", metadata=KEPT))
         running = await it.until_phase("p", "Running")
+        await until_file(tmp_path / "trap")
         assert condition(running, "Ready")["status"] == "True"
         await it.delete("p", 30)
         uid = running["metadata"]["uid"]
@@ -146,10 +154,12 @@ async def _until_no_traces(it: World, uid: str) -> None:
 
 @in_loop
 async def test_a_process_that_ignores_term_is_killed_at_the_grace(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async with world(tmp_path_factory.mktemp("world")) as it:
+    tmp_path = tmp_path_factory.mktemp("world")
+    async with world(tmp_path) as it:
         await it.start_agent()
-        await it.create(pod("p", "trap '' TERM; while :; do sleep 100; done", metadata=KEPT))
+        await it.create(pod("p", f"trap '' TERM; touch {tmp_path}/trap; while :; do sleep 100; done", metadata=KEPT))
         await it.until_phase("p", "Running")
+        await until_file(tmp_path / "trap")
         await it.delete("p", 1)
         ended = await it.until_phase("p", "Failed")
         assert main_status(ended)["state"]["terminated"]["exitCode"] == 137
