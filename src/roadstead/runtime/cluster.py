@@ -7,7 +7,9 @@ What the port promises, and every adapter must keep (tests/contracts/test_cluste
 * Every write carries preconditions. `Create` succeeds only if the name is free. `Update` replaces the whole object and carries
   uid and resourceVersion in its metadata. `Delete` carries a uid, and may carry a resourceVersion.
 * A write answers with exactly one `Outcome`; it never raises for what a server may say. `UNKNOWN` means that the request may or
-  may not have been carried out: read before acting again.
+  may not have been carried out: read before acting again. A real server answers 500 also to some requests that are merely wrong
+  (a resourceVersion that is no number or comes with a Create, a Binding without a target); over HTTP these are UNKNOWN, too.
+* A namespaced object has a namespace and no other has one: without, a Create is INVALID; with, a write is MISSING.
 """
 
 from __future__ import annotations
@@ -80,7 +82,9 @@ class Result(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a write. `object` is the stored object after it (DONE): None if the write removed it, as a Delete does
-    unless finalizers or grace hold it, and an Update that takes the last finalizer of a terminating object."""
+    unless finalizers or grace hold it, and an Update that takes the last finalizer of a terminating object. Also None where the
+    answer does not hold the object (pods/binding over HTTP). What an Update that removes changes besides is lost: watches show
+    the state before it."""
 
     result: Result
     object: Object | None = None

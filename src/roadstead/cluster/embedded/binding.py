@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from roadstead.kinds.errors import FieldError, StatusError, bad_request, conflict, not_supported, required
+from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.times import format_time
 
@@ -13,16 +14,16 @@ _BINDINGS: Final = Resource("", "v1", "pods/binding")
 
 
 def apply_binding(pod: Json, binding: Json, now: int) -> None:
-    """Edit `pod` as the Binding says: node, annotations, condition PodScheduled. `binding` has metadata (a dict). Raises
-    StatusError."""
+    """Edit `pod` as the Binding says: node, annotations, labels, condition PodScheduled; the nomination is cleared. `binding`
+    has metadata (a dict), whose uid and resourceVersion are preconditions. Raises StatusError."""
     metadata = pod["metadata"]
     name = metadata["name"]
     node = _target(binding)
-    uid = binding["metadata"].get("uid")
-    if uid and uid != metadata["uid"]:
-        raise conflict(
-            _BINDINGS, name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
-        )
+    for field, said in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        asked = binding["metadata"].get(field)
+        if asked and asked != metadata[field]:
+            why = f"Precondition failed: {said} in precondition: {asked}, {said} in object meta: {metadata[field]}"
+            raise conflict(PODS, name, why)
     if metadata.get("deletionTimestamp"):
         raise conflict(_BINDINGS, name, f"pod {name} is being deleted, cannot be assigned to a host")
     spec = pod["spec"]
@@ -31,9 +32,10 @@ def apply_binding(pod: Json, binding: Json, now: int) -> None:
     if spec.get("schedulingGates"):
         raise conflict(_BINDINGS, name, f"pod {name} has non-empty .spec.schedulingGates")
     spec["nodeName"] = node
-    annotations = binding["metadata"].get("annotations")
-    if annotations:
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
+    for field in ("annotations", "labels"):
+        added = binding["metadata"].get(field)
+        if added:
+            metadata[field] = {**(metadata.get(field) or {}), **added}
     _set_scheduled(pod, now)
 
 
@@ -57,11 +59,12 @@ def _target(binding: Json) -> str:
 def _set_scheduled(pod: Json, now: int) -> None:
     status = pod.get("status") or {}
     pod["status"] = status
-    others = [entry for entry in status.get("conditions") or () if entry.get("type") != "PodScheduled"]
-    scheduled = {
-        "type": "PodScheduled",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": format_time(now),
-    }
-    status["conditions"] = [*others, scheduled]
+    status.pop("nominatedNodeName", None)
+    conditions = list(status.get("conditions") or ())
+    types = [entry.get("type") for entry in conditions]
+    at = types.index("PodScheduled") if "PodScheduled" in types else len(conditions)
+    since = format_time(now)
+    if at < len(conditions) and conditions[at].get("status") == "True":
+        since = conditions[at].get("lastTransitionTime") or since
+    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": since}
+    status["conditions"] = [*conditions[:at], scheduled, *conditions[at + 1 :]]

@@ -33,7 +33,7 @@ from roadstead.runtime.cluster import (
     Write,
 )
 
-_INSUFFICIENT_STORAGE: Final = 507
+_POLICIES: Final = ("", "Background", "Foreground", "Orphan")
 
 
 class EmbeddedCluster:
@@ -46,7 +46,7 @@ class EmbeddedCluster:
 
     async def get(self, ref: Ref) -> Object | None:
         try:
-            return await self._resources.get(self._kind(ref.resource), ref.namespace, ref.name)
+            return await self._resources.get(self._kind(ref.resource, ref.namespace), ref.namespace, ref.name)
         except StatusError as error:
             if error.code == 404:
                 return None
@@ -55,7 +55,7 @@ class EmbeddedCluster:
     async def list(self, resource: Resource, namespace: str = "", selector: Selector = EVERYTHING) -> Listing:
         options = ListOptions(label_selector=selector.labels, field_selector=selector.fields)
         try:
-            page = await self._resources.list(self._kind(resource), namespace, options)
+            page = await self._resources.list(self._kind(resource, namespace), namespace, options)
         except StatusError as error:
             raise Unavailable(error.message) from error
         return Listing(tuple(page.items), page.resource_version)
@@ -65,7 +65,7 @@ class EmbeddedCluster:
     ) -> AsyncIterator[WatchEvent]:
         options = WatchOptions(selector.labels, selector.fields, since, bookmarks=True)
         try:
-            async with aclosing(self._resources.watch(self._kind(resource), namespace, options)) as events:
+            async with aclosing(self._resources.watch(self._kind(resource, namespace), namespace, options)) as events:
                 async for kind, found, version in events:
                     if kind == "BOOKMARK":
                         yield WatchEvent(EventType.BOOKMARK, None, version.partition("+")[0])
@@ -84,8 +84,12 @@ class EmbeddedCluster:
 
     async def _write(self, write: Write) -> Object | None:
         ref = write.ref
-        kind = self._kind(ref.resource)
+        kind = self._kind(ref.resource, ref.namespace)
+        if kind.namespaced and not ref.namespace:
+            raise StatusError(405, "MethodNotAllowed", f"{ref.resource} live in namespaces, and none is named")
         if isinstance(write, Delete):
+            if write.propagation not in _POLICIES:
+                raise bad_request(f"propagation {write.propagation!r} is none of: {', '.join(_POLICIES[1:])}")
             options = DeleteOptions(
                 self._user, False, write.grace_seconds, write.propagation, write.uid, write.resource_version
             )
@@ -105,11 +109,15 @@ class EmbeddedCluster:
             raise not_found(ref.resource, ref.name)
         return (await self._resources.bind(ref.namespace, ref.name, value, self._write_options)).object
 
-    def _kind(self, resource: Resource) -> Kind:
+    def _kind(self, resource: Resource, namespace: str) -> Kind:
+        """A kind that is served at such a place: cluster-scoped ones are not served within a namespace."""
         kind = self._resources.registry.get(resource)
-        if kind is None:
+        if kind is None or (namespace and not kind.namespaced):
             raise StatusError(
-                404, "NotFound", f"the server could not find the requested resource: {resource} is not served"
+                404,
+                "NotFound",
+                f"the server could not find the requested resource: {resource} is not served"
+                + (" within a namespace" if kind is not None else ""),
             )
         return kind
 

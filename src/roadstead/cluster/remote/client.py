@@ -20,7 +20,7 @@ import orjson
 
 from roadstead import __version__
 from roadstead.cluster.remote.outcomes import LOGIN_RETRY_SECONDS, outcome_of_answer, outcome_of_silence, status_of
-from roadstead.cluster.remote.wire import EventLine, ListBody, delete_body, items_of, path_of, remains
+from roadstead.cluster.remote.wire import EventLine, ListBody, delete_body, is_addressable, items_of, path_of, remains
 from roadstead.kinds.object import Object, Ref, Resource
 from roadstead.runtime.cluster import (
     EVERYTHING,
@@ -95,6 +95,8 @@ class RemoteCluster:
     # --- reads
 
     async def get(self, ref: Ref) -> Object | None:
+        if not is_addressable(ref.namespace, ref.name):
+            return None
         response = await self._read(path_of(ref.resource, ref.namespace, ref.name), {})
         if response.status_code == 404:
             return None
@@ -113,7 +115,7 @@ class RemoteCluster:
 
     async def _list(self, resource: Resource, namespace: str, selector: Selector, limit: int) -> Listing | None:
         """None if the pages expired on the way."""
-        path = path_of(resource, namespace)
+        path = _path_of_many(resource, namespace)
         params = _selection(selector)
         if limit:
             params["limit"] = str(limit)
@@ -144,7 +146,7 @@ class RemoteCluster:
         timeout = httpx2.Timeout(self._timeout_seconds, read=self._idle_seconds)
         request = self._client.build_request(
             "GET",
-            path_of(resource, namespace),
+            _path_of_many(resource, namespace),
             params=params,
             headers=self._headers(),
             timeout=timeout,
@@ -182,6 +184,8 @@ class RemoteCluster:
         ref = write.ref
         subresource = "" if isinstance(write, Delete) else write.subresource
         named = isinstance(write, Update | Delete) or bool(subresource)
+        if not is_addressable(ref.namespace, ref.name):
+            return Outcome(Result.INVALID, message=f'no object is called "{ref.name}" in namespace "{ref.namespace}"')
         path = path_of(ref.resource, ref.namespace, ref.name if named else "", subresource)
         match write:
             case Create():
@@ -215,6 +219,12 @@ class RemoteCluster:
                 raise Unavailable(f"the token file {self._token_file} cannot be read: {error.strerror}") from error
             self._token_read_at = time.monotonic()
         return {"authorization": f"Bearer {self._token}"} if self._token else {}
+
+
+def _path_of_many(resource: Resource, namespace: str) -> str:
+    if not is_addressable(namespace):
+        raise Unavailable(f'no namespace is called "{namespace}"')
+    return path_of(resource, namespace)
 
 
 def _selection(selector: Selector) -> dict[str, str]:

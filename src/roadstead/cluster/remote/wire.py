@@ -37,6 +37,12 @@ class _TypeOnly(msgspec.Struct, rename="camel"):
     kind: str = ""
 
 
+def is_addressable(*names: str) -> bool:
+    """False if one of these names or namespaces cannot be one segment of a path, so that the request would be about something
+    else: no object is called so (apimachinery, IsValidPathSegmentName)."""
+    return not any(name in (".", "..") or "/" in name or "%" in name for name in names)
+
+
 def path_of(resource: Resource, namespace: str = "", name: str = "", subresource: str = "") -> str:
     """`/apis/batch/v1/namespaces/default/jobs/train/status`."""
     root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"

@@ -73,6 +73,12 @@ class PodStrategy(StatusStrategy):
             ]
         obj["status"] = status
 
+    def prepare_update(self, new: Json, old: Json, subresource: str) -> None:
+        super().prepare_update(new, old, subresource)
+        given = (old.get("status") or {}).get("qosClass")
+        if subresource == "status" and given and not (new.get("status") or {}).get("qosClass"):
+            new["status"] = {**(new.get("status") or {}), "qosClass": given}  # agents may leave it out
+
     def validate(self, obj: Json) -> list[FieldError]:
         spec = obj["spec"]
         found = pod_spec.validate_pod_spec(spec, "spec")
