@@ -43,9 +43,9 @@ async def test_kind_and_version_may_be_left_out_of_a_body(api: Api) -> None:
 
 @with_api
 async def test_yaml_in_and_out(api: Api) -> None:
-    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {mode: '0644'}\n"
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'y'}\ndata: {mode: '0644', 1: one, true: 'yes'}\n"
     created = await api.ask("POST", CONFIG_MAPS, body, content_type="application/yaml")
-    assert created.json["data"] == {"mode": "0644"}
+    assert created.json["data"] == {"mode": "0644", "1": "one", "true": "yes"}
     got = await api.ask("GET", f"{CONFIG_MAPS}/y", headers={"accept": "application/yaml"})
     assert got.type == "application/yaml"
     assert b"kind: ConfigMap\n" in got.body
@@ -208,3 +208,16 @@ async def test_a_version_from_the_future_is_waited_for_and_then_refused(api: Api
         answer = await api.ask("GET", f"{CONFIG_MAPS}/a?resourceVersion=999999")
     assert answer.status == 504
     assert answer.header("retry-after") == "1"
+
+
+@with_api
+async def test_whoever_deletes_jobs_is_warned_that_pods_stay_even_if_nothing_is_deleted(api: Api) -> None:
+    jobs = "/apis/batch/v1/namespaces/default/jobs"
+    missing = await api.ask("DELETE", f"{jobs}/none")
+    everything = await api.ask("DELETE", jobs)
+    assert (missing.status, everything.status) == (404, 200)
+    for answer in (missing, everything):
+        (warning,) = answer.warnings
+        assert warning.startswith('299 - "child pods are preserved by default when jobs are deleted')
+    assert (await api.ask("DELETE", f"{jobs}/none?propagationPolicy=Background")).warnings == []
+    assert (await api.ask("DELETE", f"{CONFIG_MAPS}/none")).warnings == []

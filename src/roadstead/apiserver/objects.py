@@ -27,6 +27,7 @@ from roadstead.apiserver.query import (
     write_options,
 )
 from roadstead.apiserver.responses import Exchange, success, warning_headers
+from roadstead.cluster.embedded.deletion import delete_warnings
 from roadstead.cluster.embedded.listing import wait_for_version
 from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Written
 from roadstead.cluster.embedded.resources import Resources
@@ -213,7 +214,11 @@ class ObjectApi:
     async def _delete(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
         options = delete_options(query, await _options_body(exchange), user)
-        written = await self._resources.delete(kind, target.namespace, target.name, options)
+        try:
+            written = await self._resources.delete(kind, target.namespace, target.name, options)
+        except StatusError as error:
+            error.warnings = delete_warnings(kind, options)
+            raise
         if written.removed and not (not kind.resource.group and kind.resource.plural in RETURNS_OBJECT_ON_DELETE):
             resource, meta = kind.resource, written.object.meta
             body = orjson.dumps(success(resource.plural, resource.group, meta.name, meta.uid))
@@ -228,7 +233,7 @@ class ObjectApi:
         listing = list_options(query)
         options = delete_options(query, await _options_body(exchange), user)
         page = await self._resources.delete_collection(kind, target.namespace, listing, options)
-        await self._reply_page(exchange, kind, page, format, "Metadata")
+        await self._reply_page(exchange, kind, page, format, "Metadata", delete_warnings(kind, options))
 
     # --- answering
 
@@ -264,14 +269,22 @@ class ObjectApi:
             body = found.raw
         await exchange.reply_json(status, body, extra, format.media)
 
-    async def _reply_page(self, exchange: Exchange, kind: Kind, page: Page, format: Format, include: str) -> None:
+    async def _reply_page(
+        self,
+        exchange: Exchange,
+        kind: Kind,
+        page: Page,
+        format: Format,
+        include: str,
+        warnings: Sequence[str] = (),
+    ) -> None:
         if format.form is Form.TABLE:
             body = tables.of_page(kind, page, format.version, include, self._wall_clock())
         elif format.form is Form.OBJECT:
             body = encode.plain_page(kind, page)
         else:
             body = encode.partial_page(page, format.version)
-        await exchange.reply_json(200, body, (), format.media)
+        await exchange.reply_json(200, body, warning_headers(warnings), format.media)
 
 
 def _allow(kind: Kind, verb: str) -> None:

@@ -70,7 +70,7 @@ class Exchange:
 
     async def reply_status(self, error: StatusError) -> None:
         """Send a refusal."""
-        extra: list[tuple[bytes, bytes]] = []
+        extra = list(warning_headers(error.warnings))
         retry = error.details.get("retryAfterSeconds")
         if retry:
             extra.append((b"retry-after", str(retry).encode()))

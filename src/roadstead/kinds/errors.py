@@ -121,6 +121,8 @@ class StatusError(Exception):
         if retry_after:
             self.details["retryAfterSeconds"] = retry_after
         self.metadata: Json = {}
+        self.warnings: Sequence[str] = ()
+        """What the caller is told beside the refusal, as after a success."""
 
     @property
     def status(self) -> Json:
