@@ -14,7 +14,7 @@ from roadstead.node.keeper import client, runs, tree
 from tests.crash.test_node_keeper import UNLINKED, UNLOCKED
 from tests.crash.test_whole_server import failing
 from tests.crash.whole_cluster import SOURCE, Whole, whole
-from tests.crash.whole_story import live
+from tests.crash.whole_story import live, see_through, submit
 
 pytestmark = pytest.mark.crash
 
@@ -23,13 +23,14 @@ pytestmark = pytest.mark.crash
     ("skipped", "complaint"),
     [
         pytest.param("batch/jobs:5", "was acknowledged and is not there", id="a Job is lost"),
-        pytest.param("/pods:10", "were right", id="a pod is made a second time"),
+        pytest.param("/pods:10", "", id="a pod is forgotten while it runs"),
     ],
 )
 @pytest.mark.timeout(100)
 def test_commits_that_are_skipped(tmp_path: Path, skipped: str, complaint: str) -> None:
     async def run() -> None:
         async with whole(tmp_path / "w") as cluster:
+            cluster.deadline_seconds = 8.0
             cluster.arm("server", f"skip {skipped}")
             try:
                 complaints = await live(cluster, failing("x"))
@@ -56,24 +57,26 @@ def test_a_lock_that_is_ignored(tmp_path: Path, is_mutant: bool) -> None:
 
     async def run() -> list[str]:
         async with whole(tmp_path / "w", source, variables) as cluster:
-            living = asyncio.create_task(live(cluster, failing("x")))
+            (ask,) = failing("x")
+            uids = {ask.name: await submit(cluster, ask)}
             held = await cluster.until("a shim is held", lambda: _held(cluster))
             root = os.fspath(cluster.home.nodes)
             for run in runs.scan(root):
                 await asyncio.to_thread(client.start, root, run.run_id)
-            await cluster.until("the rivals are through", lambda: _are_through(cluster, held))
+            await cluster.until("the rivals are through", lambda: _are_left(cluster, [held]))
             os.kill(held, signal.SIGCONT)
-            return await living
+            await cluster.until("the held one is through", lambda: _are_left(cluster, []))
+            return await see_through(cluster, [ask], uids)
 
     complaints = asyncio.run(run())
     assert any("was started 2 times" in text for text in complaints) == is_mutant, complaints
     assert is_mutant or not complaints
 
 
-async def _are_through(cluster: Whole, held: int) -> bool:
-    """Do all shims but the held one have left?"""
+async def _are_left(cluster: Whole, shims: list[int]) -> bool:
+    """Are these the shims that are left?"""
     keeper = client.ask(os.fspath(cluster.home.nodes), {"op": "ping"})["pid"]
-    return tree.children(keeper) == [held]
+    return tree.children(keeper) == shims
 
 
 async def _held(cluster: Whole) -> int:

@@ -52,6 +52,7 @@ class Whole:
         self.rearm: dict[str, str] = {}
         """Role -> what it is armed with at every start."""
         self.ledger = directory / "ledger"
+        self.deadline_seconds = DEADLINE_SECONDS
         self.cluster = RemoteCluster("http://localhost", uds=self.home.socket, timeout_seconds=10)
         self._keeping: asyncio.Task[None] | None = None
 
@@ -184,8 +185,9 @@ class Whole:
 
     # --- the API, whatever dies
 
-    async def until(self, what: str, holds: Callable[[], Awaitable[T]], seconds: float = DEADLINE_SECONDS) -> T:
+    async def until(self, what: str, holds: Callable[[], Awaitable[T]]) -> T:
         """Poll until it holds, with everything kept up. What it gave."""
+        seconds = self.deadline_seconds
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             self.check()

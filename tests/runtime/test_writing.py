@@ -139,6 +139,16 @@ def test_what_the_server_confirms(fact: Confirmation, found: Object | None, hold
         (Delete(THE_POD, "earlier"), stored(), Result.DONE),
         (Delete(THE_POD, "u"), stored(deletionTimestamp="2027-01-15T08:00:00Z"), Result.DONE),
         (Delete(THE_POD, "u"), stored(), Result.CONFLICT),
+        (
+            Delete(THE_POD, "u", grace_seconds=0),
+            stored(deletionTimestamp="2027-01-15T08:00:00Z", deletionGracePeriodSeconds=30),
+            Result.CONFLICT,
+        ),
+        (
+            Delete(THE_POD, "u", grace_seconds=0),
+            stored(deletionTimestamp="2027-01-15T08:00:00Z", deletionGracePeriodSeconds=0),
+            Result.DONE,
+        ),
         (Create(PODS, STORED), None, Result.CONFLICT),
         (Create(PODS, STORED), stored(), Result.DONE),
         (Create(PODS, edited("spec.nodeName", "n2")), stored(), Result.EXISTS),

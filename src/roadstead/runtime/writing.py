@@ -72,7 +72,7 @@ async def settle_unknown(cluster: Cluster, write: Write) -> Outcome:
     if isinstance(write, Delete):
         if found is None or found.meta.uid != write.uid:
             return Outcome(Result.DONE)
-        if found.meta.deletion_timestamp:
+        if found.meta.deletion_timestamp and _is_short_enough(write, found):
             return Outcome(Result.DONE, found)
         return Outcome(Result.CONFLICT, found, "not deleted yet")
     if found is None:
@@ -84,6 +84,12 @@ async def settle_unknown(cluster: Cluster, write: Write) -> Outcome:
     if isinstance(write, Create) and not write.subresource:
         return Outcome(Result.EXISTS, found, "another object has the name")
     return Outcome(Result.CONFLICT, found, "changed, or not written")
+
+
+def _is_short_enough(write: Delete, found: Object) -> bool:
+    """Does what is left of the object end as soon as was asked? An earlier deletion may have left it more time than this one."""
+    granted = found.meta.deletion_grace_period_seconds
+    return write.grace_seconds is None or granted is None or granted <= write.grace_seconds
 
 
 async def read_surely(cluster: Cluster, write: Write) -> Object | None:
