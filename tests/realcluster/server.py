@@ -75,9 +75,14 @@ class RealServer:
     def start(self) -> None:
         """Start both and wait until the server is ready. Raises RuntimeError with the end of the log if one does not come up."""
         binary = find_binary()
+        here = self.directory
+        self._authority.issue_server("kube-apiserver").save(here / "server.crt", here / "server.key")
+        (here / "accounts.key").write_bytes(_rsa_key())
+        (here / "tokens.csv").write_text(f'{self.token},admin,1,"{ADMINS}"\n')
         try:
             self._start_etcd(binary)
             self._start_server(binary)
+            self.wait_until_ready()
         except BaseException:
             self.stop()
             raise
@@ -89,6 +94,22 @@ class RealServer:
         for process in self._processes:
             process.wait()
         self._processes.clear()
+
+    def forget_history(self, version: str) -> None:
+        """Compact etcd: what is older than this resourceVersion is gone."""
+        self._ask_etcd("compaction", {"revision": version, "physical": True})
+
+    def restart_apiserver(self) -> None:
+        """Kill the API server and start another on what etcd holds; `wait_until_ready` says when it serves. Call this in a
+        thread that lives as long as the server shall (see _end_with_parent)."""
+        process = self._processes.pop()
+        process.kill()
+        process.wait()
+        self._start_server(find_binary())
+
+    def wait_until_ready(self) -> None:
+        """Wait for the API server. Raises RuntimeError with the end of its log if it does not come up."""
+        self._wait("kube-apiserver", f"{self.url}/readyz")
 
     def _start_etcd(self, binary: Path) -> None:
         (self.directory / "etcd").mkdir(mode=0o700)
@@ -105,14 +126,14 @@ class RealServer:
                 f"--listen-peer-urls={self._peer_url}",
                 f"--initial-advertise-peer-urls={self._peer_url}",
                 f"--initial-cluster=real={self._peer_url}",
-            ],
-            f"{self.etcd_url}/health",
+            ]
         )
+        self._wait("etcd", f"{self.etcd_url}/health")
         for _ in range(OLD_VERSIONS):
             self._ask_etcd("put", {"key": _base64(b"/old"), "value": ""})
-        self._ask_etcd("compaction", {"revision": str(OLD_VERSIONS)})
+        self.forget_history(str(OLD_VERSIONS))
 
-    def _ask_etcd(self, verb: str, request: dict[str, str]) -> None:
+    def _ask_etcd(self, verb: str, request: dict[str, str | bool]) -> None:
         asked = urllib.request.Request(
             f"{self.etcd_url}/v3/kv/{verb}", json.dumps(request).encode(), {"content-type": "application/json"}
         )
@@ -121,9 +142,6 @@ class RealServer:
 
     def _start_server(self, binary: Path) -> None:
         here = self.directory
-        self._authority.issue_server("kube-apiserver").save(here / "server.crt", here / "server.key")
-        (here / "accounts.key").write_bytes(_rsa_key())
-        (here / "tokens.csv").write_text(f'{self.token},admin,1,"{ADMINS}"\n')
         self._spawn(
             [
                 str(binary),
@@ -142,13 +160,11 @@ class RealServer:
                 "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={here}/accounts.key",
                 f"--service-account-signing-key-file={here}/accounts.key",
-            ],
-            f"{self.url}/readyz",
+            ]
         )
 
-    def _spawn(self, command: list[str], ready_url: str) -> None:
-        log = self.directory / f"{command[1]}.log"
-        with log.open("wb") as file:
+    def _spawn(self, command: list[str]) -> None:
+        with self._log(command[1]).open("ab") as file:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -158,13 +174,20 @@ class RealServer:
                 preexec_fn=_end_with_parent,
             )
         self._processes.append(process)
+
+    def _wait(self, name: str, url: str) -> None:
+        """Until the process started last answers."""
+        process = self._processes[-1]
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers(ready_url):
+        while not self._answers(url):
             if process.poll() is not None:
-                raise RuntimeError(f"{command[1]} ended with {process.returncode}:\n{_tail(log)}")
+                raise RuntimeError(f"{name} ended with {process.returncode}:\n{_tail(self._log(name))}")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{command[1]} was not ready after {START_SECONDS:.0f} s:\n{_tail(log)}")
+                raise RuntimeError(f"{name} was not ready after {START_SECONDS:.0f} s:\n{_tail(self._log(name))}")
             time.sleep(0.05)
+
+    def _log(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
 
     def _answers(self, url: str) -> bool:
         context = ssl.create_default_context(cafile=str(self.ca_file))
@@ -224,7 +247,7 @@ _libc = ctypes.CDLL(None)
 
 
 def _end_with_parent() -> None:
-    """A killed test session leaves no server behind (prctl(2))."""
+    """A killed test session leaves no server behind. The parent is the thread that started it (prctl(2))."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
