@@ -72,6 +72,12 @@ def test_bytes_that_are_not_utf8_become_replacement_characters() -> None:
     assert decode(CORE + "ConfigMap", text.replace(key, b"A\xff")) == {"data": {"k": "A�"}}
 
 
+def test_a_key_that_is_not_utf8_is_refused() -> None:
+    raw = message(CORE + "ConfigMap", {"data": {"AB": "x"}}).replace(b"AB", b"A\xff")
+    with pytest.raises(ValueError, match="^data has a key that is not UTF-8: byte 2 is 0xff; send it as UTF-8$"):
+        decode(CORE + "ConfigMap", raw)
+
+
 def test_unknown_fields_are_passed_over() -> None:
     raw = message(CORE + "Namespace", {"metadata": {"name": "a"}}) + bytes([0xFA, 0x01, 2, 0, 0])  # field 31, 2 bytes
     assert decode(CORE + "Namespace", raw) == {"metadata": {"name": "a"}}

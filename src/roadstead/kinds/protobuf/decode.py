@@ -75,7 +75,11 @@ def _field(field: FieldDescriptor, value: Any) -> Any:
     inner = field.message_type
     if inner is not None and inner.GetOptions().map_entry:
         one = _value(inner.fields_by_name["value"])
-        return {text(key): one(value[key]) for key in value}
+        try:
+            return {key: one(element) for key, element in value.items()}
+        except UnicodeDecodeError as err:  # only keys: the library hands them out as text or not at all
+            why = f"{field.name} has a key that is not UTF-8: byte {err.start + 1} is {err.object[err.start]:#04x}"
+            raise ValueError(f"{why}; send it as UTF-8") from err
     one = _value(field)
     return [one(element) for element in value] if field.is_repeated else one(value)
 
