@@ -74,7 +74,7 @@ def test_bytes_that_are_not_utf8_become_replacement_characters() -> None:
 
 def test_a_key_that_is_not_utf8_is_refused() -> None:
     raw = message(CORE + "ConfigMap", {"data": {"AB": "x"}}).replace(b"AB", b"A\xff")
-    with pytest.raises(ValueError, match="^data has a key that is not UTF-8: byte 2 is 0xff; send it as UTF-8$"):
+    with pytest.raises(ValueError, match=r"^data has a key that is not UTF-8: byte 2 is 0xff; send it as UTF-8$"):
         decode(CORE + "ConfigMap", raw)
 
 
