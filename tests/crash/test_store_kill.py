@@ -20,7 +20,7 @@ from tests.crash.store_child import open_store, token_of
 from tests.crash.store_judge import Judge, Told
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 40
+ROUNDS = 20
 MUTANT_ROUNDS = 25
 START_SECONDS = 30.0
 

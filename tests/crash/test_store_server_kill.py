@@ -19,7 +19,7 @@ from tests.crash.store_judge import Judge, Told
 from tests.crash.store_server_child import SOCKET
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 20
+ROUNDS = 10
 MUTANT_ROUNDS = 15
 WRITERS = 6
 START_SECONDS = 30.0

@@ -14,7 +14,6 @@ from roadstead.runtime.cluster import EVERYTHING, EventType, Listing, Outcome, S
 from roadstead.runtime.informer import Informer
 from roadstead.runtime.view import Cache
 
-
 HEARD = -1.0
 
 
