@@ -18,7 +18,7 @@ from roadstead.node.agent import isolation
 from roadstead.node.agent.agent import Narrowed
 from roadstead.node.agent.options import NodeOptions
 from roadstead.node.keeper import client, runs, tree
-from roadstead.runtime.cluster import EVERYTHING, Cluster, Delete, Outcome, Update, Write
+from roadstead.runtime.cluster import EVERYTHING, Cluster, Delete, Outcome, Result, Update, Write
 from tests.cluster.loop import in_loop
 from tests.node.agent.world import NODE, World, condition, done, main_status, pod, until, world
 from tests.node.keeper.box import poll
@@ -143,6 +143,36 @@ async def test_deletion_waits_for_the_process_and_the_final_phase_is_seen(
         assert (await it.cluster.write(Update(PODS, value))).is_done
         await it.until_gone("p")
         await _until_no_traces(it, uid)
+
+
+class LosesDeletions(Narrowed):
+    """The first last word about a pod is not carried out."""
+
+    def __init__(self, cluster: Cluster, lost: Result) -> None:
+        super().__init__(cluster, "", EVERYTHING)
+        self.lost: Result | None = lost
+
+    async def write(self, write: Write) -> Outcome:
+        if self.lost is not None and isinstance(write, Delete) and write.grace_seconds == 0:
+            outcome, self.lost = Outcome(self.lost, message="lost on purpose"), None
+            return outcome
+        return await super().write(write)
+
+
+@pytest.mark.parametrize("lost", [Result.THROTTLED, Result.UNKNOWN])
+def test_a_last_word_that_was_not_heard_is_said_again(tmp_path: Path, lost: Result) -> None:
+    @in_loop
+    async def story() -> None:
+        async with world(tmp_path) as it:
+            it.cluster, inner = LosesDeletions(it.cluster, lost), it.cluster
+            await it.start_agent()
+            it.cluster = inner
+            await it.create(pod("p", "sleep 100"))
+            await it.until_phase("p", "Running")
+            await it.delete("p", 30)
+            await it.until_gone("p")
+
+    story()
 
 
 async def _until_no_traces(it: World, uid: str) -> None:

@@ -290,7 +290,7 @@ class Worker:
             crashpoint("agent.reported")
             return self.host.now()  # with the version that we just wrote
         if decided.is_over and current.meta.deletion_timestamp is not None:
-            await self._delete(current)
+            return await self._delete(current)
         return None
 
     def _unanswered(self, attempts: Attempts) -> Mapping[str, int]:
@@ -330,10 +330,10 @@ class Worker:
         """What our own write made of the pod: newer than what the informer has brought, unless it was quicker than the answer."""
         self.current = self._echo.wrote(obj, asyncio.get_running_loop().time())
 
-    async def _delete(self, current: Object) -> None:
-        """The last word: nothing of the pod runs any more, its object may go (finalizers may still hold it)."""
+    async def _delete(self, current: Object) -> int | None:
+        """The last word: nothing of the pod runs any more, its object may go (finalizers may still hold it). When to try again."""
         if current.meta.deletion_grace_period_seconds == 0 or self._deleted == current.meta.resource_version:
-            return
+            return None
         outcome = await write_once(self.host.cluster, Delete(current.ref, self.uid, propagation="", grace_seconds=0))
         crashpoint("agent.deleted")
         if outcome.is_done:
@@ -347,6 +347,8 @@ class Worker:
             self.wake()
         else:
             log.warning("pod %s could not be deleted: %s", current.meta.name, outcome.message)
+            return self.host.now() + SECOND // 2
+        return None
 
     # --- the end
 
