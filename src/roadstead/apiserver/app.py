@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from roadstead.apiserver.bodies import ClientGone
-from roadstead.apiserver.discovery import Discovery
+from roadstead.apiserver.discovery import BINDINGS, Discovery
 from roadstead.apiserver.documents import Documents
 from roadstead.apiserver.errors import PathUnknown, method_not_allowed, not_served, unauthorized
 from roadstead.apiserver.negotiate import negotiate
@@ -122,7 +122,11 @@ class App:
         await self._serve_discovery(exchange, target)
 
     async def _serve_resource(self, exchange: Exchange, target: ResourcePath, identity: Identity) -> None:
-        kind = self._registry.get(Resource(target.group, target.version, target.plural))
+        resource = Resource(target.group, target.version, target.plural)
+        if resource == BINDINGS and target.namespace and not target.subresource and not target.watch:
+            await self._objects.serve_bindings(exchange, target, User(identity.name, tuple(identity.groups)))
+            return
+        kind = self._registry.get(resource)
         if kind is None or target.rest or bool(target.namespace) > kind.namespaced:
             if target.group and not self._discovery.has_group(target.group):
                 raise PathUnknown

@@ -13,10 +13,15 @@ from typing import Final
 import orjson
 
 from roadstead.apiserver.negotiate import JSON, clauses
-from roadstead.kinds.object import Json
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Kind, Registry, Subresource
 
 AGGREGATED_GROUP: Final = "apidiscovery.k8s.io"
+
+
+BINDINGS: Final = Resource("", "v1", "bindings")
+"""Served, but not a kind: a Binding changes a pod, and nothing of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class Discovery:
             if (group == "") != (path == "/api"):
                 continue
             served = [
-                {"version": name, "resources": [_aggregated_resource(kind) for kind in kinds], "freshness": "Current"}
+                {"version": name, "resources": _aggregated_resources(group, name, kinds), "freshness": "Current"}
                 for name, kinds in versions.items()
             ]
             items.append({"metadata": {"name": group} if group else {}, "versions": served})
@@ -126,6 +131,16 @@ def _resource_list(group: str, version: str, kinds: list[Kind]) -> Json:
         entry["storageVersionHash"] = _storage_hash(kind)
         resources.append(entry)
         resources.extend(_legacy_subresource(kind, sub) for sub in _sorted(kind))
+    if _has_bindings(group, version, kinds):
+        resources.append(
+            {
+                "name": BINDINGS.plural,
+                "singularName": "binding",
+                "namespaced": True,
+                "kind": "Binding",
+                "verbs": ["create"],
+            }
+        )
     resources.sort(key=lambda entry: str(entry["name"]))
     list_ = {
         "kind": "APIResourceList",
@@ -149,6 +164,24 @@ def _legacy_subresource(kind: Kind, sub: Subresource) -> Json:
     if sub.group:
         entry |= {"group": sub.group, "version": sub.version}
     return entry
+
+
+def _has_bindings(group: str, version: str, kinds: list[Kind]) -> bool:
+    return (group, version) == (BINDINGS.group, BINDINGS.version) and any(kind.resource == PODS for kind in kinds)
+
+
+def _aggregated_resources(group: str, version: str, kinds: list[Kind]) -> list[Json]:
+    resources = [_aggregated_resource(kind) for kind in kinds]
+    if _has_bindings(group, version, kinds):
+        binding = {
+            "resource": BINDINGS.plural,
+            "responseKind": {"group": "", "version": "", "kind": "Binding"},
+            "scope": "Namespaced",
+            "singularResource": "binding",
+            "verbs": ["create"],
+        }
+        resources.insert(0, binding)
+    return resources
 
 
 def _aggregated_resource(kind: Kind) -> Json:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from roadstead.apiserver import encode, tables, watching
+from roadstead.apiserver import actions, encode, tables, watching
 from roadstead.apiserver.bodies import Decoded, decode_object, media_type, object_media, parse_as, read_body
 from roadstead.apiserver.errors import method_not_allowed, not_served
 from roadstead.apiserver.logs import PodLogs
@@ -34,14 +34,13 @@ from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.watching import Event
 from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.names import PODS
-from roadstead.kinds.object import Json, Object
+from roadstead.kinds.object import Object
 from roadstead.kinds.registry import Kind, Registry, Subresource
 from roadstead.kinds.schema import DecodeError
 
 RETURNS_OBJECT_ON_DELETE: Final = ("pods", "services", "serviceaccounts", "persistentvolumeclaims", "namespaces")
 """Core kinds whose DELETE answers with the object even when nothing is left of it."""
 
-BINDING: Final = "io.k8s.api.core.v1.Binding"
 DELETE_OPTIONS: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 _METHOD_VERBS: Final = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -73,6 +72,13 @@ class ObjectApi:
             await self._serve_named(exchange, kind, target, user)
         else:
             await self._serve_collection(exchange, kind, target, user)
+
+    async def serve_bindings(self, exchange: Exchange, target: ResourcePath, user: User) -> None:
+        """Answer a request for `bindings`, which are made and never seen again. Raises StatusError."""
+        if exchange.method != "POST" or target.name:
+            raise method_not_allowed()
+        query = parse_query(exchange.query_string)
+        await actions.bind(exchange, self._resources, target.namespace, "", user, query)
 
     async def _serve_collection(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
         query = parse_query(exchange.query_string)
@@ -120,7 +126,9 @@ class ObjectApi:
         if kind.resource == PODS and sub.name == "log":
             await self._logs.serve(exchange, target.namespace, target.name, query, self.stopping)
         elif kind.resource == PODS and sub.name == "binding":
-            await self._bind(exchange, target, user, query)
+            await actions.bind(exchange, self._resources, target.namespace, target.name, user, query)
+        elif kind.resource == PODS and sub.name == "eviction":
+            await actions.evict(exchange, self._resources, target.namespace, target.name, user, query)
         elif exchange.method == "GET":
             await self._get(exchange, kind, target, query)
         elif exchange.method == "PUT":
@@ -201,15 +209,6 @@ class ObjectApi:
         except DecodeError as error:
             raise patch.refusal(error) from error
         await self._reply_written(exchange, 200, kind, written, format, (*patch.problems, *written.warnings))
-
-    async def _bind(self, exchange: Exchange, target: ResourcePath, user: User, query: Query) -> None:
-        media = media_type(exchange.header(b"content-type"))
-        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
-        options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))
-        binding = _binding(body, media, target.name)
-        await self._resources.bind(target.namespace, target.name, binding, options)
-        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-        await exchange.reply_json(201, orjson.dumps(status))
 
     async def _delete(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
@@ -310,23 +309,4 @@ async def _options_body(exchange: Exchange) -> Any:
         raise bad_request(str(err)) from err
     if isinstance(value, dict) and (value.get("kind") or "DeleteOptions") != "DeleteOptions":
         raise bad_request("decoded object cannot be converted to DeleteOptions")
-    return value
-
-
-def _binding(body: bytes, media: str, name: str) -> Json:
-    try:
-        value = parse_as(body, media, BINDING)
-    except ValueError as err:
-        raise bad_request(f"the object provided is unrecognized (must be of type Binding): {err}") from err
-    if not isinstance(value, dict):
-        raise bad_request("the object provided is unrecognized (must be of type Binding)")
-    kind = value.get("kind") or "Binding"
-    if kind != "Binding" or (value.get("apiVersion") or "v1") != "v1":
-        version = value.get("apiVersion") or "v1"
-        raise bad_request(
-            f'{kind} in version "{version}" cannot be handled as a Binding: no kind "{kind}" is registered for version "{version}"'
-        )
-    metadata = value.setdefault("metadata", {})
-    if isinstance(metadata, dict):
-        metadata.setdefault("name", name)
     return value

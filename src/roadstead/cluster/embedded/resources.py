@@ -24,6 +24,7 @@ from roadstead.cluster.embedded import metadata as owned
 from roadstead.cluster.embedded.admission import AdmissionPlugin, AdmissionRequest
 from roadstead.cluster.embedded.checks import check_and_default, validate_change, validate_new, warnings_of
 from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, delete_warnings, is_finished
+from roadstead.cluster.embedded.eviction import mark_evicted
 from roadstead.cluster.embedded.failures import CommitFailed, DiskFull, StoreError
 from roadstead.cluster.embedded.listing import list_page
 from roadstead.cluster.embedded.requests import (
@@ -163,6 +164,13 @@ class Resources:
         if kind is None:
             raise not_found(PODS, pod_name)
         return await self._carry_out(lambda: self._bind(kind, namespace, pod_name, binding, options))
+
+    async def evict(self, namespace: str, pod_name: str, eviction: Json, options: DeleteOptions) -> Written:
+        """pods/eviction: delete a pod as `options` say, with a condition that tells why it went. Raises StatusError 404, 409."""
+        kind = self._registry.get(PODS)
+        if kind is None:
+            raise not_found(PODS, pod_name)
+        return await self._carry_out(lambda: self._evict(kind, namespace, pod_name, eviction, options))
 
     # --- from plan to disk
 
@@ -304,9 +312,13 @@ class Resources:
         obj = old.decode()
         if self._admission:
             self._admit("DELETE", kind, namespace, name, "", None, old.decode(), options.user, options.dry_run)
+        return self._remove(kind, obj, old, options)
+
+    def _remove(self, kind: Kind, obj: Json, old: Object, options: DeleteOptions, is_edited: bool = False) -> _Plan:
+        """Carry out a DELETE on `obj`: `old` decoded, and stored even where a DELETE changes nothing if it was edited."""
         effect = apply_delete(kind, obj, options, self._clock())
         warnings = delete_warnings(kind, options)
-        if effect is Effect.UNCHANGED:
+        if effect is Effect.UNCHANGED and not is_edited:
             return Written(old, warnings), None
         removed = effect is Effect.REMOVED
         if options.dry_run:
@@ -329,6 +341,16 @@ class Resources:
             return Written(old), None
         pending = self._store.put(PODS, pod, old)
         return Written(pending.object), pending
+
+    def _evict(self, kind: Kind, namespace: str, name: str, eviction: Json, options: DeleteOptions) -> _Plan:
+        old = self._store.head(PODS, namespace, name)
+        if old is None:
+            raise not_found(PODS, name)
+        self._admit("CREATE", kind, namespace, name, "eviction", eviction, None, options.user, options.dry_run)
+        check_delete(kind, old, options)
+        pod = old.decode()
+        is_edited = mark_evicted(pod, self._clock())
+        return self._remove(kind, pod, old, options, is_edited)
 
     def _admit(
         self,

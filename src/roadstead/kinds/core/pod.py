@@ -158,5 +158,6 @@ def kind() -> Kind:
             STATUS,
             Subresource("log", verbs=("get",)),
             Subresource("binding", verbs=("create",), kind="Binding", group="", version="v1"),
+            Subresource("eviction", verbs=("create",), kind="Eviction", group="policy", version="v1"),
         ),
     )
