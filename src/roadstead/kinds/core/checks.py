@@ -85,18 +85,26 @@ def label_selector(selector: Mapping[str, Any] | None, path: str, found: list[Fi
         found.extend(invalid(f"{path}.matchLabels", key, why) for why in syntax.label_key(key))
         found.extend(invalid(f"{path}.matchLabels", value, why) for why in syntax.label_value(value))
     for i, expression in enumerate(selector.get("matchExpressions") or ()):
-        here = f"{path}.matchExpressions[{i}]"
-        operator, values = expression.get("operator", ""), expression.get("values") or ()
-        if operator in ("In", "NotIn"):
-            if not values:
-                found.append(errors.required(f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                found.append(errors.forbidden(f"{here}.values", why))
-        else:
-            found.append(invalid(f"{here}.operator", operator, "not a valid selector operator"))
-        key = expression.get("key", "")
-        found.extend(invalid(f"{here}.key", key, why) for why in syntax.label_key(key))
-        for j, value in enumerate(values):
-            found.extend(invalid(f"{here}.values[{j}]", value, why) for why in syntax.label_value(value))
+        requirement(expression, f"{path}.matchExpressions[{i}]", found)
+
+
+def requirement(asked: Mapping[str, Any], path: str, found: list[FieldError], *, compares: bool = False) -> None:
+    """One of matchExpressions. Those of node terms also compare (`Gt`, `Lt`)."""
+    operator, values = asked.get("operator", ""), asked.get("values") or ()
+    if operator in ("In", "NotIn"):
+        if not values:
+            found.append(errors.required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            found.append(errors.forbidden(f"{path}.values", why))
+    elif compares and operator in ("Gt", "Lt"):
+        if len(values) != 1:
+            why = "must be specified single value when `operator` is 'Lt' or 'Gt'"
+            found.append(errors.required(f"{path}.values", why))
+    else:
+        found.append(invalid(f"{path}.operator", operator, "not a valid selector operator"))
+    key = asked.get("key", "")
+    found.extend(invalid(f"{path}.key", key, why) for why in syntax.label_key(key))
+    for i, value in enumerate(values):
+        found.extend(invalid(f"{path}.values[{i}]", value, why) for why in syntax.label_value(value))

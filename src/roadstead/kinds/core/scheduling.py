@@ -85,25 +85,7 @@ def node_selector(selector: Json, path: str, found: list[FieldError]) -> None:
 def node_term(term: Json, path: str, found: list[FieldError]) -> None:
     """One term: requirements on labels and on metadata.name."""
     for i, requirement in enumerate(term.get("matchExpressions") or ()):
-        here = f"{path}.matchExpressions[{i}]"
-        operator, values = requirement.get("operator", ""), requirement.get("values") or ()
-        if operator in ("In", "NotIn"):
-            if not values:
-                found.append(errors.required(f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                found.append(errors.forbidden(f"{here}.values", why))
-        elif operator in ("Gt", "Lt"):
-            if len(values) != 1:
-                why = "must be specified single value when `operator` is 'Lt' or 'Gt'"
-                found.append(errors.required(f"{here}.values", why))
-        else:
-            found.append(invalid(f"{here}.operator", operator, "not a valid selector operator"))
-        key = requirement.get("key", "")
-        found.extend(invalid(f"{here}.key", key, why) for why in syntax.label_key(key))
-        for j, value in enumerate(values):
-            found.extend(invalid(f"{here}.values[{j}]", value, why) for why in syntax.label_value(value))
+        checks.requirement(requirement, f"{path}.matchExpressions[{i}]", found, compares=True)
     for i, requirement in enumerate(term.get("matchFields") or ()):
         _match_field(requirement, f"{path}.matchFields[{i}]", found)
 

@@ -81,7 +81,9 @@ class ClusterQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     admission_checks_strategy: AdmissionChecksStrategyView | None = None
 
 
-class ClusterQueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class QueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    """What a ClusterQueue and a LocalQueue both report."""
+
     conditions: tuple[Condition, ...] = ()
     flavors_reservation: tuple[FlavorUsageView, ...] = ()
     flavors_usage: tuple[FlavorUsageView, ...] = ()
@@ -93,7 +95,7 @@ class ClusterQueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
 class ClusterQueueView(msgspec.Struct, frozen=True, rename="camel"):
     metadata: ObjectMeta = ObjectMeta()
     spec: ClusterQueueSpecView = ClusterQueueSpecView()
-    status: ClusterQueueStatusView = ClusterQueueStatusView()
+    status: QueueStatusView = QueueStatusView()
 
 
 class CohortSpecView(msgspec.Struct, frozen=True, rename="camel"):
@@ -112,19 +114,10 @@ class LocalQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     stop_policy: str | None = None
 
 
-class LocalQueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
-    conditions: tuple[Condition, ...] = ()
-    flavors_reservation: tuple[FlavorUsageView, ...] = ()
-    flavors_usage: tuple[FlavorUsageView, ...] = ()
-    pending_workloads: int = 0
-    reserving_workloads: int = 0
-    admitted_workloads: int = 0
-
-
 class LocalQueueView(msgspec.Struct, frozen=True, rename="camel"):
     metadata: ObjectMeta = ObjectMeta()
     spec: LocalQueueSpecView = LocalQueueSpecView()
-    status: LocalQueueStatusView = LocalQueueStatusView()
+    status: QueueStatusView = QueueStatusView()
 
 
 class TaintView(msgspec.Struct, frozen=True, rename="camel"):
