@@ -194,6 +194,32 @@ def test_the_runner_survives_a_controller_that_raises() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("culprit", ["watches", "index"])
+def test_an_object_that_one_controller_cannot_read_is_nobody_elses_problem(culprit: str) -> None:
+    def stumble(changed: Object, read: Read | None = None) -> Iterable[Key]:
+        raise ValueError("not what was expected")
+
+    class Broken(Children):
+        name: ClassVar[str] = "broken"
+
+        def __init__(self) -> None:
+            super().__init__()
+            if culprit == "watches":
+                self.watches = {CONFIG_MAPS: stumble}
+            else:
+                self.indexes = {(CONFIG_MAPS, "broken"): lambda obj: [name for _, name in stumble(obj)]}
+
+        def reconcile(self, key: Key, read: Read, now: int) -> Step:
+            return NOTHING
+
+    async def story() -> None:
+        async with embedded() as inner, running(runner := Runner(inner, [Broken(), Children()])):
+            await inner.write(Create(CONFIG_MAPS, parent(3)))
+            await until(lambda: len(runner.caches[CONFIG_MAPS]) >= 4)
+
+    asyncio.run(story())
+
+
 class Collector:
     """A Decider that deletes every child it is told of, and hears how that went."""
 
@@ -260,3 +286,33 @@ def test_a_decider_that_raises_once_decides_later(monkeypatch: pytest.MonkeyPatc
             return decider.heard
 
     assert asyncio.run(story()) == [Result.DONE]
+
+
+@pytest.mark.parametrize("where", ["write", "concluded"])
+def test_an_action_that_fails_ends_neither_the_decider_nor_the_runner(where: str) -> None:
+    class Stumbles(Collector):
+        def concluded(self, action: Action, outcomes: Sequence[Outcome]) -> None:
+            super().concluded(action, outcomes)
+            if where == "concluded":
+                raise RuntimeError("a bug")
+
+    def lose(write: Write, number: int) -> str:
+        if where == "write" and number == 1:
+            raise RuntimeError("a bug in the adapter")
+        return ""
+
+    expected = 1 if where == "write" else 2
+
+    async def story() -> list[Result]:
+        async with embedded() as inner:
+            outcome = await inner.write(Create(CONFIG_MAPS, parent(0)))
+            assert outcome.object is not None
+            decider = Stumbles()
+            async with running(Runner(Wrapped(inner, lose=lose), [], [decider])):
+                await inner.write(Create(CONFIG_MAPS, child(outcome.object, 0)))
+                await until(lambda: len(decider.asked) == 1)
+                await inner.write(Create(CONFIG_MAPS, child(outcome.object, 1)))
+                await until(lambda: len(decider.asked) == 2 and decider.heard.count(Result.DONE) >= expected)
+            return decider.heard
+
+    assert asyncio.run(story()).count(Result.DONE) == expected

@@ -117,4 +117,8 @@ class Informer:
         if old is None and new is None:
             return
         for listener in self.listeners:
-            listener(key, old, new)
+            try:
+                listener(key, old, new)
+            except Exception:
+                # One object that a listener stumbles over must not make everybody blind to all others.
+                log.exception("a listener failed on %s %s", self.resource, "/".join(key))

@@ -89,8 +89,11 @@ class Runner:
                 self._wake[decider.name].set()
             for controller in concerned:
                 queue = self._queues[controller.name]
-                for woken in controller.watches[resource](current, self.view):
-                    queue.add(woken)
+                try:
+                    for woken in controller.watches[resource](current, self.view):
+                        queue.add(woken)
+                except Exception:  # the others are to hear of this change all the same
+                    log.exception("%s cannot tell whom %r concerns", controller.name, current)
             self._free(self._expectations.saw(current.ref, old, new))
 
         return changed
@@ -216,9 +219,16 @@ class Runner:
                 wake.set()
 
     async def _act(self, decider: Decider, action: Action) -> None:
-        done = await carry_out(self.cluster, action.step.stages)
-        outcomes = [outcome for _, outcome in done]
-        if all(outcome.is_done for outcome in outcomes):
-            for note in action.step.notes:
-                self.recorder.record(note)
-        decider.concluded(action, outcomes)
+        outcomes: list[Outcome] = []
+        try:
+            outcomes += [outcome for _, outcome in await carry_out(self.cluster, action.step.stages)]
+            if all(outcome.is_done for outcome in outcomes):
+                for note in action.step.notes:
+                    self.recorder.record(note)
+        except Exception:
+            # As in deciding. Concluded as if nothing had been written: what was written all the same, an informer will show.
+            log.exception("%s: an action failed", decider.name)
+        try:
+            decider.concluded(action, outcomes)
+        except Exception:
+            log.exception("%s could not take in what became of an action", decider.name)

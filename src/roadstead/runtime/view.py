@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 
 from roadstead.kinds.object import Object, Resource
 from roadstead.runtime.step import Index, Key
+
+log = logging.getLogger(__name__)
 
 OWNER_INDEX = "owner"
 """Built in: objects by the uid of each of their owners."""
@@ -14,6 +17,15 @@ OWNER_INDEX = "owner"
 
 def _owner_uids(obj: Object) -> list[str]:
     return [owner.uid for owner in obj.meta.owner_references]
+
+
+def _values(name: str, values_of: Index, obj: Object) -> Sequence[str]:
+    """An object that an index cannot read is not found by that index; it is in the cache all the same, which must stay whole."""
+    try:
+        return list(values_of(obj))
+    except Exception:
+        log.exception("index %s cannot read %r", name, obj)
+        return ()
 
 
 class Cache:
@@ -56,7 +68,7 @@ class Cache:
         self._objects[key] = obj
         for name, values_of in self._indexes.items():
             found = self._found[name]
-            for value in values_of(obj):
+            for value in _values(name, values_of, obj):
                 found.setdefault(value, set()).add(key)
         return old
 
@@ -70,7 +82,7 @@ class Cache:
     def _forget(self, key: Key, old: Object) -> None:
         for name, values_of in self._indexes.items():
             found = self._found[name]
-            for value in values_of(old):
+            for value in _values(name, values_of, old):
                 keys = found.get(value)
                 if keys is not None:
                     keys.discard(key)

@@ -103,8 +103,10 @@ class AdmissionDecider:
 
     def _take_in(self, now: int) -> None:
         """Bring the world up to date with everything observed. O(changes)."""
-        changed, self._changed = self._changed, {}
-        for resource, key in changed:
+        while self._changed:
+            # One by one: should an object be more than we can take, all others are still there when the runner asks again.
+            resource, key = next(iter(self._changed))
+            del self._changed[(resource, key)]
             obj = self._known[resource].get(key)
             troubles: list[Trouble] = []
             for found in fact(resource, key, obj, self._lookup, troubles):
@@ -131,12 +133,11 @@ class AdmissionDecider:
 
     def decide(self, now: int) -> tuple[Sequence[Action], int | None]:
         self._take_in(now)
-        facts, self._facts = self._facts, []
         actions: list[Action] = []
         timer = next_time(self.world, self._rules)
-        if facts or self._must_decide or (timer is not None and timer <= now):
-            self._must_decide = False
-            actions += self._settle(facts, now)
+        if self._facts or self._must_decide or (timer is not None and timer <= now):
+            actions += self._settle(self._facts, now)
+            self._facts, self._must_decide = [], False
         actions += self._tell(now)
         actions += self._undo(now)
         return actions, self._next_time(now)
