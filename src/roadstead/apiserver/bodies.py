@@ -18,7 +18,7 @@ import orjson
 
 from roadstead.apiserver import yaml_body
 from roadstead.apiserver.errors import BODY_LIMIT, body_too_large, media_type_unknown
-from roadstead.apiserver.go_json import syntax_error
+from roadstead.apiserver.go_json import go_type, syntax_error
 from roadstead.apiserver.negotiate import JSON, MEDIA_TYPES, PROTOBUF, YAML
 from roadstead.kinds import protobuf
 from roadstead.kinds.errors import StatusError, bad_request
@@ -127,9 +127,8 @@ def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, mode:
     if value is None:
         value = {}
     if not isinstance(value, dict):
-        go_type = "array" if isinstance(value, list) else _json_type(value)
         why = (
-            f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type} into Go value of type "
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(value)} into Go value of type "
             'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
         )
         message = f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(body)})"
@@ -170,12 +169,12 @@ def parse_as(body: bytes, media: str, component: str) -> Any:
 def checked_kind(value: Json, kind: Kind, registry: Registry) -> Json:
     """The object with apiVersion and kind first, filled in if they were missing; those of another kind are refused (400)."""
     group_version = kind.resource.api_version
-    for field, go_type in (("apiVersion", "string"), ("kind", "string")):
+    for field in ("apiVersion", "kind"):
         given = value.get(field)
         if given is not None and not isinstance(given, str):
             raise bad_request(
                 f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json parse error: "
-                f"json: cannot unmarshal {_json_type(given)} into Go struct field .{field} of type {go_type} (<object>)"
+                f"json: cannot unmarshal {go_type(given)} into Go struct field .{field} of type string (<object>)"
             )
     api_version = value.get("apiVersion") or group_version
     name = value.get("kind") or kind.kind
@@ -255,16 +254,6 @@ def _duplicates(value: Any, path: str, paths: list[str]) -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _duplicates(item, f"{path}[{index}]", paths)
-
-
-def _json_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, (int, float)):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 def _summary(body: bytes) -> str:

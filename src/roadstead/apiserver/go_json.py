@@ -1,8 +1,9 @@
-"""What Go's encoding/json says about text that is not JSON. Used only to word a refusal; people search for these sentences."""
+"""What Go's encoding/json says about text that is not JSON, and about values of the wrong type. Used only to word a refusal; people
+search for these sentences."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 MAX_DEPTH: Final = 10_000
 _SPACE: Final = b" \t\r\n"
@@ -14,6 +15,19 @@ _HEX: Final = b"0123456789abcdefABCDEF"
 
 class _Wrong(Exception):
     pass
+
+
+def go_type(value: Any) -> str:
+    """What Go calls a JSON value's type in its decoding errors."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    if value is None:
+        return "null"
+    return "array" if isinstance(value, list) else "object"
 
 
 def syntax_error(text: bytes) -> str | None:

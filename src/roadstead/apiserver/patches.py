@@ -13,8 +13,7 @@ import orjson
 
 from roadstead.apiserver.bodies import duplicate_fields
 from roadstead.apiserver.errors import RouteError, media_type_unknown
-from roadstead.apiserver.go_json import syntax_error
-from roadstead.apiserver.query import go_type
+from roadstead.apiserver.go_json import go_type, syntax_error
 from roadstead.kinds import patch as languages
 from roadstead.kinds.errors import INVALID, FieldError, StatusError, bad_request, go_quote
 from roadstead.kinds.object import Json

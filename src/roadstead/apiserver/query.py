@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from roadstead.apiserver.errors import options_invalid
+from roadstead.apiserver.go_json import go_type
 from roadstead.cluster.embedded.requests import DeleteOptions, ListOptions, User, WatchOptions, WriteOptions
 from roadstead.kinds.errors import (
     FORBIDDEN,
@@ -228,16 +229,3 @@ def _check_manager(manager: str, kind: str) -> None:
                 f"Invalid value: {go_quote(manager)}: invalid character U+{ord(character):04X} (at position {position})"
             )
             raise options_invalid(kind, FieldError(INVALID, "fieldManager", text))
-
-
-def go_type(value: Any) -> str:
-    """What Go calls a JSON value's type in its decoding errors."""
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, (int, float)):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    if value is None:
-        return "null"
-    return "array" if isinstance(value, list) else "object"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from roadstead.cluster.embedded.conditions import set_condition
 from roadstead.kinds.errors import FieldError, StatusError, bad_request, conflict, not_supported, required
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Resource
-from roadstead.kinds.times import format_time
 
 _BINDINGS: Final = Resource("", "v1", "pods/binding")
 """What conflicts are about, as the real server says it."""
@@ -36,7 +36,8 @@ def apply_binding(pod: Json, binding: Json, now: int) -> None:
         added = binding["metadata"].get(field)
         if added:
             metadata[field] = {**(metadata.get(field) or {}), **added}
-    _set_scheduled(pod, now)
+    (pod.get("status") or {}).pop("nominatedNodeName", None)
+    set_condition(pod, "PodScheduled", now)
 
 
 def _target(binding: Json) -> str:
@@ -54,17 +55,3 @@ def _target(binding: Json) -> str:
         texts = [f"{problem.field}: {problem.body}" for problem in problems]
         raise StatusError(500, "", texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]")
     return str(node)
-
-
-def _set_scheduled(pod: Json, now: int) -> None:
-    status = pod.get("status") or {}
-    pod["status"] = status
-    status.pop("nominatedNodeName", None)
-    conditions = list(status.get("conditions") or ())
-    types = [entry.get("type") for entry in conditions]
-    at = types.index("PodScheduled") if "PodScheduled" in types else len(conditions)
-    since = format_time(now)
-    if at < len(conditions) and conditions[at].get("status") == "True":
-        since = conditions[at].get("lastTransitionTime") or since
-    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": since}
-    status["conditions"] = [*conditions[:at], scheduled, *conditions[at + 1 :]]

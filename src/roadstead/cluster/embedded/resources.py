@@ -23,8 +23,8 @@ from roadstead.cluster.embedded import binding as bindings
 from roadstead.cluster.embedded import metadata as owned
 from roadstead.cluster.embedded.admission import AdmissionPlugin, AdmissionRequest
 from roadstead.cluster.embedded.checks import check_and_default, validate_change, validate_new, warnings_of
+from roadstead.cluster.embedded.conditions import set_condition
 from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, delete_warnings, is_finished
-from roadstead.cluster.embedded.eviction import mark_evicted
 from roadstead.cluster.embedded.failures import CommitFailed, DiskFull, StoreError
 from roadstead.cluster.embedded.listing import list_page
 from roadstead.cluster.embedded.requests import (
@@ -349,7 +349,9 @@ class Resources:
         self._admit("CREATE", kind, namespace, name, "eviction", eviction, None, options.user, options.dry_run)
         check_delete(kind, old, options)
         pod = old.decode()
-        is_edited = mark_evicted(pod, self._clock())
+        is_edited = set_condition(
+            pod, "DisruptionTarget", self._clock(), "EvictionByEvictionAPI", "Eviction API: evicting"
+        )
         return self._remove(kind, pod, old, options, is_edited)
 
     def _admit(
