@@ -98,7 +98,7 @@ def test_what_runs_says_where_and_with_which_devices() -> None:
         lab.settle()
         answer = why(lab, "train")
         assert answer.state == "Running"
-        assert "node-0" in answer.headline
+        assert answer.headline.endswith("admitted it, 1 pod on node-0.")
         assert answer.details == ("main[0] on node-0: gpu-0, gpu-1",)
         lab.advance(10)
         assert why(lab, "train").state == "Succeeded"

@@ -155,7 +155,8 @@ def _running(line: WorkloadLine, workload: Object) -> str:
     where = f" on {', '.join(line.nodes[:4])}{' ...' if len(line.nodes) > 4 else ''}" if line.nodes else ""
     if admitted is None or not admitted.is_true:
         return f"It holds quota in ClusterQueue {line.cluster_queue} and waits for its admission checks."
-    return f"It does not wait: ClusterQueue {line.cluster_queue} admitted it, {line.pods} pod(s){where}."
+    pods = "1 pod" if line.pods == 1 else f"{line.pods} pods"
+    return f"It does not wait: ClusterQueue {line.cluster_queue} admitted it, {pods}{where}."
 
 
 def _places(placement: Object | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 from roadstead.core.explain.conditions import pending_message, pending_reason
 from roadstead.core.explain.sentences import public_sentence, sentence
 from roadstead.core.explain.why import why
+from roadstead.core.fleet.matching import AFFINITY, SELECTOR
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.model.queues import LocalQueue, StopPolicy
@@ -118,10 +119,68 @@ def test_sentences_have_three_beats_and_the_public_one_names_nobody() -> None:
     made.apply(work("in", "q", 2.5))
     refusal = ask(made, "in")[0]
     assert sentence(refusal) == (
-        "Pod set main needs 2500m cpu of flavor default; 1 of at most 4 are free in ClusterQueue q, 1500m are missing. "
-        "Held by: team/secret-project. Nothing to do: it goes on by itself."
+        "Pod set main needs 2500m cpu of flavor default; ClusterQueue q has 1 free of at most 4 and is 1500m short. "
+        "Held by: team/secret-project. Nothing to do: it starts when enough is given back."
     )
     assert "secret-project" not in public_sentence(refusal)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (
+            Refusal(Code.PENDING_PREEMPTION, Verdict.WAIT, Level.QUEUE, needed=1),
+            "1 workload was asked to make room and has not left yet. Nothing to do: it starts when that room is free.",
+        ),
+        (
+            Refusal(Code.PENDING_PREEMPTION, Verdict.WAIT, Level.QUEUE, needed=2),
+            "2 workloads were asked to make room and have not left yet. Nothing to do: it starts when that room is free.",
+        ),
+        (
+            Refusal(Code.BEHIND_HEAD, Verdict.WAIT, Level.QUEUE, needed=1, subject="q"),
+            "1 workload of ClusterQueue q is before it. Nothing to do: its turn comes by itself.",
+        ),
+        (
+            Refusal(Code.BEHIND_HEAD, Verdict.WAIT, Level.QUEUE, needed=3),
+            "3 workloads of its queue are before it. Nothing to do: its turn comes by itself.",
+        ),
+        (
+            Refusal(
+                Code.WAITING_FOR_QUOTA, Verdict.WAIT, Level.QUEUE, "main", "f", "nvidia.com/gpu", 2, -1, 4, "lowered"
+            ),
+            "Pod set main needs 2 nvidia.com/gpu of flavor f; ClusterQueue lowered has 0 free of at most 4 and is 3 short. "
+            "Nothing to do: it starts when enough is given back.",
+        ),
+        (
+            Refusal(Code.EXCEEDS_MAX_QUOTA, Verdict.CHANGE, Level.QUEUE, "main", "f", "nvidia.com/gpu", 2, 0, 0, "q"),
+            "Pod set main needs 2 nvidia.com/gpu of flavor f; ClusterQueue q can never have more than 0. "
+            "Submit to another queue, or ask an administrator for quota.",
+        ),
+        (
+            Refusal(
+                Code.EXCEEDS_MAX_QUOTA, Verdict.CHANGE, Level.QUEUE, "b", "f", "cpu", 6000, 0, 4000, "q",
+                counts=(("earlier", 3000),),
+            ),
+            "Pod set b, with the pod sets before it, needs 6 cpu of flavor f; ClusterQueue q can never have more than 4. "
+            "Ask for at most 4, or ask an administrator for more quota.",
+        ),
+        (
+            Refusal(Code.NO_NODE_MATCHES, Verdict.CHANGE, Level.NODE, counts=((SELECTOR, 2), (AFFINITY, 1))),
+            "No node may run it (nodes left out: 2 without the labels asked for, 1 outside the affinity asked for). "
+            "Change its node selector, affinity or tolerations, or ask an administrator for such nodes.",
+        ),
+        (
+            Refusal(
+                Code.DEVICES_EXHAUSTED, Verdict.WAIT, Level.FLEET, "main", "", "nvidia.com/gpu", 8, 2, 8,
+                counts=(("nvidia.com/gpu", 3),),
+            ),
+            "Pod set main needs 8 nvidia.com/gpu; matching devices have room for 2 (nodes left out: 3 short of nvidia.com/gpu). "
+            "Nothing to do: it starts when enough is given back.",
+        ),
+    ],
+)  # fmt: skip
+def test_sentences_read_aloud(refusal: Refusal, told: str) -> None:
+    assert sentence(refusal) == told
 
 
 @pytest.mark.parametrize("code", list(Code))

@@ -6,14 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from roadstead.core.explain.conditions import amount_text
+from roadstead.core.fleet import matching
 from roadstead.model.refusals import Code, Refusal, Verdict
 
-_CAUSES = {
-    "taint": "tainted", "selector": "other labels", "affinity": "other labels", "unready": "not ready",
-    "unschedulable": "cordoned", "label": "other labels", "cpu": "short of cpu", "memory": "short of memory",
-}  # fmt: skip
+_CAUSES: Final = {
+    matching.NOT_READY: "not ready",
+    matching.UNSCHEDULABLE: "cordoned",
+    matching.FLAVOR: "without the flavor's labels",
+    matching.TAINT: "tainted",
+    matching.SELECTOR: "without the labels asked for",
+    matching.AFFINITY: "outside the affinity asked for",
+}
+"""Why a node was left out; any other cause is the name of a resource that it is short of."""
 
 
 def sentence(refusal: Refusal) -> str:
@@ -39,46 +46,58 @@ def _blockers(refusal: Refusal) -> str:
             return f" Held by: {names}."
 
 
-def _pod_set(refusal: Refusal) -> str:
-    return f"pod set {refusal.pod_set}" if refusal.pod_set else "It"
+def _who(refusal: Refusal) -> str:
+    return f"Pod set {refusal.pod_set}" if refusal.pod_set else "It"
+
+
+def _what(refusal: Refusal) -> str:
+    return f"pod set {refusal.pod_set}" if refusal.pod_set else "it"
 
 
 def _amount(refusal: Refusal, value: int) -> str:
-    return amount_text(refusal.resource, value) if refusal.resource else str(value)
+    """Quota that was lowered below what is in use leaves less than nothing free: for a reader that is 0."""
+    return amount_text(refusal.resource, max(0, value)) if refusal.resource else str(max(0, value))
+
+
+def _workloads(count: int) -> str:
+    return "1 workload" if count == 1 else f"{count} workloads"
 
 
 def _fact(refusal: Refusal) -> str:
     r = refusal
     needed, free, limit = _amount(r, r.needed), _amount(r, r.available), _amount(r, r.limit)
-    who = _pod_set(r)
+    who = _who(r)
     match r.code:
         case Code.WAITING_FOR_QUOTA:
-            missing = _amount(r, r.needed - r.available)
-            return f"{who.capitalize()} needs {needed} {r.resource} of flavor {r.flavor}; {free} of at most {limit} are free in ClusterQueue {r.subject}, {missing} are missing."
+            short = _amount(r, r.needed - r.available)
+            return f"{who} needs {needed} {r.resource} of flavor {r.flavor}; ClusterQueue {r.subject} has {free} free of at most {limit} and is {short} short."
         case Code.EXCEEDS_MAX_QUOTA:
-            return f"{who.capitalize()} needs {needed} {r.resource} of flavor {r.flavor}; ClusterQueue {r.subject} can never have more than {limit}."
+            who = f"{who}, with the pod sets before it," if r.counts else who
+            return f"{who} needs {needed} {r.resource} of flavor {r.flavor}; ClusterQueue {r.subject} can never have more than {limit}."
         case Code.NO_PREEMPTION_CANDIDATES:
             return "No running workload may be asked to go for it under the queue's preemption policies."
         case Code.PENDING_PREEMPTION:
-            return f"{r.needed} running workload(s) were asked to make room and have not left yet."
+            asked = "was asked to make room and has" if r.needed == 1 else "were asked to make room and have"
+            return f"{_workloads(r.needed)} {asked} not left yet."
         case Code.OVERTAKEN_IN_CYCLE:
             if r.resource:
                 return f"It fitted, but a workload before it took {r.resource} of flavor {r.flavor}: {needed} needed, {free} left."
             return "It fitted, but a workload before it took what it needs."
         case Code.RESOURCE_NOT_COVERED:
-            return f"{who.capitalize()} asks for {needed} {r.resource}; ClusterQueue {r.subject} has no quota for that resource."
+            return f"{who} asks for {needed} {r.resource}; ClusterQueue {r.subject} has no quota for that resource."
         case Code.FLAVOR_NOT_FOUND:
             return f"ResourceFlavor {r.flavor} does not exist."
         case Code.UNTOLERATED_TAINT:
-            return f"{who.capitalize()} does not tolerate the taint {r.subject} of flavor {r.flavor}."
+            return f"{who} does not tolerate the taint {r.subject} of flavor {r.flavor}."
         case Code.NODE_AFFINITY_MISMATCH:
-            return f"The node selector or affinity of {who.lower()} does not match the labels of flavor {r.flavor}."
+            whose = f"of pod set {r.pod_set} " if r.pod_set else ""
+            return f"The node selector or affinity {whose}does not match the labels of flavor {r.flavor}."
         case Code.FLAVOR_TOPOLOGY_MISMATCH:
             return _topology_fact(r, who)
         case Code.NAMESPACE_MISMATCH:
             return f"ClusterQueue {r.subject} does not admit workloads of this namespace."
         case Code.REQUESTS_ABOVE_LIMITS:
-            return f"{who.capitalize()} requests more {r.resource} than its own limit allows."
+            return f"{who} requests more {r.resource} than its own limit allows."
         case Code.QUEUE_NOT_FOUND:
             return f"LocalQueue {r.subject} does not exist in this namespace." if r.subject else "It names no queue."
         case Code.CLUSTER_QUEUE_NOT_FOUND:
@@ -97,51 +116,49 @@ def _fact(refusal: Refusal) -> str:
                 else "It was evicted and is not queued again yet."
             )
         case Code.BEHIND_HEAD:
-            return (
-                f"{r.needed} workload(s) of ClusterQueue {r.subject} are before it."
-                if r.subject
-                else f"{r.needed} workload(s) of its queue are before it."
-            )
+            where = f"ClusterQueue {r.subject}" if r.subject else "its queue"
+            return f"{_workloads(r.needed)} of {where} {'is' if r.needed == 1 else 'are'} before it."
         case Code.NOT_EVALUATED:
             return "Nothing stands in its way; no cycle has looked at it yet."
         case Code.CYCLES_EXHAUSTED:
             return f"No stable outcome after {r.limit} cycles: workloads displace one another again and again."
         case Code.NO_NODE_MATCHES:
-            return f"No node may run {who.lower()}{_counts(r)}."
+            return f"No node may run {_what(r)}{_counts(r)}."
         case Code.NODES_EXHAUSTED | Code.DEVICES_EXHAUSTED:
             what = "devices" if r.code is Code.DEVICES_EXHAUSTED else "nodes"
-            return f"{who.capitalize()} needs {needed} {r.resource}; matching {what} have room for {free}{_counts(r)}."
+            return f"{who} needs {needed} {r.resource}; matching {what} have room for {free}{_counts(r)}."
         case Code.TOPOLOGY_FULL:
-            return f"{who.capitalize()} needs {needed} {r.resource} close together ({r.subject}); the best place has room for {free}{_counts(r)}."
+            return f"{who} needs {needed} {r.resource} close together ({r.subject}); the best place has room for {free}{_counts(r)}."
         case Code.TOPOLOGY_TOO_SMALL:
             where = f" in one {r.subject}" if r.subject else ""
-            return f"{who.capitalize()} needs {needed} {r.resource}{where}; even an empty fleet has room for {limit} only{_counts(r)}."
+            return (
+                f"{who} needs {needed} {r.resource}{where}; even an empty fleet has room for {limit} only{_counts(r)}."
+            )
 
 
 def _topology_fact(refusal: Refusal, who: str) -> str:
     match refusal.subject:
         case "only":
-            return f"Flavor {refusal.flavor} takes only pods that ask for a topology; {who.lower()} does not."
+            return f"Flavor {refusal.flavor} takes only pods that ask for a topology; {_what(refusal)} does not."
         case "none":
-            return f"{who.capitalize()} asks for a topology; flavor {refusal.flavor} has none."
+            return f"{who} asks for a topology; flavor {refusal.flavor} has none."
         case level:
-            return f"{who.capitalize()} asks for topology level {level}; flavor {refusal.flavor} has no such level."
+            return f"{who} asks for topology level {level}; flavor {refusal.flavor} has no such level."
 
 
 def _counts(refusal: Refusal) -> str:
     if not refusal.counts:
         return ""
-    return (
-        " (nodes left out: "
-        + ", ".join(f"{count} {_CAUSES.get(cause, cause)}" for cause, count in refusal.counts)
-        + ")"
-    )
+    causes = (f"{count} {_CAUSES.get(cause, f'short of {cause}')}" for cause, count in refusal.counts)
+    return f" (nodes left out: {', '.join(causes)})"
 
 
 def _advice(refusal: Refusal) -> str:
     match refusal.code:
-        case Code.EXCEEDS_MAX_QUOTA:
+        case Code.EXCEEDS_MAX_QUOTA if refusal.limit:
             return f"Ask for at most {_amount(refusal, refusal.limit)}, or ask an administrator for more quota."
+        case Code.EXCEEDS_MAX_QUOTA:
+            return "Submit to another queue, or ask an administrator for quota."
         case Code.TOPOLOGY_TOO_SMALL if refusal.limit:
             return f"Ask for at most {_amount(refusal, refusal.limit)}, or for a looser topology."
         case (
@@ -157,14 +174,39 @@ def _advice(refusal: Refusal) -> str:
             return "Set spec.active to true to queue it again."
         case Code.QUEUE_NOT_FOUND:
             return "Create the LocalQueue, or name one that exists (kubectl get localqueues)."
+        case Code.CLUSTER_QUEUE_NOT_FOUND:
+            return "Submit to another queue, or ask an administrator to create it."
+        case Code.CLUSTER_QUEUE_INACTIVE:
+            return "Submit to another queue, or ask an administrator to mend it."
+        case Code.QUEUE_STOPPED:
+            return "Submit to another queue, or ask an administrator to open it again (spec.stopPolicy: None)."
+        case Code.NAMESPACE_MISMATCH:
+            return "Submit to another queue, or ask an administrator to let the namespace in (spec.namespaceSelector)."
+        case Code.FLAVOR_NOT_FOUND:
+            return "Ask an administrator to create it, or to take it out of the ClusterQueue."
         case Code.NO_NODE_MATCHES if refusal.verdict is Verdict.ASK:
             return "Bring a node back, or ask an administrator."
+        case Code.NO_NODE_MATCHES if refusal.verdict is Verdict.CHANGE:
+            return "Change its node selector, affinity or tolerations, or ask an administrator for such nodes."
         case Code.CYCLES_EXHAUSTED:
             return "Ask an administrator to look at the preemption policies of the queues involved."
     match refusal.verdict:
         case Verdict.WAIT:
-            return "Nothing to do: it goes on by itself."
+            return f"Nothing to do: {_ending(refusal.code)}."
         case Verdict.CHANGE:
             return "Change the request."
         case Verdict.ASK:
             return "Ask an administrator."
+
+
+def _ending(code: Code) -> str:
+    """What ends the waiting, where time alone does."""
+    match code:
+        case Code.WAITING_FOR_QUOTA | Code.NODES_EXHAUSTED | Code.DEVICES_EXHAUSTED | Code.TOPOLOGY_FULL:
+            return "it starts when enough is given back"
+        case Code.PENDING_PREEMPTION:
+            return "it starts when that room is free"
+        case Code.BEHIND_HEAD:
+            return "its turn comes by itself"
+        case _:
+            return "it is tried again by itself"
