@@ -95,7 +95,7 @@ class Priority:
 class ServiceAccount:
     """Sets `serviceAccountName: default`. No token volume is injected: processes get the cluster's files from their node.
 
-    A named account must exist; `default` is taken as given, because here no controller creates it in every namespace.
+    A named account must exist; `default` is taken as given: a pod need not wait for the controller that makes it in a new namespace.
     """
 
     def admit(self, request: AdmissionRequest) -> None:
