@@ -27,6 +27,7 @@ SERVED = (
     "v1/Event",
     "v1/Binding",
     "coordination.k8s.io/v1/Lease",
+    "policy/v1/Eviction",
     "scheduling.k8s.io/v1/PriorityClass",
     "batch/v1/Job",
     "kueue.x-k8s.io/v1beta2/ResourceFlavor",

@@ -31,14 +31,13 @@ SOURCES = (
 )
 ENVELOPE = "k8s.io.apimachinery.pkg.runtime.Unknown"
 OPTIONS = "k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions"
-EVICTION = "k8s.io.api.policy.v1.Eviction"
 
 
 def roots() -> set[str]:
-    """The messages that a request may carry: built-in kinds (lists are never sent), options, evictions, the envelope."""
+    """The messages that a request may carry: built-in kinds (lists are never sent), options, the envelope."""
     kinds = json.loads(gzip.decompress((FACTS / "facts.json.gz").read_bytes()))["kinds"]
     components = [name for name in kinds.values() if name.startswith("io.k8s.") and not name.endswith("List")]
-    return {ENVELOPE, OPTIONS, EVICTION} | {f"k8s.io.{name.removeprefix('io.k8s.')}" for name in components}
+    return {ENVELOPE, OPTIONS} | {f"k8s.io.{name.removeprefix('io.k8s.')}" for name in components}
 
 
 def compiled(modules: Path, version: str) -> FileDescriptorSet:

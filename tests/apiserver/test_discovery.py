@@ -34,6 +34,9 @@ async def test_legacy_documents(api: Api) -> None:
         "kind": "Binding",
         "verbs": ["create"],
     }
+    eviction = resources["pods/eviction"]
+    assert (eviction["group"], eviction["version"], eviction["kind"]) == ("policy", "v1", "Eviction")
+    assert (resources["bindings"]["kind"], resources["bindings"]["verbs"]) == ("Binding", ["create"])
     assert "pods/exec" not in resources  # not served, so not announced
     assert resources["nodes"]["namespaced"] is False
 
@@ -52,6 +55,7 @@ async def test_aggregated_documents_come_in_the_version_asked_for(api: Api) -> N
     assert jobs["subresources"][0]["subresource"] == "status"
     core = (await api.ask("GET", "/api", headers={"accept": V2})).json["items"]
     assert [item["metadata"] for item in core] == [{}]
+    assert "bindings" in [entry["resource"] for entry in core[0]["versions"][0]["resources"]]
     legacy = await api.ask(
         "GET",
         "/apis",
@@ -95,6 +99,13 @@ async def test_openapi_leads_from_the_index_to_every_schema(api: Api) -> None:
         assert not {name for name in references(answer.json) if name not in schemas}
     stale = await api.ask("GET", "/openapi/v3/api/v1?hash=OLD")
     assert (stale.status, stale.header("location")) == (301, index["api/v1"]["serverRelativeURL"])
+
+
+@with_api
+async def test_openapi_says_what_an_eviction_is(api: Api) -> None:
+    paths = (await api.ask("GET", "/openapi/v3/api/v1")).json["paths"]
+    post = paths["/api/v1/namespaces/{namespace}/pods/{name}/eviction"]["post"]
+    assert "io.k8s.api.policy.v1.Eviction" in str(post["requestBody"])
 
 
 @with_api
