@@ -41,7 +41,7 @@ def mixture(dice: random.Random) -> Sequence[Ask]:
 async def kill_on(cluster: Whole, dice: random.Random) -> None:
     for _ in range(KILLS):
         await asyncio.sleep(dice.uniform(0.0, 0.5))  # the moment of the kill is what is tried
-        match dice.choice(("server", "server", "node", "node", "keeper", "shim")):
+        match dice.choice(("server", "server", "node", "keeper", "shim", "shim")):
             case "keeper":
                 await asyncio.to_thread(cluster.kill_keeper)
             case "shim":

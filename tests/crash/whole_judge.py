@@ -132,6 +132,8 @@ def complaints_about_pods(ask: Ask, job: Json, pods: Sequence[Json], ledger: Led
     lost: list[str] = []
     indices: list[str] = []
     for pod in pods:
+        if ask.may_be_evicted and "deletionTimestamp" in pod["metadata"]:
+            continue  # of an earlier admission: its object goes when the last finalizer does
         annotations = pod["metadata"].get("annotations", {})
         indices.append(annotations.get("batch.kubernetes.io/job-completion-index", "0"))
         for status in pod["status"].get("containerStatuses", []):
