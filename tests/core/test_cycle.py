@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from roadstead.core.cycle import cycle, settle
+from roadstead.core.dump import digest, memory_digest
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, Evict, EvictionReason, Requeue
 from roadstead.core.rules import Rules
@@ -374,9 +375,9 @@ def test_a_cycle_leaves_the_world_as_found() -> None:
     made.apply(queue("A", (50, 50), "root", within=LOWER))
     made.apply(work("a", "A", 60, at=9))
     made.apply(work("b", "B", 56, at=1))
-    before = made.digest(), made.memory_digest()
+    before = digest(made), memory_digest(made)
     first = cycle(made, 5 * SECOND, QUOTA_ONLY)
-    assert (made.digest(), made.memory_digest()) == before
+    assert (digest(made), memory_digest(made)) == before
     assert cycle(made, 5 * SECOND, QUOTA_ONLY) == first
 
 
@@ -384,9 +385,9 @@ def test_settle_repeats_until_nothing_new_and_leaves_the_world_as_found() -> Non
     made = world(queue("q", 4))
     for at in range(9):
         made.apply(work(f"w{at}", "q", 1, at=at))
-    before = made.digest(), made.memory_digest()
+    before = digest(made), memory_digest(made)
     settlement = settle(made, SECOND, QUOTA_ONLY)
-    assert (made.digest(), made.memory_digest()) == before
+    assert (digest(made), memory_digest(made)) == before
     assert settlement.exhausted is None
     for plan in settlement.plans:
         made.assume(plan)

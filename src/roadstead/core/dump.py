@@ -4,87 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final
 
+from roadstead.core.encoding import decode, encode
 from roadstead.core.memory import Place, Tried
-from roadstead.core.plan import Admit, BindPod, Evict, Plan, Verdicts
-from roadstead.model import nodes, queues, refusals, selection, workload
-
-if TYPE_CHECKING:
-    from roadstead.core.world import World
+from roadstead.core.plan import Plan
+from roadstead.core.world import World
 
 FORMAT: Final = 1
-_TYPE: Final = "_"
 
 
-def _known_types() -> dict[str, type]:
-    found: dict[str, type] = {t.__name__: t for t in (Admit, Evict, BindPod, Tried, Plan, Verdicts)}
-    for module in (nodes, queues, refusals, selection, workload):
-        for name, value in vars(module).items():
-            if isinstance(value, type) and is_dataclass(value):
-                found[name] = value
-    return found
-
-
-_TYPES: Final[Mapping[str, type]] = _known_types()
-
-
-def encode(value: Any) -> Any:
-    """A value of the model as JSON-able data; defaults are left out."""
-    if isinstance(value, StrEnum):
-        return value.value
-    if value is None or isinstance(value, str | int | bool):
-        return value
-    if isinstance(value, tuple | list):
-        return [encode(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        data: dict[str, Any] = {_TYPE: type(value).__name__}
-        for field in fields(value):
-            item = getattr(value, field.name)
-            if item != field.default:
-                data[field.name] = encode(item)
-        return data
-    raise TypeError(f"{type(value).__name__} cannot be dumped")
-
-
-def decode(data: Any) -> Any:
-    """The inverse of `encode`. ValueError for a type name that this program does not know."""
-    if isinstance(data, list):
-        return tuple(decode(item) for item in data)
-    if isinstance(data, dict):
-        kind = _TYPES.get(data[_TYPE])
-        if kind is None:
-            raise ValueError(
-                f"The dump holds a {data[_TYPE]!r}, which this program does not know. Load it with a newer one."
-            )
-        enums = _enum_fields(kind)
-        values = {}
-        for name, item in data.items():
-            if name != _TYPE:
-                value = decode(item)
-                values[name] = enums[name](value) if name in enums and value is not None else value
-        return kind(**values)
-    return data
-
-
-@cache
-def _enum_fields(kind: type) -> dict[str, type[StrEnum]]:
-    found: dict[str, type[StrEnum]] = {}
-    for name, hint in get_type_hints(kind).items():
-        for option in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,):
-            if isinstance(option, type) and issubclass(option, StrEnum):
-                found[name] = option
-    return found
-
-
-def dump_world(world: World) -> dict[str, Any]:
-    """Facts in a fixed order, then memory. O(world)."""
-    return {"format": FORMAT, "facts": [encode(fact) for fact in world.all_facts()], "memory": dump_memory(world)}
+def dump(world: World) -> dict[str, Any]:
+    """Facts in a fixed order, then memory, as plain values: for forks, snapshots, bug reports. O(world)."""
+    return {"format": FORMAT, "facts": [encode(fact) for fact in world.book.all()], "memory": dump_memory(world)}
 
 
 def dump_memory(world: World) -> dict[str, Any]:
@@ -124,18 +57,20 @@ def dump_memory(world: World) -> dict[str, Any]:
     }
 
 
-def load_world(world: World, dumped: Mapping[str, Any]) -> None:
-    """Fill an empty world. ValueError if this is no dump or a newer format."""
+def load(dumped: Mapping[str, Any]) -> World:
+    """A world from `dump`. ValueError if this is no dump or a newer format."""
     version = dumped.get("format")
     if not isinstance(version, int):
-        raise ValueError("This is not a dump of a world: it has no format version. Use a file that World.dump wrote.")
+        raise ValueError("This is not a dump of a world: it has no format version. Use a file that `dump` wrote.")
     if version > FORMAT:
         raise ValueError(
             f"The dump has format {version}; this program reads up to {FORMAT}. Load it with the program that wrote it."
         )
+    world = World()
     for data in dumped["facts"]:
         world.apply(decode(data))
     _load_memory(world, dumped["memory"])
+    return world
 
 
 def _load_memory(world: World, data: Mapping[str, Any]) -> None:
@@ -176,13 +111,21 @@ def _load_scan(world: World, shape: int, data: list[Any] | None) -> Tried | None
     return Tried(data[0], world.tree.newest_generation if data[1] else 0, shape, decode(data[2]))
 
 
-def fact_hash(fact: Any) -> int:
-    """128 bits for one fact; a world's facts add up to its hash, whatever their order."""
-    text = json.dumps(encode(fact), sort_keys=True, separators=(",", ":"))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
+def digest(world: World) -> str:
+    """Hash of all facts and of the ledgers derived from them, equal for equal facts applied in any order.
+
+    Memory is left out, except that assumed commands occupy the ledgers until they are facts: once all of them are, the digest
+    equals that of a world rebuilt from objects. O(facts changed since the last call + queues + nodes).
+    """
+    return _hash([world.book.hash() % 2**128, _ledger_parts(world)])
 
 
-def ledger_parts(world: World) -> list[Any]:
+def memory_digest(world: World) -> str:
+    """Hash of memory alone. O(workloads)."""
+    return _hash(dump_memory(world))
+
+
+def _ledger_parts(world: World) -> list[Any]:
     """Usage of every queue and cohort by cell name, zeros left out, who holds it, and the Fleet's own parts."""
     world.tables()
     cells = world.tree.cells
@@ -201,16 +144,6 @@ def ledger_parts(world: World) -> list[Any]:
     return parts
 
 
-def digest_text(fact_sum: int, parts: list[Any]) -> str:
-    """The digest of facts and ledgers."""
-    return _digest([fact_sum % 2**128, parts])
-
-
-def memory_digest_of(world: World) -> str:
-    """Hash of the memory part of the dump."""
-    return _digest(dump_memory(world))
-
-
-def _digest(value: Any) -> str:
+def _hash(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
-from roadstead.core.dump import fact_hash
+from roadstead.core.encoding import fact_hash
 from roadstead.core.undo import UndoLog
 from roadstead.model.facts import Noun
 from roadstead.model.nodes import Node

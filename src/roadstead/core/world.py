@@ -4,7 +4,7 @@
 sees it before the API does; `forget` takes one command back that could not be carried out. `trial` opens an undo log for
 what-if. Nothing is ever deep-copied.
 
-Facts make the digest; memory is listed in `core/memory.py`, dumped and loaded, and may be lost.
+Facts make the digest (`core/dump.py`); memory is listed in `core/memory.py`, dumped and loaded, and may be lost.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from roadstead.core.dump import digest_text, dump_world, ledger_parts, load_world, memory_digest_of
 from roadstead.core.facts import NOUNS, FactBook, FactKey
 from roadstead.core.facts import key_of as key_of
 from roadstead.core.fleet.fleet import Fleet
@@ -333,32 +332,3 @@ class World:
     def cached(self, question: Hashable, answer: Callable[[], T]) -> T:
         """The answer to a question about holders, worked out once for as long as none comes or goes."""
         return self.holds.cached(question, answer)
-
-    # --- whole-world values
-
-    def all_facts(self) -> Iterator[Noun]:
-        """Every fact, in a fixed order."""
-        return self.book.all()
-
-    def dump(self) -> dict[str, Any]:
-        """Facts and memory as plain JSON-able values with a format version: for forks, snapshots, bug reports."""
-        return dump_world(self)
-
-    @classmethod
-    def load(cls, dumped: dict[str, Any]) -> World:
-        """A world from `dump`. ValueError if the format is newer than this program or not a dump."""
-        world = cls()
-        load_world(world, dumped)
-        return world
-
-    def digest(self) -> str:
-        """Hash of all facts and of the ledgers derived from them, equal for equal facts applied in any order.
-
-        Memory is left out, except that assumed commands occupy the ledgers until they are facts: once all of them are,
-        the digest equals that of a world rebuilt from objects. O(facts changed since the last call + queues + nodes).
-        """
-        return digest_text(self.book.hash(), ledger_parts(self))
-
-    def memory_digest(self) -> str:
-        """Hash of memory alone. O(workloads)."""
-        return memory_digest_of(self)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from roadstead.core.dump import digest, memory_digest
 from roadstead.core.explain.conditions import pending_message, pending_reason
 from roadstead.core.explain.sentences import public_sentence, sentence
 from roadstead.core.explain.why import why
@@ -19,9 +20,9 @@ from tests.core.build import LOWER, QUOTA_ONLY, SECOND, cohort, pods, queue, run
 
 
 def ask(made: World, name: str, now: int = 1) -> list[Refusal]:
-    before = made.digest(), made.memory_digest()
+    before = digest(made), memory_digest(made)
     found = list(why(made, ("team", name), now * SECOND, QUOTA_ONLY).refusals)
-    assert (made.digest(), made.memory_digest()) == before
+    assert (digest(made), memory_digest(made)) == before
     return found
 
 
