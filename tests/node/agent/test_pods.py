@@ -447,6 +447,25 @@ async def test_a_device_is_not_used_by_two_pods_at_once(tmp_path_factory: pytest
 
 
 @in_loop
+async def test_a_pod_that_cannot_be_taken_on_is_tried_again(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadstead.node.agent.agent._LOOK_SECONDS", 0.02)
+    replace_json, failures = runs.replace_json, iter([OSError(28, "No space left on device")] * 2)
+
+    def full(path: str, value: Json) -> None:
+        for failure in failures:
+            raise failure
+        replace_json(path, value)
+
+    monkeypatch.setattr("roadstead.node.agent.worker.runs.replace_json", full)
+    async with world(tmp_path_factory.mktemp("world")) as it:
+        await it.start_agent()
+        await it.create(pod("p", "true"))
+        await it.until_phase("p", "Succeeded")
+
+
+@in_loop
 async def test_a_simulated_node_runs_timers_and_no_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
     async with world(tmp_path_factory.mktemp("world")) as it:
         await it.start_agent(NodeOptions(NODE, "h100x8", simulate=True), NodeOptions("n2", "a100x4", simulate=True))

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 from roadstead.kinds.names import PODS
@@ -21,6 +22,7 @@ from roadstead.node.agent.server import LogServer
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.worker import Worker
 from roadstead.node.keeper import locks, notify
+from roadstead.node.keeper.runs import RunError
 from roadstead.runtime.clock import WallClock
 from roadstead.runtime.cluster import EVERYTHING, Cluster, Listing, Outcome, Selector, WatchEvent, Write
 from roadstead.runtime.informer import Informer, Listener
@@ -67,13 +69,17 @@ class Agent:
             raise RuntimeError(
                 f"Another node agent uses {options.state}: stop it first, or give this one a state directory of its own."
             )
-        self.server = LogServer(self, options)
+        self.server = LogServer(self.worker_of, options)
         self.recorder = Recorder(cluster, WallClock(), "kubelet")
         self.processes = ProcessRuntime(options.state)
         self.timers = TimerRuntime(options.now, self._wake)
         self.hosts: dict[str, Host] = {}
+        self.workers: dict[str, Worker] = {}
+        """By pod uid."""
         self.tasks: set[asyncio.Task[None]] = set()
         self._caches: list[Cache] = []
+        self._addresses: Counter[str] = Counter()
+        self._put_off: dict[str, tuple[Host, Object | None]] = {}  # pods that could not be taken on just now
         self._peer_namespaces: set[str] = set()
         self._stale_peers: set[str] = set()
 
@@ -172,11 +178,13 @@ class Agent:
         host = self.hosts.get(pod.spec.node_name)
         if host is None:
             return
-        worker = host.workers.get(pod.uid)
+        worker = self.workers.get(pod.uid)
         if worker is not None:
             worker.observe(current)
         elif current is not None and (not pod.status.is_final or self._has_traces(pod.uid)):
             self._employ(host, pod.uid, current)
+        else:
+            self._put_off.pop(pod.uid, None)
         if peers.wants_peers(pod) and len(self.hosts) == 1 and pod.metadata.namespace not in self._peer_namespaces:
             self._peer_namespaces.add(pod.metadata.namespace)
             self._keep(self._inform(pod.metadata.namespace, EVERYTHING, self._peer_changed))
@@ -191,32 +199,37 @@ class Agent:
         return (self.options.state / "pods" / uid).exists()
 
     def _employ(self, host: Host, uid: str, current: Object | None) -> None:
-        worker = Worker(host, uid, current)
-        host.workers[uid] = worker
-        self._keep(self._work(host, worker))
+        self._put_off.pop(uid, None)
+        try:
+            worker = Worker(host, uid, current)
+        except (OSError, RunError) as error:  # a full disk, say: the pod is not to be forgotten for that
+            log.warning("pod %s cannot be taken on: %s; trying again", uid, error)
+            self._put_off[uid] = (host, current)
+            return
+        self.workers[uid] = worker
+        self._addresses[worker.pod_ip] += 1
+        self._keep(self._work(worker))
 
-    async def _work(self, host: Host, worker: Worker) -> None:
+    async def _work(self, worker: Worker) -> None:
         try:
             await worker.run()
         finally:
-            host.workers.pop(worker.uid, None)
+            self.workers.pop(worker.uid, None)
+            self._addresses[worker.pod_ip] -= 1
+            if not self._addresses[worker.pod_ip]:
+                del self._addresses[worker.pod_ip]
 
     def _adopt_strangers(self) -> None:
         """Pods on disk that the API does not know any more: their processes are stopped, their directories removed."""
-        employed = {uid for host in self.hosts.values() for uid in host.workers}
         pods = self.options.state / "pods"
         on_disk = set(self.processes.pod_uids()) | ({path.name for path in pods.iterdir()} if pods.is_dir() else set())
         host = next((host for host in self.hosts.values() if not host.is_simulated), next(iter(self.hosts.values())))
-        for uid in sorted(on_disk - employed):
+        for uid in sorted(on_disk - self.workers.keys() - self._put_off.keys()):
             self._employ(host, uid, None)
-
-    def workers(self) -> Iterator[Worker]:
-        for host in self.hosts.values():
-            yield from host.workers.values()
 
     def worker_of(self, namespace: str, name: str) -> Worker | None:
         """The worker of the pod that has this name now."""
-        for worker in self.workers():
+        for worker in self.workers.values():
             if worker.current is not None and worker.current.key == (namespace, name):
                 return worker
         return None
@@ -224,9 +237,6 @@ class Agent:
     def _known_pods(self, namespace: str) -> Sequence[Pod]:
         found = {obj.meta.uid: obj.view(Pod) for cache in self._caches for obj in cache.list(namespace)}
         return list(found.values())
-
-    def _addresses(self) -> frozenset[str]:
-        return frozenset(worker.pod_ip for worker in self.workers())
 
     # --- what changes on the machine
 
@@ -240,17 +250,18 @@ class Agent:
             self._wake(text.decode(errors="replace").partition("/")[0])
 
     def _wake(self, uid: str) -> None:
-        for host in self.hosts.values():
-            worker = host.workers.get(uid)
-            if worker is not None:
-                worker.wake()
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.wake()
 
     async def _look_again(self) -> None:
         """A word may get lost, and a dead shim says none if its keeper is dead too."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            for worker in list(self.workers()):
+            for worker in list(self.workers.values()):
                 worker.look_again()
+            for uid, (host, current) in list(self._put_off.items()):
+                self._employ(host, uid, current)
 
     def _peers_changed(self, namespace: str) -> None:
         if not self._stale_peers:
@@ -259,7 +270,7 @@ class Agent:
 
     def _refresh_peers(self) -> None:
         stale, self._stale_peers = self._stale_peers, set()
-        for worker in self.workers():
+        for worker in self.workers.values():
             if worker.current is not None and worker.current.meta.namespace in stale:
                 try:
                     worker.refresh_hosts()

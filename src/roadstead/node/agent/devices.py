@@ -51,12 +51,12 @@ def variables(pod: Pod, profile: Profile) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": text, "NVIDIA_VISIBLE_DEVICES": text or "void"}
 
 
-def holder(pod: Pod, others: Iterable[tuple[Pod, bool]]) -> str:
-    """Name of another pod that still holds one of the pod's devices, or "". `others`: (pod, may its processes still run)."""
+def holder(pod: Pod, others: Iterable[Pod]) -> str:
+    """Name of one of the `others` that has one of the pod's devices, too, or ""."""
     wanted = set(assigned(pod))
     if not wanted:
         return ""
-    for other, is_live in others:
-        if is_live and other.uid != pod.uid and wanted & set(assigned(other)):
+    for other in others:
+        if other.uid != pod.uid and wanted & set(assigned(other)):
             return other.metadata.name
     return ""

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httptools
@@ -20,11 +20,8 @@ from roadstead.kinds.times import SECOND, parse_time
 from roadstead.node.agent.logs import LogRequest, read_log
 from roadstead.node.agent.options import AgentOptions, Tls
 from roadstead.node.agent.views import Pod
+from roadstead.node.agent.worker import Worker
 from roadstead.node.keeper import runs
-
-if TYPE_CHECKING:
-    from roadstead.node.agent.agent import Agent
-    from roadstead.node.agent.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +54,9 @@ class _Head:
 
 
 class LogServer:
-    def __init__(self, agent: Agent, options: AgentOptions) -> None:
-        self.agent = agent
+    def __init__(self, worker_of: Callable[[str, str], Worker | None], options: AgentOptions) -> None:
+        """`worker_of` finds the worker of a pod by namespace and name."""
+        self._worker_of = worker_of
         self.options = options
         self._server: asyncio.Server | None = None
         self.connections: set[asyncio.Task[None]] = set()
@@ -177,7 +175,7 @@ class LogServer:
         raise Refusal(404, "404 page not found")
 
     def _log(self, namespace: str, name: str, container: str, request: LogRequest) -> AsyncIterator[bytes]:
-        worker = self.agent.worker_of(namespace, name)
+        worker = self._worker_of(namespace, name)
         if worker is None or worker.current is None:
             raise Refusal(404, f'pod "{name}" not found')
         pod = worker.current.view(Pod)

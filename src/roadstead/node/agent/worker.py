@@ -11,7 +11,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roadstead.kinds.names import CONFIG_MAPS, PODS, SECRETS
 from roadstead.kinds.object import Json, Object, ObjectMeta, Ref
@@ -20,6 +20,7 @@ from roadstead.node.agent import devices, launch, peers, pod_state
 from roadstead.node.agent.addresses import choose_address
 from roadstead.node.agent.echo import ECHO_SECONDS, Echo
 from roadstead.node.agent.environment import CONFIG_MAP, Reference
+from roadstead.node.agent.host import Host
 from roadstead.node.agent.pod_state import Around, Attempt, Attempts, Decision, Start, Stop
 from roadstead.node.agent.problems import CannotStart, Problem
 from roadstead.node.agent.runtimes import run_id, run_seconds
@@ -31,9 +32,6 @@ from roadstead.node.keeper.crash import crashpoint
 from roadstead.node.keeper.runs import Exit, Run, RunError
 from roadstead.runtime.cluster import Delete, Result, Unavailable, Update
 from roadstead.runtime.writing import write_once
-
-if TYPE_CHECKING:
-    from roadstead.node.agent.host import Host
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +64,11 @@ class Worker:
         self.pod_ip: str = record["ip"]
         self.live: list[Run] = []
         """Runs that may have a process, as of the last look."""
-        self.holds_devices = False
-        self.is_held = False
-        """Waits for another pod's devices."""
-        self.last_pod: Pod | None = None
         if current is not None:
-            self.last_pod = current.view(Pod)
-            host.runtime.adopt(current.view(Pod))
-            attempts = host.runtime.attempts(current.view(Pod))
-            self.holds_devices = any(attempt.end is None for known in attempts.values() for attempt in known)
+            pod = current.view(Pod)
+            host.runtime.adopt(pod)
+            if any(attempt.end is None for known in host.runtime.attempts(pod).values() for attempt in known):
+                host.claims.hold(pod)
 
     def _load_record(self) -> Json:
         """What the node once decided about this pod: its address, and when it first saw it."""
@@ -87,7 +81,7 @@ class Worker:
             record = {"format": runs.FORMAT, "uid": self.uid, "start_time": self.host.now(), "ip": ""}
             if self.current is not None:
                 status = self.current.view(Pod).status
-                record["ip"] = status.pod_ip or choose_address(self.uid, self.host.taken_addresses())
+                record["ip"] = status.pod_ip or choose_address(self.uid, self.host.addresses)
                 if status.start_time:
                     record["start_time"] = parse_time(status.start_time)
                 record |= {"namespace": self.current.meta.namespace, "name": self.current.meta.name}
@@ -104,7 +98,6 @@ class Worker:
         """The informer brought a version (None: gone). Versions from before our own last write are passed over."""
         if self._echo.is_news(new):
             self.current = new
-            self.last_pod = new.view(Pod) if new is not None else self.last_pod
         self.wake()
 
     def look_again(self) -> None:
@@ -159,7 +152,7 @@ class Worker:
         )
         wait = await self._report(current, pod, attempts, decided, status)
         if decided.is_over:
-            self.host.released(self.uid)
+            self.host.claims.release(self.uid)
         echo = now + int(ECHO_SECONDS * SECOND) if self._echo.awaited else None
         times = [time for time in (decided.again_at, wait, self._next_retry(decided), echo) if time is not None]
         return min(times) if times else None
@@ -185,11 +178,11 @@ class Worker:
         held = None
         if not any(attempts.values()):
             rejected = devices.rejection(pod, self.host.profile)
-            holder = self.host.device_holder(self, pod)
+            holder = self.host.claims.holder(pod)
             if holder:
+                self.host.claims.wait(pod, self.wake)
                 text = f"waiting for pod {holder} to end: it still holds one of this pod's devices"
                 held = Problem("ContainerCreating", text)
-        self.is_held = held is not None
         return Around(self.start_time, self.pod_ip, HOST_IP, dict(self._problems), held, rejected, self.host.backoff)
 
     # --- starting and stopping
@@ -202,7 +195,7 @@ class Worker:
             return True
         if now < self._retries.get(name, (0, 0))[0]:
             return False
-        self.holds_devices = True
+        self.host.claims.hold(pod)
         try:
             await self.host.runtime.start(run, await self._spec(pod, start, run), start.level)
         except (CannotStart, KeeperError, OSError, RunError) as error:
@@ -368,7 +361,7 @@ class Worker:
         if busy or not runtime.remove(self.uid):
             return self.host.now() + SECOND // 2
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
-        self.host.released(self.uid)
+        self.host.claims.release(self.uid)
         return -1
 
 
