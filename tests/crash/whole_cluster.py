@@ -172,16 +172,16 @@ class Whole:
             self.deaths["shim"] += 1
 
     async def close(self) -> None:
+        """Leave nothing running, whatever went wrong."""
         if self._keeping is not None:
             self._keeping.cancel()
-            with suppress(asyncio.CancelledError, AssertionError):
-                await self._keeping
-        await self.cluster.close()
+            await asyncio.wait([self._keeping])
         for process in self.processes.values():
             if process.poll() is None:
                 process.kill()
             process.wait()
         stop_processes(self.home, 0.0)
+        await self.cluster.close()
 
     # --- the API, whatever dies
 
