@@ -89,7 +89,8 @@ def test_amounts_in_canonical_units(resource: str, written: str, amount: int) ->
 
 def test_amounts_print_back() -> None:
     assert quantity.from_canonical("cpu", 1500) == "1500m"
-    assert quantity.from_canonical("memory", 2**30, binary=True) == "1Gi"
+    for name in ("memory", "ephemeral-storage", "hugepages-2Mi"):
+        assert quantity.from_canonical(name, 2**30) == "1Gi"
     assert quantity.from_canonical("nvidia.com/gpu", 8) == "8"
 
 

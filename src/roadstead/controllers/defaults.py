@@ -109,17 +109,11 @@ def _group(flavor: str, amounts: Mapping[str, int]) -> Json:
             {
                 "name": flavor,
                 "resources": [
-                    {"name": name, "nominalQuota": _quantity(name, amount)} for name, amount in amounts.items()
+                    {"name": name, "nominalQuota": from_canonical(name, amount)} for name, amount in amounts.items()
                 ],
             }
         ],
     }
-
-
-def _quantity(resource: str, amount: int) -> str:
-    return from_canonical(
-        resource, amount, binary=resource in (MEMORY, "ephemeral-storage") or resource.startswith("hugepages-")
-    )
 
 
 BOOTSTRAP: Final[tuple[Create, ...]] = tuple(
@@ -209,7 +203,9 @@ class FleetQuotaController:
         known: dict[str, Json] = {quota["name"]: quota for quota in flavor["resources"]}
         fleet = dict.fromkeys((CPU, MEMORY, *known), 0) | _fleet_amounts(read)
         names = sorted(fleet, key=lambda name: ({CPU: 0, MEMORY: 1}.get(name, 2), name))
-        quotas = [{**known.get(name, {}), "name": name, "nominalQuota": _quantity(name, fleet[name])} for name in names]
+        quotas = [
+            {**known.get(name, {}), "name": name, "nominalQuota": from_canonical(name, fleet[name])} for name in names
+        ]
         if quotas == flavor["resources"]:
             return NOTHING
         value["spec"]["resourceGroups"] = [

@@ -160,7 +160,10 @@ def canonical(resource: str, quantity: str | int | float) -> int:
     return min(amount, UNLIMITED)
 
 
-def from_canonical(resource: str, amount: int, *, binary: bool = False) -> str:
-    """Canonical text of an amount in the resource's canonical unit; `binary` prefers Ki, Mi, Gi."""
+_IN_BYTES = ("memory", "ephemeral-storage", "hugepages-")
+
+
+def from_canonical(resource: str, amount: int) -> str:
+    """Text of an amount in the resource's canonical unit, as Kubernetes prints it: `1500m`, `3`, and bytes as `2Gi`."""
     nano = amount * (_NANO // 1000) if resource == CPU else amount * _NANO
-    return str(Quantity(nano, BINARY_SI if binary else DECIMAL_SI))
+    return str(Quantity(nano, BINARY_SI if resource.startswith(_IN_BYTES) else DECIMAL_SI))

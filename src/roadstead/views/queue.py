@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roadstead.expr.quantity import QuantityError, canonical
+from roadstead.expr.quantity import QuantityError, canonical, from_canonical
 from roadstead.kinds.names import CLUSTER_QUEUES, LOCAL_QUEUES, PLACEMENTS, WORKLOADS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadView
 from roadstead.runtime.step import Read
-from roadstead.views.workload import State, WorkloadLine, line_of, quantity
+from roadstead.views.workload import State, WorkloadLine, line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,8 @@ def _queue_line(queue: Object, pending: int, admitted: int, used: dict[tuple[str
         QuotaLine(
             flavor.name,
             quota.name,
-            quantity(quota.name, _canonical(quota.name, quota.nominal_quota)),
-            quantity(quota.name, used.get((flavor.name, quota.name), 0)),
+            from_canonical(quota.name, _canonical(quota.name, quota.nominal_quota)),
+            from_canonical(quota.name, used.get((flavor.name, quota.name), 0)),
         )
         for group in view.spec.resource_groups
         for flavor in group.flavors

@@ -118,11 +118,7 @@ def requests_of(workload: Object) -> dict[str, str]:
             return {}
         for name, amount in total(pod, pod_set.count).items():
             sums[name] = sums.get(name, 0) + amount
-    return {name: quantity(name, amount) for name, amount in sorted(sums.items())}
-
-
-def quantity(resource: str, amount: int) -> str:
-    return from_canonical(resource, amount, binary=resource.startswith(("memory", "ephemeral-storage", "hugepages-")))
+    return {name: from_canonical(name, amount) for name, amount in sorted(sums.items())}
 
 
 def nodes_of(placement: Object | None) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from roadstead.kinds.times import SECOND, parse_time
 from roadstead.model.workload import Admission, Placement, PodSetAssignment
 from roadstead.runtime.step import Note
 
-BINARY: Final = ("memory", "ephemeral-storage", "hugepages-")
 UNKNOWN: Final = "UNKNOWN"
 
 EVICTION_MESSAGES: Final = {
@@ -35,7 +34,7 @@ PREEMPTION_CAUSES: Final = {
 
 def quantities(amounts: Iterable[tuple[str, int]]) -> dict[str, str]:
     """Canonical amounts as quantity strings, as the API writes them."""
-    return {name: from_canonical(name, amount, binary=name.startswith(BINARY)) for name, amount in amounts}
+    return {name: from_canonical(name, amount) for name, amount in amounts}
 
 
 # ---------------------------------------------------------------------- admit

@@ -9,7 +9,7 @@ from roadstead.expr.quantity import QuantityError, canonical, from_canonical
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.kueue import ResourceGroupView, WorkloadView
-from roadstead.model.amounts import MEMORY, Cell
+from roadstead.model.amounts import Cell
 
 
 @dataclass(slots=True)
@@ -75,10 +75,10 @@ def flavor_usage(
             resources = []
             for quota in flavor.resources:
                 amount = amounts.get((flavor.name, quota.name), 0)
-                entry: Json = {"name": quota.name, "total": _quantity(quota.name, amount)}
+                entry: Json = {"name": quota.name, "total": from_canonical(quota.name, amount)}
                 if borrowed:
                     over = max(0, amount - _canonical(quota.name, quota.nominal_quota)) if has_cohort else 0
-                    entry["borrowed"] = _quantity(quota.name, over)
+                    entry["borrowed"] = from_canonical(quota.name, over)
                 resources.append(entry)
             found.append({"name": flavor.name, "resources": resources})
     return found
@@ -89,8 +89,3 @@ def _canonical(resource: str, quantity: str | int | float) -> int:
         return canonical(resource, quantity)
     except QuantityError:
         return 0
-
-
-def _quantity(resource: str, amount: int) -> str:
-    binary = resource in (MEMORY, "ephemeral-storage") or resource.startswith("hugepages-")
-    return from_canonical(resource, amount, binary=binary)

@@ -6,10 +6,8 @@ from typing import Final
 
 from roadstead.core.plan import Verdicts
 from roadstead.expr.quantity import from_canonical
-from roadstead.model.amounts import MEMORY
 from roadstead.model.refusals import Code, Refusal
 
-BINARY_RESOURCES: Final = (MEMORY, "ephemeral-storage")
 MAX_MESSAGE: Final = 32768
 """Longer condition messages are cut (kueue.md 2.2)."""
 
@@ -23,11 +21,6 @@ INADMISSIBLE: Final = frozenset(
     )
 )
 """Refusals of the workload controller, not of the scheduler."""
-
-
-def amount_text(resource: str, amount: int) -> str:
-    """An amount as Kubernetes prints it: `1500m`, `2Gi`, `3`."""
-    return from_canonical(resource, amount, binary=resource in BINARY_RESOURCES)
 
 
 def pending_reason(verdicts: Verdicts) -> str:
@@ -61,15 +54,15 @@ def _flavor_reason(refusal: Refusal) -> str | None:
     flavor, resource = refusal.flavor, refusal.resource
     match refusal.code:
         case Code.WAITING_FOR_QUOTA:
-            missing = amount_text(resource, refusal.needed - refusal.available)
+            missing = from_canonical(resource, refusal.needed - refusal.available)
             return f"insufficient unused quota for {resource} in flavor {flavor}, {missing} more needed"
         case Code.EXCEEDS_MAX_QUOTA:
             earlier = dict(refusal.counts).get("earlier", 0)
             return (
                 f"insufficient quota for {resource} in flavor {flavor}, previously considered podsets requests "
-                f"({amount_text(resource, earlier)}) + current podset request "
-                f"({amount_text(resource, refusal.needed - earlier)}) > maximum capacity "
-                f"({amount_text(resource, refusal.limit)})"
+                f"({from_canonical(resource, earlier)}) + current podset request "
+                f"({from_canonical(resource, refusal.needed - earlier)}) > maximum capacity "
+                f"({from_canonical(resource, refusal.limit)})"
             )
         case Code.RESOURCE_NOT_COVERED:
             return f"resource {resource} unavailable in ClusterQueue"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from roadstead.core.explain.conditions import amount_text
 from roadstead.core.fleet import matching
+from roadstead.expr.quantity import from_canonical
 from roadstead.model.refusals import Code, Refusal, Verdict
 
 _CAUSES: Final = {
@@ -56,7 +56,7 @@ def _what(refusal: Refusal) -> str:
 
 def _amount(refusal: Refusal, value: int) -> str:
     """Quota that was lowered below what is in use leaves less than nothing free: for a reader that is 0."""
-    return amount_text(refusal.resource, max(0, value)) if refusal.resource else str(max(0, value))
+    return from_canonical(refusal.resource, max(0, value)) if refusal.resource else str(max(0, value))
 
 
 def _workloads(count: int) -> str:
