@@ -86,6 +86,35 @@ def test_a_one_pod_job_costs_twelve_writes() -> None:
         ]
 
 
+def test_each_event_of_a_jobs_life_says_something_new() -> None:
+    with QueueLab() as lab:
+        lab.furnish()
+        lab.create(JOBS, job("small", seconds=1))
+        lab.advance(30)
+        told = [(note.about.kind, note.reason) for note in lab.notes]
+        assert told == [
+            ("Job", "CreatedWorkload"),
+            ("Workload", "Admitted"),
+            ("Job", "Started"),
+            ("Job", "SuccessfulCreate"),
+            ("Pod", "Scheduled"),
+            ("Job", "Completed"),
+        ]
+        (admitted,) = [note.message for note in lab.notes if note.reason == "Admitted"]
+        assert "wait time since queued was 0s; Flavors considered: main: default" in admitted
+
+
+def test_a_job_says_once_that_it_is_suspended_and_once_that_it_was_resumed() -> None:
+    with QueueLab() as lab:
+        lab.furnish(gpus=2)
+        lab.create(JOBS, job("first", gpus=2, seconds=30))
+        lab.advance(3)
+        lab.create(JOBS, job("second", gpus=2, seconds=1))
+        lab.advance(60)
+        told = [note.reason for note in lab.notes if note.about.kind == "Job" and note.about.meta.name == "second"]
+        assert told == ["CreatedWorkload", "Suspended", "Started", "SuccessfulCreate", "Resumed", "Completed"]
+
+
 def test_a_job_outside_every_queue_runs_at_once() -> None:
     with QueueLab() as lab:
         lab.furnish()

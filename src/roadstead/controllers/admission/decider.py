@@ -225,8 +225,8 @@ class AdmissionDecider:
         steps.append(Update(WORKLOADS, writes.admitted(workload, command.admission, now), "status"))
         self._in_flight.add(command.workload)
         self._orphans.pop(command.workload, None)
-        notes = writes.admitted_notes(workload, command.admission, now)
-        return Action(Decided(command, workload.version), in_order(*steps, notes=notes))
+        note = writes.admitted_note(workload, command.admission, now)
+        return Action(Decided(command, workload.version), in_order(*steps, notes=(note,)))
 
     def _evict(self, command: Evict, now: int) -> Action:
         victim = self._known[WORKLOADS].get(command.workload)

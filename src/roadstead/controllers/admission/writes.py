@@ -87,8 +87,12 @@ def admitted(workload: Object, admission: Admission, now: int) -> Json:
     return value
 
 
-def admitted_notes(workload: Object, admission: Admission, now: int) -> tuple[Note, Note]:
-    """The events of an admission, with the time it took since the workload was queued (last requeued or created)."""
+def admitted_note(workload: Object, admission: Admission, now: int) -> Note:
+    """The event of an admission, with the time it took since the workload was queued (last requeued or created).
+
+    One event where Kueue has two: it reserves first and admits after its checks; here both are one write, and a second event
+    could only add "wait time since reservation was 0s".
+    """
     value = workload.decode()
     requeued = get_condition(value, "Requeued")
     since = (requeued or {}).get("lastTransitionTime") or workload.meta.creation_timestamp
@@ -96,14 +100,11 @@ def admitted_notes(workload: Object, admission: Admission, now: int) -> tuple[No
     flavors = "; ".join(
         f"{pod_set.name}: {', '.join(sorted(set(dict(pod_set.flavors).values())))}" for pod_set in admission.pod_sets
     )
-    queue = admission.cluster_queue
-    reserved = (
-        f"Quota reserved in ClusterQueue {queue}, wait time since queued was {waited}s; Flavors considered: {flavors}"
+    message = (
+        f"Admitted by ClusterQueue {admission.cluster_queue}, wait time since queued was {waited}s; "
+        f"Flavors considered: {flavors}"
     )
-    return (
-        Note(workload, "Normal", "QuotaReserved", reserved),
-        Note(workload, "Normal", "Admitted", f"Admitted by ClusterQueue {queue}, wait time since reservation was 0s"),
-    )
+    return Note(workload, "Normal", "Admitted", message)
 
 
 def _assignment(pod_set: PodSetAssignment) -> Json:

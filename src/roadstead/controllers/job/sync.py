@@ -54,6 +54,8 @@ class Sync:
         self.coalesce = coalesce
         self.again: list[int] = []
         self.notes: list[Note] = []
+        self.status_notes: list[Note] = []
+        """Of what the status says: told when it is written, which may be put off."""
         self.value = job.decode()
         self.status: Json = self.value.get("status") or {}
         self.value["status"] = self.status
@@ -187,10 +189,10 @@ class Sync:
         set_condition(self.status, ending.interim, "True", ending.reason, ending.message, self.now)
         set_condition(self.status, ending.terminal, "True", ending.reason, ending.message, self.now)
         if ending.is_failure:
-            self.notes.append(Note(self.job, "Warning", ending.reason, ending.message))
+            self.status_notes.append(Note(self.job, "Warning", ending.reason, ending.message))
         else:
             self.status["completionTime"] = format_time(self.now)
-            self.notes.append(Note(self.job, "Normal", "Completed", "Job completed"))
+            self.status_notes.append(Note(self.job, "Normal", "Completed", "Job completed"))
         ttl = self.view.spec.ttl_seconds_after_finished
         if ttl is not None:
             self.again.append(self.now + ttl * SECOND)
@@ -211,7 +213,7 @@ class Sync:
             self.status.setdefault("failedIndexes", "")
         if is_suspended(self.view):
             if not active and set_condition(self.status, SUSPENDED, "True", "JobSuspended", "Job suspended", self.now):
-                self.notes.append(Note(self.job, "Normal", "Suspended", "Job suspended"))
+                self.status_notes.append(Note(self.job, "Normal", "Suspended", "Job suspended"))
             if not active:
                 self.status.pop("startTime", None)
         else:
@@ -219,7 +221,7 @@ class Sync:
 
     def _write_start(self) -> None:
         if set_condition(self.status, SUSPENDED, "False", "JobResumed", "Job resumed", self.now):
-            self.notes.append(Note(self.job, "Normal", "Resumed", "Job resumed"))
+            self.status_notes.append(Note(self.job, "Normal", "Resumed", "Job resumed"))
             self.status["startTime"] = format_time(self.start)
         if not self.status.get("startTime"):
             self.status["startTime"] = format_time(self.start)
@@ -255,6 +257,8 @@ class Sync:
     # ------------------------------------------------------------------ writes
 
     def _update(self) -> Update:
+        self.notes += self.status_notes
+        self.status_notes = []
         return Update(JOBS, self.value, "status")
 
     def _deletions(self, pods: Sequence[JobPod]) -> tuple[Stage, ...]:

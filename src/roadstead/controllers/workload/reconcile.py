@@ -184,10 +184,8 @@ class WorkloadController:
             return NOTHING  # its Placement holds nothing any more; it says where the work ran until the Workload goes
         if end is not None:
             reason = "Succeeded" if end.succeeded else "Failed"
-            return in_order(
-                Update(WORKLOADS, finished(workload, reason, end.message, now), "status"),
-                notes=[_note(job, "Normal", "FinishedWorkload", f"Workload '{_path(workload)}' is declared finished")],
-            )
+            # No event beside it: the job's own, Completed or Failed, has just said so.
+            return in_order(Update(WORKLOADS, finished(workload, reason, end.message, now), "status"))
         if is_evicted(workload) and holds_quota(workload):
             condition = find_condition(workload.view(WorkloadView).status.conditions, "Evicted")
             assert condition is not None
