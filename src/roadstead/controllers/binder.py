@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from roadstead.controllers.workload.pods import WORKLOAD_INDEX, live_pods, pods_by_workload
-from roadstead.controllers.workload.reconcile import nobody
 from roadstead.controllers.workload.status import is_admitted, is_evicted, is_finished
 from roadstead.integrations.job import MAIN
 from roadstead.kinds.names import (
@@ -28,7 +27,7 @@ from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.views.placement import PlacedPodSetView, PlacementView
 from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Create
-from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, same_key, together
+from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, nobody, same_key, together
 
 
 def _workload_of(pod: Object, read: Read) -> Iterable[Key]:

@@ -136,6 +136,12 @@ class Controller(Protocol):
     def reconcile(self, key: Key, read: Read, now: int) -> Step: ...
 
 
+def nobody(changed: Object, read: Read) -> Iterable[Key]:
+    """KeysOf for resources that are only looked up."""
+    del changed, read
+    return ()
+
+
 def same_key(changed: Object, read: Read) -> Iterable[Key]:
     """KeysOf for the reconciled resource itself."""
     del read

@@ -17,13 +17,8 @@ from roadstead.controllers.workload.pods import (
     live_pods,
     pods_by_workload,
 )
-from roadstead.controllers.workload.reconcile import (
-    PRIORITY_CLASS_INDEX,
-    drop_placement,
-    nobody,
-    workloads_by_priority_class,
-)
 from roadstead.controllers.workload.status import (
+    drop_placement,
     finished,
     holds_quota,
     is_evicted,
@@ -32,6 +27,7 @@ from roadstead.controllers.workload.status import (
     requeued,
     without_finalizer,
 )
+from roadstead.controllers.workload.waking import PRIORITY_CLASS_INDEX, workloads_by_priority_class
 from roadstead.integrations import ALL, for_owner
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
@@ -51,7 +47,7 @@ from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadPriorityClassView, WorkloadView
 from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Update, Write
-from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, same_key
+from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, nobody, same_key
 
 SHUT_OUT_INDEX: Final = "requeued-false"
 """Workloads by the reason of Requeued=False: those that a restarted queue lets in again."""

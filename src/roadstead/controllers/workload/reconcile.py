@@ -10,7 +10,7 @@ them is finished by the next reconcile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from roadstead.controllers.node_lifecycle import BY_NODE, node_of
@@ -25,12 +25,12 @@ from roadstead.controllers.workload.build import (
 from roadstead.controllers.workload.pods import (
     WORKLOAD_INDEX,
     end_of_grace,
-    leaving_pods_of,
     live_pods,
     lost_pods,
     pods_by_workload,
 )
 from roadstead.controllers.workload.status import (
+    drop_placement,
     finished,
     holds_quota,
     is_admitted,
@@ -39,6 +39,16 @@ from roadstead.controllers.workload.status import (
     released,
     with_reclaimable,
     without_finalizer,
+)
+from roadstead.controllers.workload.waking import (
+    PRIORITY_CLASS_INDEX,
+    job_of,
+    jobs_of_class,
+    jobs_of_departing_pod,
+    jobs_that_wait_for_node,
+    jobs_waiting_for_flavor,
+    jobs_without_workload,
+    workloads_by_priority_class,
 )
 from roadstead.integrations import for_owner
 from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, priority_class_of, queue_of
@@ -58,61 +68,10 @@ from roadstead.kinds.names import (
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ResourceFlavorView, WorkloadView
-from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Create, Delete, Update, Write
-from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, in_order, same_key
+from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, in_order, nobody, same_key
 
-PRIORITY_CLASS_INDEX: Final = "priority-class"
-"""Workloads by the name of their WorkloadPriorityClass."""
 LOCAL_QUEUE_NAME_LABEL: Final = "kueue.x-k8s.io/local-queue-name"
-
-
-def workloads_by_priority_class(workload: Object) -> Iterable[str]:
-    ref = workload.view(WorkloadView).spec.priority_class_ref
-    return (ref.name,) if ref and ref.kind == "WorkloadPriorityClass" else ()
-
-
-def drop_placement(workload: Object, read: Read) -> tuple[Write, ...]:
-    """The write that gives nodes and devices back, if there is a Placement.
-
-    Written where the Workload lives on without it, or vanishes. A finished Workload keeps its Placement, which holds nothing any
-    more (ingest), until garbage collection takes both: one write less for every job.
-    """
-    placement = read.get(PLACEMENTS, workload.meta.namespace, workload.meta.name)
-    if placement is None or placement.meta.deletion_timestamp:
-        return ()
-    return (Delete(placement.ref, placement.meta.uid),)
-
-
-def job_of(kind: JobKind) -> KeysOf:
-    """KeysOf for Workloads: the job of this kind that controls it."""
-
-    def keys(changed: Object, read: Read) -> Iterable[Key]:
-        del read
-        owner = changed.meta.controller
-        if owner and owner.kind == kind.kind and owner.api_version == kind.resource.api_version:
-            return ((changed.meta.namespace, owner.name),)
-        return ()
-
-    return keys
-
-
-def _jobs_of_departing_pod(kind: JobKind) -> KeysOf:
-    owner_keys = job_of(kind)
-
-    def keys(changed: Object, read: Read) -> Iterable[Key]:
-        if WORKLOAD_ANNOTATION not in changed.meta.annotations:
-            return ()
-        leaving = changed.meta.deletion_timestamp is not None or changed.view(PodView).has_ended
-        return owner_keys(changed, read) if leaving else ()
-
-    return keys
-
-
-def nobody(changed: Object, read: Read) -> Iterable[Key]:
-    """KeysOf for resources that are only looked up."""
-    del changed, read
-    return ()
 
 
 class WorkloadController:
@@ -127,12 +86,12 @@ class WorkloadController:
         self.watches = {
             self.kind.resource: same_key,
             WORKLOADS: job_of(self.kind),
-            PODS: _jobs_of_departing_pod(self.kind),
-            NODES: self._jobs_that_wait_for_node,
+            PODS: jobs_of_departing_pod(self.kind),
+            NODES: jobs_that_wait_for_node(self.kind),
             PLACEMENTS: nobody,
-            RESOURCE_FLAVORS: self._jobs_waiting_for_flavor,
-            WORKLOAD_PRIORITY_CLASSES: self._jobs_of_class,
-            PRIORITY_CLASSES: self._jobs_without_workload,
+            RESOURCE_FLAVORS: jobs_waiting_for_flavor(self.kind),
+            WORKLOAD_PRIORITY_CLASSES: jobs_of_class(self.kind),
+            PRIORITY_CLASSES: jobs_without_workload(self.kind),
         }
         self.indexes = {
             (PODS, WORKLOAD_INDEX): pods_by_workload,
@@ -169,7 +128,7 @@ class WorkloadController:
             return in_order(
                 *(Delete(item.ref, item.meta.uid) for item in others),
                 notes=[
-                    _note(
+                    Note(
                         job,
                         "Normal",
                         "DeletedWorkload",
@@ -223,7 +182,7 @@ class WorkloadController:
         return in_order(
             Create(WORKLOADS, created),
             notes=[
-                _note(job, "Normal", "CreatedWorkload", f"Created Workload: {job.meta.namespace}/{workload_name(job)}")
+                Note(job, "Normal", "CreatedWorkload", f"Created Workload: {job.meta.namespace}/{workload_name(job)}")
             ],
         )
 
@@ -236,7 +195,7 @@ class WorkloadController:
         if holds_quota(workload):
             return in_order(
                 Delete(workload.ref, workload.meta.uid),
-                notes=[_note(job, "Normal", "DeletedWorkload", f"Deleted not matching Workload: {_path(workload)}")],
+                notes=[Note(job, "Normal", "DeletedWorkload", f"Deleted not matching Workload: {_path(workload)}")],
             )
         pod_sets = self.kind.pod_sets(job)
         priority = resolve_priority(job, pod_sets, read)
@@ -249,7 +208,7 @@ class WorkloadController:
         return in_order(
             Update(WORKLOADS, changed),
             notes=[
-                _note(
+                Note(
                     job,
                     "Normal",
                     "UpdatedWorkload",
@@ -290,11 +249,11 @@ class WorkloadController:
         except CannotInject as error:
             return in_order(
                 Update(WORKLOADS, finished(workload, "FailedToStart", str(error), now), "status"),
-                notes=[_note(job, "Warning", "FailedToStart", str(error))],
+                notes=[Note(job, "Warning", "FailedToStart", str(error))],
             )
         return in_order(
             Update(self.kind.resource, value),
-            notes=[_note(job, "Normal", "Started", f"Admitted by clusterQueue {admission.cluster_queue}")],
+            notes=[Note(job, "Normal", "Started", f"Admitted by clusterQueue {admission.cluster_queue}")],
         )
 
     def _infos(self, workload: Object, read: Read) -> list[PodSetInfo] | None:
@@ -326,7 +285,7 @@ class WorkloadController:
 
     def _stop(self, job: Object, value: Json, message: str) -> Step:
         self.kind.set_suspended(value, True)
-        return in_order(Update(self.kind.resource, value), notes=[_note(job, "Normal", "Stopped", message)])
+        return in_order(Update(self.kind.resource, value), notes=[Note(job, "Normal", "Stopped", message)])
 
     def _release(
         self,
@@ -373,32 +332,6 @@ class WorkloadController:
         pod_sets = workload.decode()["spec"]["podSets"]
         return (Update(self.kind.resource, value),) if self.kind.restore(value, pod_sets) else ()
 
-    # ------------------------------------------------------------------ who wakes up
-
-    def _jobs_that_wait_for_node(self, changed: Object, read: Read) -> Iterable[Key]:
-        """A node is gone or not ready: nobody waits any longer for what it should have stopped."""
-        for pod in leaving_pods_of(changed, read):
-            yield from job_of(self.kind)(pod, read)
-
-    def _jobs_waiting_for_flavor(self, changed: Object, read: Read) -> Iterable[Key]:
-        """Jobs that are admitted with this flavor and not started: rare, so a scan when a flavor changes is cheap enough."""
-        for workload in read.list(WORKLOADS):
-            admission = workload.view(WorkloadView).status.admission
-            if admission and any(changed.meta.name in item.flavors.values() for item in admission.pod_set_assignments):
-                yield from job_of(self.kind)(workload, read)
-
-    def _jobs_of_class(self, changed: Object, read: Read) -> Iterable[Key]:
-        for workload in read.by_index(WORKLOADS, PRIORITY_CLASS_INDEX, changed.meta.name):
-            yield from job_of(self.kind)(workload, read)
-        yield from self._jobs_without_workload(changed, read)
-
-    def _jobs_without_workload(self, changed: Object, read: Read) -> Iterable[Key]:
-        """Jobs that may have waited for a class to appear. O(jobs), when a class changes."""
-        del changed
-        for job in read.list(self.kind.resource):
-            if not read.owned_by(WORKLOADS, job.meta.uid):
-                yield job.key
-
 
 def _may_follow(priority: Priority, workload: Object) -> bool:
     """A label may change the class at any time, but not add one to, or remove it from, a workload that holds quota; the
@@ -411,17 +344,13 @@ def _may_follow(priority: Priority, workload: Object) -> bool:
     return ref is not None or not holds_quota(workload)
 
 
-def _note(about: Object, type: str, reason: str, message: str) -> Note:
-    return Note(about, type, reason, message)
-
-
 def _path(workload: Object) -> str:
     return f"{workload.meta.namespace}/{workload.meta.name}"
 
 
 def _unknown_class(job: Object, unknown: UnknownClass) -> Note:
     reason = "WorkloadPriorityClassNotFound" if unknown.resource == "WorkloadPriorityClass" else "PriorityClassNotFound"
-    return _note(
+    return Note(
         job,
         "Warning",
         reason,
