@@ -64,7 +64,7 @@ def test_the_first_minute(cluster: Cluster) -> None:
     cluster.until(lambda: "Waiting" in cluster.roadstead("queue").stdout, "it is seen waiting")
     why = cluster.roadstead("why", "waits").stdout
     assert "needs 1 nvidia.com/gpu" in why
-    assert "0 of at most 8 are free" in why
+    assert "0 free of at most 8" in why
     assert f"Held by: default/job-{name.removeprefix('job.batch/')}" in why
     path = Path(cluster.roadstead("kubeconfig", "--path").stdout.strip())
     assert yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
