@@ -127,7 +127,7 @@ def test_a_teams_queue_and_why_a_job_waits_in_it(cluster: Cluster) -> None:
 
 
 def test_what_is_served_is_listed(cluster: Cluster) -> None:
-    listed = cluster.kubectl("api-resources", "-o", "name").stdout.split()
+    listed = cluster.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
     assert {"pods", "jobs.batch", "workloads.kueue.x-k8s.io", "placements.roadstead.dev"} <= set(listed)
     for name in listed:
         assert cluster.kubectl("get", name, "-A").returncode == 0
