@@ -11,7 +11,7 @@ import httpx2
 import orjson
 
 from roadstead.cli.failure import Failure
-from roadstead.cli.home import Home
+from roadstead.cli.home import Home, read_record
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cluster.remote import RemoteCluster
 from roadstead.runtime.cluster import Unavailable
@@ -35,6 +35,7 @@ class Client:
 
     def __init__(self, home: Home) -> None:
         require_up(home)
+        self._home = home
         self.cluster = RemoteCluster("http://localhost", uds=home.socket)
         self._http = httpx2.AsyncClient(
             base_url="http://localhost", transport=httpx2.AsyncHTTPTransport(uds=str(home.socket)), timeout=TIMEOUT
@@ -49,6 +50,11 @@ class Client:
         if isinstance(error, (Unavailable, httpx2.HTTPError)):
             why = str(error).rstrip(".") or type(error).__name__
             raise Failure(f"the server does not answer: {why}.", "See: roadstead status") from error
+
+    @property
+    def was_stopped(self) -> bool:
+        """True if no server has said that it is ready: `down` takes that record away, a kill leaves it behind."""
+        return read_record(self._home.record("server")) is None
 
     async def ask(self, path: str) -> Any:
         """GET a JSON answer; a Status becomes a Failure with its message."""

@@ -22,6 +22,8 @@ from roadstead.kinds.names import JOB_NAME_LABEL, PODS, WORKLOADS
 from roadstead.kinds.object import Json, Object
 from roadstead.runtime.cluster import Selector, Unavailable
 
+STOPPED_SECONDS = 5.0
+"""So long without a server's record, and the cluster was stopped rather than restarted."""
 POLL_SECONDS = 0.1
 """Between looks at a job that changes state; its output is streamed, not polled."""
 PATIENCE_SECONDS = 3.0
@@ -87,18 +89,34 @@ class Follower:
         self._printed: dict[str, int] = {}  # uid of a pod -> bytes of its output that were printed
         self._done: set[str] = set()  # uids of pods whose output was printed to its end
         self._quiet_since = time.monotonic()
+        self._stopped_since: float | None = None
 
     async def to_the_end(self) -> Ending:
-        """The job's ending. Failure if the job is deleted before it ends; never gives up on a silent server."""
+        """The job's ending. Failure if the job is deleted before it ends, or the cluster is stopped on purpose; a server that was
+        killed or does not answer is waited for."""
         while True:
             try:
                 if (ending := await self._look()) is not None:
                     return ending
             except (Unavailable, httpx2.TransportError):
-                self._tell("the server does not answer; still trying")
+                if self._stays_stopped():
+                    raise Failure(
+                        f"the cluster was stopped while job {self._job.meta.name} was followed.",
+                        f"Go on with: roadstead up, then roadstead logs -f {self._job.meta.name}",
+                    ) from None
+                self._tell("the server does not answer; still trying (`roadstead up` brings it back)")
             except LogRefused as error:
                 self._tell(f"the output cannot be read, still trying: {error.what}")
             await asyncio.sleep(POLL_SECONDS)
+
+    def _stays_stopped(self) -> bool:
+        """True once the cluster has been down on purpose for a while: a starting server has no record for a moment either."""
+        if not self._client.was_stopped:
+            self._stopped_since = None
+            return False
+        now = time.monotonic()
+        self._stopped_since = self._stopped_since or now
+        return now - self._stopped_since > STOPPED_SECONDS
 
     async def _look(self) -> Ending | None:
         job = await self._read_job()  # before the pods: a job that has ended then gets no more of them

@@ -154,6 +154,15 @@ def test_a_resource_without_listed_devices_is_counted() -> None:
     assert refused(subject.place(one(1, PodClass(requests=((GPU, 1),))))).code is Code.NODES_EXHAUSTED
 
 
+def test_what_pods_outside_workloads_hold_is_waited_for_and_what_nobody_has_is_not() -> None:
+    subject = fleet(node("n", 8, gpus=8))
+    subject.hold("pod:ns/a", placed(1, "n", *(f"gpu-{i}" for i in range(6)), cpu=1, gpus=6))
+    fits_later = refused(subject.place(one(1, pods(1, 8))))
+    assert (fits_later.code, fits_later.verdict, fits_later.available) == (Code.DEVICES_EXHAUSTED, Verdict.WAIT, 2)
+    never = refused(subject.place(one(1, pods(1, 9))))
+    assert (never.code, never.verdict) == (Code.TOPOLOGY_TOO_SMALL, Verdict.CHANGE)
+
+
 def test_devices_of_two_resources() -> None:
     devices = (Device("gpu-0", GPU, 0), Device("nic-0", "rdma/nic", 0), Device("nic-1", "rdma/nic", 1))
     subject = fleet(Node("n", allocatable=((GPU, 1), ("rdma/nic", 2), ("pods", 10)), devices=devices))
@@ -166,7 +175,7 @@ def test_what_is_bound_already_is_recorded_even_where_it_overcommits() -> None:
     subject.hold("pod:ns/a", placed(1, "n", "gpu-1", cpu=4, gpus=1))
     subject.hold("pod:ns/b", placed(1, "n", "gpu-1", cpu=4, gpus=1))
     refusal = refused(subject.place(one()))
-    assert (refusal.code, refusal.verdict, refusal.available) == (Code.TOPOLOGY_TOO_SMALL, Verdict.CHANGE, 0)
+    assert (refusal.code, refusal.verdict, refusal.available) == (Code.NODES_EXHAUSTED, Verdict.WAIT, 0)
     subject.release("pod:ns/a")
     subject.release("pod:ns/b")
     assert by_node(subject.place(one(2, pods(1, 1)))) == {"n": 2}

@@ -109,6 +109,10 @@ class Fleet:
         line = self._lines.get(node)
         return tuple(sorted(line.holders)) if line else ()
 
+    def held_by_pods(self, resource: ResourceName) -> int:
+        """How much of the resource pods outside workloads hold, on all nodes. O(nodes)."""
+        return sum(line.fixed.get(resource, 0) for line in self._lines.values())
+
     def holders_of(self, resource: ResourceName, node_labels: Iterable[tuple[str, str]] = ()) -> tuple[Holder, ...]:
         """Who holds some of the resource on nodes with these labels, by name. O(nodes + holds)."""
         wanted = tuple(node_labels)

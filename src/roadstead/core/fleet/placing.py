@@ -29,6 +29,8 @@ class Books(Protocol):
 
     def hands_out_by_device(self, resource: ResourceName) -> bool: ...
 
+    def held_by_pods(self, resource: ResourceName) -> int: ...
+
     def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]: ...
 
 
@@ -49,8 +51,11 @@ class Placer:
         try:
             return self._place(ask)
         finally:
-            while self._rub_out:
-                self._rub_out.pop()()
+            self._rub_all_out()
+
+    def _rub_all_out(self) -> None:
+        while self._rub_out:
+            self._rub_out.pop()()
 
     def leaves_fit(self, ask: Ask, found: Found) -> bool:
         """True if each leaf of the answer still holds its pods, pod set by pod set (Kueue: TASFlavorSnapshot.Fits)."""
@@ -124,10 +129,16 @@ class Placer:
         )
         if ask.assume_empty or not counts.node_count:
             return now
-        while self._rub_out:
-            self._rub_out.pop()()
+        self._rub_all_out()
         when_empty = self._place(replace(ask, assume_empty=True))
-        return never(now, when_empty) if isinstance(when_empty, Refusal) else now
+        self._rub_all_out()
+        if not isinstance(when_empty, Refusal):
+            return now
+        # Pods outside workloads stay in that second look, as in Kueue; but where we place everything they end too, and "never" would
+        # be untrue of what they hold.
+        if ask.exact and when_empty.needed <= when_empty.limit + self._books.held_by_pods(when_empty.resource):
+            return now
+        return never(now, when_empty)
 
 
 def _groups(pod_sets: Sequence[PodSetAsk]) -> list[tuple[PodSetAsk, PodSetAsk | None]]:
