@@ -16,7 +16,6 @@ from tests.acceptance.cluster import ROOT, Cluster, find_kubectl
 pytestmark = pytest.mark.timeout(180)
 STANDS_FOR = {
     "roadstead up --node gpu=h100x8": "roadstead up --port 0 --node gpu=h100x8,cpu=8,memory=16Gi",  # a free port, any machine
-    "why NAME": "why waits",
 }
 
 
@@ -59,8 +58,6 @@ def run_block(cluster: Cluster, commands: list[str]) -> str:
     for line in commands:
         for shown, meant in STANDS_FOR.items():
             line = line.replace(shown, meant)
-        if "why waits" in line:
-            script.append(".venv/bin/roadstead run --detach --name waits --gpus 16 -- true")
         script.append(line)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(script)], cwd=cluster.home.parent, env=cluster.environment,
@@ -73,6 +70,7 @@ def run_block(cluster: Cluster, commands: list[str]) -> str:
 def test_the_first_minute_without_kubectl(clone: Cluster) -> None:
     said = run_block(clone, lines(of_kubectl=False))
     assert re.search(r"^my GPUs: \d,\d$", said, re.M)
+    assert "needs 2 nvidia.com/gpu" in said
     assert "stopped node" in said
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import httpx2
 import msgspec
 
+from roadstead.apiserver.bodies import ClientGone
 from roadstead.apiserver.query import Query, flag, integer
 from roadstead.apiserver.responses import Exchange
 from roadstead.cluster.embedded.resources import Resources
@@ -141,7 +142,7 @@ class PodLogs:
         except httpx2.TransportError as err:
             if exchange.is_started:
                 log.warning("The log of %s/%s broke off: %s", namespace, name, err)
-                raise
+                raise ClientGone from err  # nothing more can be said in the middle of a stream: it ends unfinished
             waiting = waiting_reason(pod, container)
             if waiting:
                 raise _not_started(container, name, waiting) from err

@@ -36,6 +36,10 @@ async def submit(home: Home, manifest: Json, *, detach: bool, form: str) -> int:
             click.echo(f"job.batch/{job.meta.name}" if form == "name" else dump(job.decode(), form))
             return 0
         note(f"job {job.meta.name} submitted")
+        if QUEUE_LABEL not in job.meta.labels:
+            note(
+                f"namespace {job.meta.namespace} has no queue named default: the job is in no queue and starts wherever there is room"
+            )
         return await _follow(client, job)
 
 

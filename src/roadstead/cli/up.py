@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
+import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from types import FrameType
 
@@ -36,8 +39,11 @@ def command(home: str | None, port: int, durability: str, nodes: tuple[str, ...]
     found = bring_up(where, port=port, durability=durability, nodes=nodes)
     click.echo(f"Roadstead is up at {found.record['url']} (state: {where.root}).")
     click.echo("")
-    click.echo("  roadstead run -- hostname                # submit, follow, relay the exit code")
-    click.echo(f"  export KUBECONFIG={where.kubeconfig}")
+    if home:
+        click.echo(f"  export ROADSTEAD_HOME={shlex.quote(str(where.root))}")
+    program = "roadstead" if shutil.which("roadstead") else shlex.quote(sys.argv[0])
+    click.echo(f"  {program} run -- hostname                # submit, follow, relay the exit code")
+    click.echo(f"  export KUBECONFIG={shlex.quote(str(where.kubeconfig))}")
     click.echo("  kubectl get nodes,clusterqueues          # and every other kubectl command")
 
 
