@@ -64,13 +64,14 @@ class SlowLog(SqliteLog):
 
 
 class SkipsCommits(SqliteLog):
-    """Mutant: now and then a batch is not written."""
+    """Mutant: every other batch is not written, once the store is set up. So often because only the last write of a key can be
+    missed after a kill: with rarer ones a whole run may happen to lose nothing that counts."""
 
     count = 0
 
     def commit(self, rows: Sequence[Row], dead: Sequence[int], floor: int) -> None:
         self.count += 1
-        if self.count % 20:
+        if self.count <= 5 or self.count % 2:
             super().commit(rows, dead, floor)
 
 
