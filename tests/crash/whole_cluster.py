@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -137,10 +138,14 @@ class Whole:
         scratch.write_text(what)
         os.replace(scratch, path)
 
-    def disarm(self, role: str) -> bool:
-        """False if it has died of it already."""
+    async def disarm(self, role: str, patience_seconds: float = 1.0) -> bool:
+        """False if it has died of it. The last thing that a part does is seen before it dies of having done it: hence the patience."""
+        path = self.directory / f"arm-{role}"
+        deadline = time.monotonic() + patience_seconds
+        while path.exists() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
         try:
-            (self.directory / f"arm-{role}").unlink()
+            path.unlink()
         except FileNotFoundError:
             return False
         return True
