@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
 import click
 
 from roadstead.cli.failure import Failure
-from roadstead.cli.home import find_home, write_record
+from roadstead.cli.home import Home, find_home, write_record
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cli.log_setup import log_to_stderr
 from roadstead.cli.nodes import chosen_nodes, parse_node, remember_nodes
@@ -25,7 +26,7 @@ def command(home: str | None, nodes: tuple[str, ...], simulate: bool, verbose: b
     """Join this machine to the cluster, as one node or several. Processes that it started outlive it."""
     log_to_stderr(verbose)
     where = find_home(home)
-    require_up(where)
+    wait_for_server(where)
     found = running(where, "node")
     if found is not None:
         raise Failure(f"a node agent runs on {where.root} already (pid {found.pid}).", "See: roadstead status")
@@ -37,3 +38,15 @@ def command(home: str | None, nodes: tuple[str, ...], simulate: bool, verbose: b
     setup = AgentSetup(where.socket, where.pki, where.nodes, chosen)
     os.chdir("/")
     run_node(setup, lambda: write_record(where.record("node"), {**myself(), "nodes": [node.name for node in chosen]}))
+
+
+SERVER_SECONDS = 5.0
+"""How long an agent that starts waits for a server that is just being started again."""
+
+
+def wait_for_server(home: Home) -> None:
+    """Return once a server is up; Failure if there is none after a while. One that goes away later is waited for without end."""
+    deadline = time.monotonic() + SERVER_SECONDS
+    while running(home, "server") is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    require_up(home)
