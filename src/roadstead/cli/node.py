@@ -33,7 +33,7 @@ def command(home: str | None, nodes: tuple[str, ...], simulate: bool, verbose: b
     words = chosen_nodes(where, nodes)
     chosen = [parse_node(text, simulate=simulate) for text in words]
     remember_nodes(where, words)
-    from roadstead.compose import AgentSetup, run_node
+    from roadstead.compose.agent import AgentSetup, run_node
 
     setup = AgentSetup(where.socket, where.pki, where.nodes, chosen)
     os.chdir("/")

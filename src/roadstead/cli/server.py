@@ -28,7 +28,7 @@ def command(home: str | None, host: str, port: int, durability: Literal["full", 
     if running(where, "server") is not None:
         raise Failure(f"a server runs on {where.root} already.", "See: roadstead status")
     where.prepare()
-    from roadstead.compose import Refused, ServerOptions, serve_forever
+    from roadstead.compose.embedded import Refused, ServerOptions, serve_forever
 
     options = ServerOptions(
         data=where.data,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from roadstead import compose
 from roadstead.cluster.embedded.resources import Resources
+from roadstead.compose import embedded
 
 
 def test_the_server_expires_events_for_as_long_as_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,11 +21,11 @@ def test_the_server_expires_events_for_as_long_as_it_serves(tmp_path: Path, monk
         finally:
             seen.append("ended")
 
-    monkeypatch.setattr(compose, "keep_expiring", keep)
+    monkeypatch.setattr(embedded, "keep_expiring", keep)
 
     async def serve() -> None:
-        options = compose.ServerOptions(tmp_path / "data", tmp_path / "pki", tmp_path / "api.sock")
-        async with compose.serving(options):
+        options = embedded.ServerOptions(tmp_path / "data", tmp_path / "pki", tmp_path / "api.sock")
+        async with embedded.serving(options):
             await asyncio.sleep(0)
             assert seen == ["begun"]
         assert seen == ["begun", "ended"]

@@ -1,7 +1,4 @@
-"""The one place where the worlds are wired: which store, which controllers, which deciding core, which surface.
-
-Embedded world: `serve_forever` is the server process (API, controllers, admission), `run_node` the node agent's.
-"""
+"""The embedded world: API server, controllers and admission over our own store, in one process."""
 
 from __future__ import annotations
 
@@ -10,15 +7,13 @@ import contextlib
 import gc
 import json
 import logging
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
 from roadstead.apiserver.serve import ApiServer, CannotListen
-from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
 from roadstead.auth.files import write_private
 from roadstead.cluster.embedded.expiry import keep_expiring
 from roadstead.cluster.embedded.failures import StoreError
@@ -27,7 +22,7 @@ from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
-from roadstead.cluster.remote import RemoteCluster
+from roadstead.compose.running import beside, stopped
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.binder import Binder
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
@@ -41,8 +36,6 @@ from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.served import default_registry
-from roadstead.node.agent.options import AgentOptions, NodeOptions, Tls
-from roadstead.node.main import run_agent
 from roadstead.runtime.runner import Runner
 from roadstead.runtime.step import Controller
 from roadstead.views.answers import Answers
@@ -77,10 +70,7 @@ def serve_forever(options: ServerOptions, ready: Callable[[str], None]) -> None:
 
 
 async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = stopped()
     async with serving(options) as api:
         gc.collect()
         gc.freeze()  # what was loaded at start stays: the collector need not look at it again
@@ -122,7 +112,7 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         try:
             if options.kubeconfig is not None:
                 write_private(options.kubeconfig, json.dumps(api.kubeconfig(), indent=2).encode())
-            async with _beside(runner.run()), _beside(keep_expiring(resources)):
+            async with beside(runner.run()), beside(keep_expiring(resources)):
                 await runner.wait_synced()
                 yield api
         finally:
@@ -150,53 +140,3 @@ def controllers(registry: Registry, ca_text: str) -> Sequence[Controller]:
         NodeLifecycleController(),
         PodGarbageController(),
     )
-
-
-@contextlib.asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run `work` beside the body: its failure cancels the body, the body's end cancels it."""
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(work)
-        try:
-            yield
-        finally:
-            task.cancel()
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSetup:
-    """A node agent beside an embedded server: it speaks over the Unix socket and has its certificate from the same authority."""
-
-    socket: Path
-    pki: Path
-    state: Path
-    nodes: Sequence[NodeOptions]
-
-
-def run_node(setup: AgentSetup, ready: Callable[[], None]) -> None:
-    """Run a node agent until SIGTERM or SIGINT. The processes it started outlive it."""
-    uvloop.run(_node(setup, ready))
-
-
-async def _node(setup: AgentSetup, ready: Callable[[], None]) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    options = AgentOptions(
-        state=setup.state, nodes=tuple(setup.nodes), tls=_agent_certificate(setup), on_ready=lambda port: ready()
-    )
-    cluster = RemoteCluster("http://localhost", uds=setup.socket)
-    async with _beside(run_agent(cluster, options)):
-        await stopping.wait()
-        log.info("stopping; running processes go on")
-    await cluster.close()
-
-
-def _agent_certificate(setup: AgentSetup) -> Tls:
-    authority = Authority.load_or_create(setup.pki)
-    names = [*LOCAL_NAMES, *(node.name for node in setup.nodes)]
-    pair = authority.issue_server("system:node", names, list(LOCAL_ADDRESSES))
-    certificate, key = setup.pki / "node.crt", setup.pki / "node.key"
-    pair.save(certificate, key)
-    return Tls(certificate, key, authority.path)

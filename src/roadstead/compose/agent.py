@@ -1,0 +1,54 @@
+"""A node agent's process: which cluster it speaks to, and with which certificate it answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
+from roadstead.cluster.remote import RemoteCluster
+from roadstead.compose.running import beside, stopped
+from roadstead.node.agent.options import AgentOptions, NodeOptions, Tls
+from roadstead.node.main import run_agent
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSetup:
+    """A node agent beside an embedded server: it speaks over the Unix socket and has its certificate from the same authority."""
+
+    socket: Path
+    pki: Path
+    state: Path
+    nodes: Sequence[NodeOptions]
+
+
+def run_node(setup: AgentSetup, ready: Callable[[], None]) -> None:
+    """Run a node agent until SIGTERM or SIGINT. The processes it started outlive it."""
+    uvloop.run(_node(setup, ready))
+
+
+async def _node(setup: AgentSetup, ready: Callable[[], None]) -> None:
+    stopping = stopped()
+    options = AgentOptions(
+        state=setup.state, nodes=tuple(setup.nodes), tls=_agent_certificate(setup), on_ready=lambda port: ready()
+    )
+    cluster = RemoteCluster("http://localhost", uds=setup.socket)
+    async with beside(run_agent(cluster, options)):
+        await stopping.wait()
+        log.info("stopping; running processes go on")
+    await cluster.close()
+
+
+def _agent_certificate(setup: AgentSetup) -> Tls:
+    authority = Authority.load_or_create(setup.pki)
+    names = [*LOCAL_NAMES, *(node.name for node in setup.nodes)]
+    pair = authority.issue_server("system:node", names, list(LOCAL_ADDRESSES))
+    certificate, key = setup.pki / "node.crt", setup.pki / "node.key"
+    pair.save(certificate, key)
+    return Tls(certificate, key, authority.path)
