@@ -23,6 +23,7 @@ from grpc_tools import protoc
 
 FACTS = Path(__file__).parent.parent / "src/roadstead/kinds/facts"
 SOURCES = (
+    "k8s.io/api/authentication/v1/generated.proto",
     "k8s.io/api/batch/v1/generated.proto",
     "k8s.io/api/coordination/v1/generated.proto",
     "k8s.io/api/core/v1/generated.proto",
