@@ -57,7 +57,8 @@ def test_up_status_down(own: Cluster) -> None:
     assert "a server runs" in refused(own, "server")
     assert own.roadstead("run", "--detach", "--", "sleep", "600").returncode == 0
     own.until(lambda: "Running" in own.roadstead("queue").stdout, "the job runs")
-    assert own.roadstead("down").stdout == "stopped node and 1 process and server\n"
+    said = own.roadstead("down").stdout
+    assert said == "1 job yielded: back in the queue until the next `roadstead up`\nstopped node and server\n"
     assert own.processes() == []
     assert own.roadstead("down").stdout == "nothing was running\n"
     assert "no cluster is up" in refused(own, "status")
@@ -78,6 +79,27 @@ def test_objects_and_nodes_outlive_a_stop_and_a_kill(own: Cluster) -> None:
     assert own.roadstead("run", "--gpus", "8", "--", "echo", "eight").stdout == "eight\n", "the same node as before"
     own.roadstead("down", "--delete-data")
     assert not own.home.exists()
+
+
+@pytest.mark.slow
+def test_work_yields_to_a_stop_and_goes_on_after_it(own: Cluster, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    own.roadstead("up", "--port", "0", "--node", NODE)
+    script = f"echo begun >> {begun}; [ $(wc -l < {begun}) = 2 ] || exec sleep 600"
+    own.roadstead("run", "--detach", "--name", "kept", "--", "sh", "-c", script)
+    own.until(begun.exists, "it runs")
+    assert "1 job yielded" in own.roadstead("down").stdout
+    own.roadstead("up", "--port", "0")
+
+    def status() -> dict[str, object]:
+        found: dict[str, object] = own.ask("GET", "/apis/batch/v1/namespaces/default/jobs/kept")[1]["status"]
+        return found
+
+    own.until(lambda: status().get("succeeded") == 1, "it ran again, to its end")
+    assert not status().get("failed"), "a stop of the cluster is no failure of the job"
+    assert begun.read_text() == "begun\nbegun\n"
+    (node,) = own.ask("GET", "/api/v1/nodes")[1]["items"]
+    assert not node["spec"].get("taints")
 
 
 @pytest.mark.slow

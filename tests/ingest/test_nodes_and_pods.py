@@ -10,7 +10,7 @@ import pytest
 from roadstead.ingest import fact as fact_of
 from roadstead.kinds.names import NODES, PLACEMENTS, PODS
 from roadstead.kinds.object import Json, Object
-from roadstead.kinds.times import parse_time
+from roadstead.kinds.times import SECOND, parse_time
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Device, Node
 from roadstead.model.selection import Taint
@@ -67,6 +67,13 @@ def test_which_nodes_take_work(value: Json, takes_work: bool) -> None:
     found = fact(value)
     assert isinstance(found, Node)
     assert (found.ready and not found.unschedulable) is takes_work
+
+
+def test_a_node_that_is_being_shut_down_is_lost_at_once() -> None:
+    found = fact(node(taints=[{"key": "roadstead.dev/shutdown", "effect": "NoSchedule"}]))
+    assert isinstance(found, Node)
+    assert not found.ready
+    assert 0 < found.unready_since < SECOND, "longer ago than anybody's patience lasts"
 
 
 @pytest.mark.parametrize("listed", ["{", "{}", '[{"name": "gpu-0"}]', '[{"name": 1, "resource": "r", "index": 0}]'])

@@ -19,6 +19,7 @@ from roadstead.cli.home import Home, find_home
 from roadstead.cli.nodes import chosen_nodes, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import DidNotStart, Running, running, start, stop
+from roadstead.cli.yielding import take_work
 
 DEFAULT_PORT = 6443
 
@@ -74,6 +75,7 @@ def bring_up(home: Home, *, port: int = 0, durability: str = "full", nodes: tupl
                 started.append("node")
                 remember_nodes(home, chosen)
                 start(home, "node", [])
+            take_work(home)
         except BaseException as error:
             for part in reversed(started):
                 stop(home, part)

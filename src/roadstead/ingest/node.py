@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from roadstead.ingest.reading import Notes, amounts, taint_of, time_of, view
-from roadstead.kinds.names import NODE_DEVICES_ANNOTATION
+from roadstead.kinds.names import NODE_DEVICES_ANNOTATION, SHUTDOWN_TAINT
 from roadstead.kinds.object import Object
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.node import NodeView
@@ -21,18 +21,22 @@ class _Listed(msgspec.Struct, frozen=True):
     healthy: bool = True
 
 
+LONG_AGO = 1
+"""A node that is being shut down counts as not ready since then: nobody's patience with it lasts."""
+
 _DEVICES = msgspec.json.Decoder(tuple[_Listed, ...])
 
 
 def fact_of(obj: Object, notes: Notes) -> Node:
     """The node's facts. One that can't be read, is being deleted, or lists devices that can't be read takes no new work: handing
-    out devices that nobody can name would hand them out twice."""
+    out devices that nobody can name would hand them out twice. One that is being shut down loses the work it has."""
     found = view(obj, NodeView, notes)
     if found is None:
         return Node(obj.meta.name, ready=False, unschedulable=True)
     devices, devices_readable = _devices(found, notes)
     ready = find_condition(found.status.conditions, "Ready")
-    is_ready = ready is not None and ready.is_true
+    is_leaving = any(taint.key == SHUTDOWN_TAINT for taint in found.spec.taints or ())
+    is_ready = ready is not None and ready.is_true and not is_leaving
     since = (ready.last_transition_time if ready is not None else None) or obj.meta.creation_timestamp
     return Node(
         name=obj.meta.name,
@@ -40,7 +44,7 @@ def fact_of(obj: Object, notes: Notes) -> Node:
         taints=tuple(taint_of(taint) for taint in found.spec.taints or ()),
         unschedulable=found.spec.unschedulable or obj.meta.deletion_timestamp is not None or not devices_readable,
         ready=is_ready,
-        unready_since=0 if is_ready else time_of(since, notes, "Ready"),
+        unready_since=LONG_AGO if is_leaving else 0 if is_ready else time_of(since, notes, "Ready"),
         allocatable=amounts(found.status.allocatable, notes, "status.allocatable"),
         devices=devices,
     )

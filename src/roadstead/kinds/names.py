@@ -22,6 +22,8 @@ RESOURCE_FLAVORS: Final = Resource(KUEUE, "v1beta2", "resourceflavors")
 CLUSTER_QUEUES: Final = Resource(KUEUE, "v1beta2", "clusterqueues")
 LOCAL_QUEUES: Final = Resource(KUEUE, "v1beta2", "localqueues")
 WORKLOADS: Final = Resource(KUEUE, "v1beta2", "workloads")
+COHORTS: Final = Resource(KUEUE, "v1beta2", "cohorts")
+TOPOLOGIES: Final = Resource(KUEUE, "v1beta2", "topologies")
 WORKLOAD_PRIORITY_CLASSES: Final = Resource(KUEUE, "v1beta2", "workloadpriorityclasses")
 
 ROADSTEAD: Final = "roadstead.dev"
@@ -50,6 +52,8 @@ MEMBER_ANNOTATION: Final = "roadstead.dev/member"  # on bound pods: index of the
 POD_DEVICES_ANNOTATION: Final = "roadstead.dev/devices"  # on bound pods: comma list of device names on their node
 NODE_DEVICES_ANNOTATION: Final = "roadstead.dev/node-devices"
 """On nodes: JSON list of {"name", "resource", "index", "healthy"} (the inventory until ResourceSlices carry it)."""
+SHUTDOWN_TAINT: Final = "roadstead.dev/shutdown"
+"""Taint key on nodes whose cluster is being stopped in an orderly way: work leaves them and none comes."""
 NODE_SIMULATED_LABEL: Final = "roadstead.dev/simulated"
 """On nodes: "devices" = real processes, simulated devices; "all" = pods run as timers."""
 RUN_FOR_ANNOTATION: Final = "roadstead.dev/run-for"  # on pods of a simulated node: seconds that they run ("5", "2.5")
