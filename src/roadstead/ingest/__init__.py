@@ -4,7 +4,7 @@
 One module per kind below; `topology` holds Kueue's encoding of topology assignments, both ways.
 """
 
-from roadstead.ingest.reading import COHORTS, TOPOLOGIES, Lookup, Trouble
+from roadstead.ingest.reading import Lookup, Trouble
 from roadstead.ingest.registry import RESOURCES, fact, fact_of_dict
 
-__all__ = ["COHORTS", "RESOURCES", "TOPOLOGIES", "Lookup", "Trouble", "fact", "fact_of_dict"]
+__all__ = ["RESOURCES", "Lookup", "Trouble", "fact", "fact_of_dict"]

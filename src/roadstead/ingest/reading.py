@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import orjson
 
 from roadstead.expr.quantity import QuantityError, canonical
-from roadstead.kinds.names import KUEUE
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.kueue import TaintView, TolerationView
 from roadstead.model.selection import Taint, Toleration
 
 View = TypeVar("View", bound=msgspec.Struct)
-
-# Known to the core, not served by every world.
-COHORTS: Final = Resource(KUEUE, "v1beta2", "cohorts")
-TOPOLOGIES: Final = Resource(KUEUE, "v1beta2", "topologies")
 
 Lookup: TypeAlias = Callable[[Resource, str, str], Object | None]
 """(resource, namespace, name) -> the newest version known, e.g. `Read.get`."""

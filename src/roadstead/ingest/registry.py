@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 from roadstead.ingest import node, pod, queues, workload
-from roadstead.ingest.reading import COHORTS, TOPOLOGIES, Lookup, Notes, Trouble
+from roadstead.ingest.reading import Lookup, Notes, Trouble
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
+    COHORTS,
     LOCAL_QUEUES,
     MEMBER_ANNOTATION,
     NAMESPACES,
@@ -20,6 +21,7 @@ from roadstead.kinds.names import (
     PLACEMENTS,
     PODS,
     RESOURCE_FLAVORS,
+    TOPOLOGIES,
     WORKLOAD_ANNOTATION,
     WORKLOADS,
 )

@@ -7,7 +7,15 @@ from functools import lru_cache
 from roadstead.kinds.batch import job
 from roadstead.kinds.coordination import lease
 from roadstead.kinds.core import config_map, event, namespace, node, pod, secret, service_account
-from roadstead.kinds.kueue import cluster_queue, local_queue, resource_flavor, workload, workload_priority_class
+from roadstead.kinds.kueue import (
+    cluster_queue,
+    cohort,
+    local_queue,
+    resource_flavor,
+    topology,
+    workload,
+    workload_priority_class,
+)
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.roadstead import placement
 from roadstead.kinds.scheduling import priority_class
@@ -29,8 +37,10 @@ def default_registry() -> Registry:
             lease.kind(),
             priority_class.kind(),
             cluster_queue.kind(),
+            cohort.kind(),
             local_queue.kind(),
             resource_flavor.kind(),
+            topology.kind(),
             workload.kind(),
             workload_priority_class.kind(),
             placement.kind(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.kinds.custom import CustomStrategy, custom_kind, rule_error
 from roadstead.kinds.errors import FieldError
-from roadstead.kinds.kueue.cluster_queue import validate_fair_sharing
+from roadstead.kinds.kueue.quotas import validate_fair_sharing
 from roadstead.kinds.names import LOCAL_QUEUES
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
