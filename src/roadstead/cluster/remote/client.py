@@ -7,10 +7,11 @@ again after the stream ends.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,11 @@ WATCH_SECONDS: Final = (300, 600)
 IDLE_SECONDS: Final = 150.0
 """A watch that is silent for so long is broken: servers send a bookmark about every minute."""
 _TOKEN_AGE_SECONDS: Final = 60.0
+_ABOUT_TO_SEND: Final = ("send_request_headers.started", "send_request_body.started")
+
+
+class _HeldBack(Exception):
+    """A write was ready to go when it might not go any more."""
 
 
 class RemoteCluster:
@@ -61,10 +67,14 @@ class RemoteCluster:
         server_name: str = "",
         timeout_seconds: float = 30.0,
         idle_seconds: float = IDLE_SECONDS,
+        write_timeout_seconds: float | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> None:
         """`uds`: a Unix socket to connect to instead of base_url's host. `token_file` is read again every minute.
         `ssl_context` (client certificates, ready made) goes before `ca_file`; `server_name` is the name that the
-        certificate must bear if it is not the host."""
+        certificate must bear if it is not the host. `write_timeout_seconds`: a write ends by then, here and (the `timeout` of
+        its URL) at the server. `may_send` is asked when a write has its connection and is about to go: on no, it is THROTTLED
+        and nothing was carried out."""
         if ssl_context is None:
             if base_url.startswith("https:"):
                 ssl_context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
@@ -75,6 +85,8 @@ class RemoteCluster:
         limits = httpx2.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=30.0)
         transport = httpx2.AsyncHTTPTransport(verify=ssl_context, uds=str(uds) if uds else None, limits=limits)
         self._timeout_seconds = timeout_seconds
+        self._write_timeout_seconds = write_timeout_seconds
+        self._may_send = may_send
         self._idle_seconds = idle_seconds
         self._token = token
         self._token_file = token_file
@@ -199,9 +211,11 @@ class RemoteCluster:
         except Unavailable as error:
             return Outcome(Result.THROTTLED, message=str(error), retry_after=LOGIN_RETRY_SECONDS)
         try:
-            response = await self._client.request(
-                method, path, content=orjson.dumps(body), headers=headers, extensions=self._extensions
-            )
+            response = await self._send(method, path, orjson.dumps(body), headers)
+        except _HeldBack:
+            return Outcome(Result.THROTTLED, message="held back: nothing was carried out", retry_after=1.0)
+        except TimeoutError:
+            return Outcome(Result.UNKNOWN, message=f"no answer within {self._write_timeout_seconds} s")
         except httpx2.HTTPError as error:
             return outcome_of_silence(error)
         if not response.is_success:
@@ -210,6 +224,22 @@ class RemoteCluster:
             return Outcome(Result.DONE, _left(write, response.content))
         except (msgspec.MsgspecError, ValueError) as error:
             return Outcome(Result.UNKNOWN, message=f"the answer ({response.status_code}) cannot be read: {error}")
+
+    async def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> httpx2.Response:
+        extensions, params = self._extensions, {}
+        if self._may_send is not None:
+            extensions = extensions | {"trace": self._hold_back}
+        if self._write_timeout_seconds is not None:
+            params["timeout"] = f"{self._write_timeout_seconds * 1000:.0f}ms"
+        async with asyncio.timeout(self._write_timeout_seconds):
+            return await self._client.request(
+                method, path, content=body, params=params, headers=headers, extensions=extensions
+            )
+
+    async def _hold_back(self, event: str, info: dict[str, Any]) -> None:
+        """httpcore's trace: the last moment before bytes leave, after all waiting for a connection."""
+        if event.endswith(_ABOUT_TO_SEND) and self._may_send is not None and not self._may_send():
+            raise _HeldBack
 
     def _headers(self) -> dict[str, str]:
         if self._token_file is not None and time.monotonic() - self._token_read_at > _TOKEN_AGE_SECONDS:

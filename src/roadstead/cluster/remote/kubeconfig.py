@@ -7,6 +7,7 @@ import binascii
 import os
 import ssl
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ class KubeconfigError(Exception):
     """The file cannot be used; the message says why and what to do."""
 
 
-def from_kubeconfig(path: Path, context: str = "") -> RemoteCluster:
+def from_kubeconfig(
+    path: Path,
+    context: str = "",
+    *,
+    write_timeout_seconds: float | None = None,
+    may_send: Callable[[], bool] | None = None,
+) -> RemoteCluster:
     """The cluster that `context` ("": the file's current-context) names. Raises KubeconfigError."""
     config = _load(path)
     name = context or str(config.get("current-context") or "")
@@ -43,6 +50,8 @@ def from_kubeconfig(path: Path, context: str = "") -> RemoteCluster:
         token_file=_beside(path, token_file) if token_file else None,
         ssl_context=_ssl_context(cluster, user, path),
         server_name=str(cluster.get("tls-server-name") or ""),
+        write_timeout_seconds=write_timeout_seconds,
+        may_send=may_send,
     )
 
 
