@@ -34,7 +34,7 @@ DEFAULT_LEVELS: Final = PodSetAsk("", 0, PodClass()).levels
 FLEET_LEVELS: Final = (Level.FLEET, Level.NODE)
 
 MAX_CYCLES: Final = 100_000
-"""`settle` stops after so many cycles and says so."""
+"""`decide` stops after so many cycles and says so."""
 
 MAX_IDLE_CYCLES: Final = 40
 """So many cycles in a row without a command: nothing more will come. More than one is allowed, because a workload may stay at the
@@ -392,26 +392,42 @@ class Settlement:
 
 
 def settle(world: World, now: int, rules: Rules, *, max_cycles: int = MAX_CYCLES) -> Settlement:
-    """Cycle, assume, cycle again ... until nothing new is decided, on a trial: the world is left as found.
+    """What `decide` would decide, on a trial: the world is left as found."""
+    with world.trial():
+        return _until_nothing_new(world, now, rules, max_cycles)
 
-    The caller repeats the outcome by `world.assume(plan)` for each plan in order. Evictions asked for do not free quota here (the
-    victims still run), so their preemptors wait. Parked workloads get their chance first where something was freed. Bounds:
-    `max_cycles` in all, MAX_IDLE_CYCLES in a row without a command; the former is reported in `exhausted`.
+
+def decide(world: World, now: int, rules: Rules, *, max_cycles: int = MAX_CYCLES) -> Settlement:
+    """Cycle, assume, cycle again ... until nothing new is decided. The plans are assumed; should it fail, the world is as before.
+
+    Evictions asked for do not free quota here (the victims still run), so their preemptors wait. Parked workloads get their chance
+    first where something was freed. Bounds: `max_cycles` in all, MAX_IDLE_CYCLES in a row without a command; the former is
+    reported in `exhausted`.
     """
+    mark = world.undo.begin()
+    try:
+        settlement = _until_nothing_new(world, now, rules, max_cycles)
+    except BaseException:
+        world.undo.rollback(mark)
+        raise
+    world.undo.keep(mark)
+    return settlement
+
+
+def _until_nothing_new(world: World, now: int, rules: Rules, max_cycles: int) -> Settlement:
     plans: list[Plan] = []
     idle = 0
-    with world.trial():
-        if world.unpark_requested or (world.next_timer is not None and world.next_timer <= now):
-            wake = Plan(memory=(Unparked(now),))
-            world.assume(wake)
-            plans.append(wake)
-        for _ in range(max_cycles):
-            plan = cycle(world, now, rules)
-            changed = world.assume(plan)
-            plans.append(plan)
-            idle = 0 if plan.commands else idle + 1
-            if not changed or idle >= MAX_IDLE_CYCLES:
-                return Settlement(tuple(plans))
+    if world.unpark_requested or (world.next_timer is not None and world.next_timer <= now):
+        wake = Plan(memory=(Unparked(now),))
+        world.assume(wake)
+        plans.append(wake)
+    for _ in range(max_cycles):
+        plan = cycle(world, now, rules)
+        changed = world.assume(plan)
+        plans.append(plan)
+        idle = 0 if plan.commands else idle + 1
+        if not changed or idle >= MAX_IDLE_CYCLES:
+            return Settlement(tuple(plans))
     return Settlement(
         tuple(plans),
         Refusal(Code.CYCLES_EXHAUSTED, Verdict.ASK, Level.WORKLOAD, needed=max_cycles + 1, limit=max_cycles),

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from roadstead.controllers.admission import AdmissionDecider
-from roadstead.controllers.admission.decider import digest_of
-from roadstead.core.cycle import settle
-from roadstead.core.dump import digest
+from roadstead.core.cycle import decide
+from roadstead.core.dump import digest, plans_digest
+from roadstead.core.given import Given, give
+from roadstead.core.plan import Plan
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, PLACEMENTS, PODS, WORKLOADS
-from roadstead.model.facts import Fact
 from roadstead.testing.controllers import Fault
 from tests.controllers.queueing.lab import QueueLab, job
 
@@ -140,11 +140,11 @@ def test_the_deciders_world_is_what_the_objects_say(seed: int) -> None:
 
 
 def test_the_journal_replays_the_decisions() -> None:
-    """The facts of every batch and their times, given to a fresh world, lead to the same commands and verdicts."""
-    batches: list[tuple[list[Fact], int, str]] = []
+    """What the world was given, in order, and when: a fresh world comes to the same commands and verdicts."""
+    batches: list[tuple[list[Given], int, str]] = []
 
-    def journal(facts: Sequence[Fact], now: int, digest: str) -> None:
-        batches.append((list(facts), now, digest))
+    def journal(given: Sequence[Given], now: int, plans: Sequence[Plan]) -> None:
+        batches.append((list(given), now, plans_digest(plans)))
 
     with QueueLab(decider=lambda: AdmissionDecider(journal=journal)) as lab:
         lab.furnish(gpus=2, quota={"cpu": "4", "nvidia.com/gpu": "2"})
@@ -153,11 +153,8 @@ def test_the_journal_replays_the_decisions() -> None:
         lab.create(JOBS, job("high", gpus=1, seconds=5, labels=HIGH))
         lab.advance(60)
     world = World()
-    for facts, now, decided in batches:
-        for fact in facts:
-            world.apply(fact)
-        settlement = settle(world, now, Rules())
-        for plan in settlement.plans:
-            world.assume(plan)
-        assert digest_of(settlement.plans) == decided
+    for given, now, decided in batches:
+        for each in given:
+            give(world, each)
+        assert plans_digest(decide(world, now, Rules()).plans) == decided
     assert len(batches) > 5

@@ -1,7 +1,7 @@
 """The admission Decider: what informers see becomes facts, what the core decides becomes writes (main path, steps 4 and 5).
 
 It is the sole creator of Placements and the sole writer of QuotaReserved=True, Admitted=True and Evicted=True. It decides nothing
-itself: every command comes out of `core.cycle.settle`. An admission is two writes, Placement first, so that the one object that
+itself: every command comes out of `core.cycle.decide`. An admission is two writes, Placement first, so that the one object that
 says where a gang runs exists before anything can start; a crash between the two leaves an orphan Placement, which is undone.
 
 Decisions are assumed in the World as soon as they are made. A write that fails is forgotten and decided again; one that succeeded
@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import ClassVar, Final, TypeAlias
 
 from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told, tell
 from roadstead.controllers.binder import binding, bound_note
-from roadstead.core.cycle import next_time, settle
+from roadstead.core.cycle import decide, next_time
 from roadstead.core.explain.why import why
+from roadstead.core.given import Forgotten, Given, give
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan, Verdicts
 from roadstead.core.rules import Rules
@@ -37,8 +37,8 @@ from roadstead.model.workload import Pod, Workload, WorkloadState
 from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
 from roadstead.runtime.step import SECOND, Action, Key, in_order
 
-Journal: TypeAlias = Callable[[Sequence[Fact], int, str], None]
-"""Told every batch of facts with its time, and the digest of what was decided on it: enough to replay the decisions."""
+Journal: TypeAlias = Callable[[Sequence[Given], int, Sequence[Plan]], None]
+"""Told all that the world was given since the last decision, the time, and the plans made and assumed: enough to replay it all."""
 
 PLACE_ALL: Final = Rules()
 
@@ -87,7 +87,7 @@ class AdmissionDecider:
         self._verdicts: dict[tuple[Resource, Key], Verdicts] = {}
         self._told: dict[tuple[Resource, Key], str] = {}  # code last written to the object
         self._untold: dict[tuple[Resource, Key], Verdicts] = {}  # still to be written
-        self._facts: list[Fact] = []  # taken in since the last decision
+        self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
 
@@ -111,8 +111,7 @@ class AdmissionDecider:
             troubles: list[Trouble] = []
             for found in fact(resource, key, obj, self._lookup, troubles):
                 if self._is_news(found):
-                    self.world.apply(found)
-                    self._facts.append(found)
+                    self._give(found)
             if troubles:
                 self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
             else:
@@ -122,6 +121,10 @@ class AdmissionDecider:
                     memory.pop((resource, key), None)
             if resource in (WORKLOADS, PLACEMENTS):
                 self._watch_orphan(key, now)
+
+    def _give(self, given: Given) -> None:
+        give(self.world, given)
+        self._given.append(given)
 
     def _is_news(self, found: Fact) -> bool:
         """False if the world knows it already: most changes of objects are none of ours (heartbeats, statuses, counts)."""
@@ -135,37 +138,37 @@ class AdmissionDecider:
         self._take_in(now)
         actions: list[Action] = []
         timer = next_time(self.world, self._rules)
-        if self._facts or self._must_decide or (timer is not None and timer <= now):
-            actions += self._settle(self._facts, now)
-            self._facts, self._must_decide = [], False
+        if self._given or self._must_decide or (timer is not None and timer <= now):
+            given = self._given
+            actions += self._settle(given, now)
+            self._given, self._must_decide = [], False
         actions += self._tell(now)
         actions += self._undo(now)
         return actions, self._next_time(now)
 
-    def _settle(self, facts: Sequence[Fact], now: int) -> list[Action]:
-        settlement = settle(self.world, now, self._rules)
+    def _settle(self, given: Sequence[Given], now: int) -> list[Action]:
+        plans = decide(self.world, now, self._rules).plans
+        if self._journal is not None:
+            self._journal(given, now, plans)
         actions: list[Action] = []
-        for plan in settlement.plans:
-            self.world.assume(plan)
+        for plan in plans:
             actions += [self._action(command, now) for command in plan.commands]
             for verdicts in plan.verdicts:
                 self._refused(self._about(verdicts), verdicts)
             for command in plan.commands:
                 self._granted(command)
-        self._refuse_unseen(facts, now)
-        if self._journal is not None:
-            self._journal(facts, now, digest_of(settlement.plans))
+        self._refuse_unseen(given, now)
         return actions
 
     def _refused(self, subject: tuple[Resource, Key], verdicts: Verdicts) -> None:
         self._verdicts[subject] = verdicts
         self._untold[subject] = verdicts
 
-    def _refuse_unseen(self, facts: Sequence[Fact], now: int) -> None:
+    def _refuse_unseen(self, given: Sequence[Given], now: int) -> None:
         """Verdicts for pending workloads that no cycle will ever look at: their queue is missing, stopped or inactive. One that
         changed is looked at by itself; when anything else than work and machines changed, all of them are."""
-        keys = {found.key for found in facts if isinstance(found, Workload)}
-        if any(not isinstance(found, Workload | Pod | Node) and not _is_about_work(found) for found in facts):
+        keys = {found.key for found in given if isinstance(found, Workload)}
+        if any(not isinstance(found, Workload | Pod | Node) and not _is_about_work(found) for found in given):
             keys = set(self.world.workloads)
         tables = self.world.tables()
         for key in sorted(keys):
@@ -337,8 +340,7 @@ class AdmissionDecider:
                     self._told[(command.resource, command.key)] = command.code
 
     def _forget(self, command: Command) -> None:
-        self.world.forget(command)
-        self._must_decide = True
+        self._give(Forgotten(command))
 
     def _learn(self, write: Write, outcome: Outcome, decided: Decided) -> None:
         """What a write tells about the object, before an informer does."""
@@ -370,11 +372,5 @@ class AdmissionDecider:
         return why(self.world, key, now, self._rules)
 
 
-def _is_about_work(found: Fact) -> bool:
-    return isinstance(found, Gone) and found.noun in (Workload, Pod, Node)
-
-
-def digest_of(plans: Sequence[Plan]) -> str:
-    """A short fingerprint of commands and verdicts: equal for equal decisions."""
-    text = repr([(plan.commands, plan.verdicts) for plan in plans if plan.commands or plan.verdicts])
-    return sha256(text.encode()).hexdigest()[:16]
+def _is_about_work(given: Given) -> bool:
+    return isinstance(given, Forgotten) or (isinstance(given, Gone) and given.noun in (Workload, Pod, Node))
