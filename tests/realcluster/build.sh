@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build.sh: builds etcd and kube-apiserver into one binary, once, in a cache outside the clone; prints its path.
+# build.sh: builds a control plane (etcd and the three Kubernetes servers) into one binary, once, in a cache outside the clone; prints its path.
 # build.sh --path: prints the path and builds nothing.
 # The path names what the binary is made of, so what lies there is never stale. Two builders at once: the second waits.
 set -euo pipefail
@@ -13,7 +13,7 @@ if [ "${1-}" != --path ] && [ ! -x "$binary" ]; then
   exec 9> "$folder/lock"
   flock 9
   if [ ! -x "$binary" ]; then # else another builder was first
-    echo "build.sh: building kube-apiserver and etcd; from nothing this takes minutes and about 2 GiB of memory" >&2
+    echo "build.sh: building a Kubernetes control plane; from nothing this takes minutes and about 2 GiB of memory" >&2
     version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
     minor=${version#v1.}
     stamp=

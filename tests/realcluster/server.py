@@ -1,6 +1,7 @@
-"""A real kube-apiserver with its etcd, without any controller, on loopback: what a client of ours must get along with.
+"""A real Kubernetes control plane on loopback: what a client of ours must get along with.
 
-`shared()` is the one of this test session: started by the first test that needs it (about 4 s), ended with the process.
+`shared()` is the bare one of this test session, etcd and kube-apiserver: started by the first test that needs it (about 4 s),
+ended with the process. `whole()` is another one, with kube-controller-manager and kube-scheduler.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ ADMINS = "system:masters"
 
 
 class RealServer:
-    """etcd and kube-apiserver as processes of ours. State lives in `directory`, which the caller removes after `stop`."""
+    """etcd and kube-apiserver as processes of ours, after `start_controllers` the other two as well. State lives in `directory`,
+    which the caller removes after `stop`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         etcd_port, peer_port, port = free_ports(3)
         self.url = f"https://127.0.0.1:{port}"
         self.etcd_url = f"http://127.0.0.1:{etcd_port}"
@@ -77,6 +79,9 @@ class RealServer:
         binary = find_binary()
         here = self.directory
         self._authority.issue_server("kube-apiserver").save(here / "server.crt", here / "server.key")
+        self._authority.issue_client("kube-apiserver-kubelet-client", (ADMINS,)).save(
+            here / "to-nodes.crt", here / "to-nodes.key"
+        )
         (here / "accounts.key").write_bytes(_rsa_key())
         (here / "tokens.csv").write_text(f'{self.token},admin,1,"{ADMINS}"\n')
         try:
@@ -87,11 +92,48 @@ class RealServer:
             self.stop()
             raise
 
+    def start_controllers(self, node_grace: str = "24h") -> None:
+        """Start kube-controller-manager and kube-scheduler, and wait until pods can be made. A node whose heartbeats stay away
+        for `node_grace` is not ready: the long one keeps nodes ready that a test has written by hand. Raises RuntimeError
+        with the end of the log if one does not come up."""
+        binary, here = find_binary(), self.directory
+        manager_port, scheduler_port = free_ports(2)
+        common = ["--bind-address=127.0.0.1", "--leader-elect=false", "--kube-api-qps=500", "--kube-api-burst=1000"]
+        self._spawn(
+            [
+                str(binary),
+                "kube-controller-manager",
+                *common,
+                f"--secure-port={manager_port}",
+                f"--kubeconfig={self.kubeconfig('system:kube-controller-manager', ())}",
+                "--use-service-account-credentials=true",
+                f"--service-account-private-key-file={here}/accounts.key",
+                f"--root-ca-file={self.ca_file}",
+                f"--cluster-signing-cert-file={self.ca_file}",
+                f"--cluster-signing-key-file={here}/ca.key",
+                f"--node-monitor-grace-period={node_grace}",
+            ]
+        )
+        self._spawn(
+            [
+                str(binary),
+                "kube-scheduler",
+                *common,
+                f"--secure-port={scheduler_port}",
+                f"--kubeconfig={self.kubeconfig('system:kube-scheduler', ())}",
+            ]
+        )
+        self._wait("kube-controller-manager", f"https://127.0.0.1:{manager_port}/healthz", own_certificate=True)
+        self._wait("kube-scheduler", f"https://127.0.0.1:{scheduler_port}/readyz", own_certificate=True)
+        # No pod is taken before the service-account controller has been round.
+        account = f"{self.url}/api/v1/namespaces/default/serviceaccounts/default"
+        self._wait("kube-controller-manager", account)
+
     def stop(self) -> None:
-        """Kill both (the state is of no further use) and wait until they are gone."""
-        for process in reversed(self._processes):
+        """Kill all (the state is of no further use) and wait until they are gone."""
+        for process in reversed(self._processes.values()):
             process.kill()
-        for process in self._processes:
+        for process in self._processes.values():
             process.wait()
         self._processes.clear()
 
@@ -102,7 +144,7 @@ class RealServer:
     def restart_apiserver(self) -> None:
         """Kill the API server and start another on what etcd holds; `wait_until_ready` says when it serves. Call this in a
         thread that lives as long as the server shall (see _end_with_parent)."""
-        process = self._processes.pop()
+        process = self._processes.pop("kube-apiserver")
         process.kill()
         process.wait()
         self._start_server(find_binary())
@@ -154,6 +196,9 @@ class RealServer:
                 f"--tls-cert-file={here}/server.crt",
                 f"--tls-private-key-file={here}/server.key",
                 f"--client-ca-file={self.ca_file}",
+                f"--kubelet-client-certificate={here}/to-nodes.crt",
+                f"--kubelet-client-key={here}/to-nodes.key",
+                "--kubelet-preferred-address-types=InternalIP,Hostname",  # as kubeadm: names of nodes are in no DNS
                 f"--token-auth-file={here}/tokens.csv",
                 "--authorization-mode=Node,RBAC",
                 "--service-cluster-ip-range=10.96.0.0/16",
@@ -173,13 +218,13 @@ class RealServer:
                 cwd=self.directory,
                 preexec_fn=_end_with_parent,
             )
-        self._processes.append(process)
+        self._processes[command[1]] = process
 
-    def _wait(self, name: str, url: str) -> None:
-        """Until the process started last answers."""
-        process = self._processes[-1]
+    def _wait(self, name: str, url: str, *, own_certificate: bool = False) -> None:
+        """Until the process answers; with a certificate that it signed itself, perhaps."""
+        process = self._processes[name]
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers(url):
+        while not self._answers(url, own_certificate):
             if process.poll() is not None:
                 raise RuntimeError(f"{name} ended with {process.returncode}:\n{_tail(self._log(name))}")
             if time.monotonic() > deadline:
@@ -189,10 +234,15 @@ class RealServer:
     def _log(self, name: str) -> Path:
         return self.directory / f"{name}.log"
 
-    def _answers(self, url: str) -> bool:
+    def _answers(self, url: str, own_certificate: bool) -> bool:
         context = ssl.create_default_context(cafile=str(self.ca_file))
+        if own_certificate:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        asked = urllib.request.Request(
+            url, headers={} if own_certificate else {"authorization": f"Bearer {self.token}"}
+        )
         try:
-            with urllib.request.urlopen(url, timeout=2, context=context) as answer:
+            with urllib.request.urlopen(asked, timeout=2, context=context) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -200,8 +250,20 @@ class RealServer:
 
 @functools.cache
 def shared() -> RealServer:
-    """The server of this test session."""
-    directory = Path(tempfile.mkdtemp(prefix="roadstead-real-"))
+    """The bare server of this test session: nobody writes but the tests."""
+    return _of_this_session("bare")
+
+
+@functools.cache
+def whole() -> RealServer:
+    """The whole control plane of this test session: Jobs get pods, pods get nodes if there are any."""
+    server = _of_this_session("whole")
+    server.start_controllers()
+    return server
+
+
+def _of_this_session(name: str) -> RealServer:
+    directory = Path(tempfile.mkdtemp(prefix=f"roadstead-real-{name}-"))
     server = RealServer(directory)
 
     def end() -> None:
