@@ -54,6 +54,9 @@ def test_up_status_down(own: Cluster) -> None:
     assert f"already up (pid {own.pid('server')}" in again
     assert "roadstead down" in again
     assert f"already (pid {own.pid('node')})" in refused(own, "node")
+    doctor = own.roadstead("doctor").stdout
+    assert "up at https://127.0.0.1:" in doctor
+    assert "CPU limits, securityContext and images are not enforced" in doctor
     assert "a server runs" in refused(own, "server")
     assert own.roadstead("run", "--detach", "--", "sleep", "600").returncode == 0
     own.until(lambda: "Running" in own.roadstead("queue").stdout, "the job runs")

@@ -19,6 +19,7 @@ VERBS = {
     "queue": "who waits, in which order, and for what",
     "why": "why a job waits, with the numbers",
     "logs": "print or follow the output of a job or pod",
+    "doctor": "what will not work here, and what is not enforced",
     "kubeconfig": "print a kubeconfig for kubectl",
     "demo": "two teams, real training, one queue; ends by itself",
     "server": "the API server and controllers, in the foreground",
