@@ -7,7 +7,6 @@ import click
 from roadstead.cli.home import find_home
 from roadstead.cli.output import home_option
 from roadstead.cli.stopping import GRACE_SECONDS, stop_everything
-from roadstead.cli.yielding import yield_work
 
 YIELD_SECONDS = GRACE_SECONDS + 3.0
 """How long jobs may take to give their places back; processes that are still there then are stopped as the others are."""
@@ -21,6 +20,8 @@ def command(home: str | None, delete_data: bool) -> None:
 
     Jobs in queues yield, as when they are preempted: SIGTERM, and they start again at the next `up` (from their checkpoint, if they
     keep one). Pods outside queues end."""
+    from roadstead.cli.yielding import yield_work
+
     where = find_home(home)
     count = 0 if delete_data else yield_work(where, YIELD_SECONDS)
     if count:

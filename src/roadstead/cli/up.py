@@ -19,7 +19,6 @@ from roadstead.cli.home import Home, find_home
 from roadstead.cli.nodes import chosen_nodes, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import DidNotStart, Running, running, start, stop
-from roadstead.cli.yielding import take_work
 
 DEFAULT_PORT = 6443
 
@@ -51,6 +50,8 @@ def command(home: str | None, port: int, durability: str, nodes: tuple[str, ...]
 def bring_up(home: Home, *, port: int = 0, durability: str = "full", nodes: tuple[str, ...] = ()) -> Running:
     """Start server and node agent and wait until both are ready; a server that runs without its agent gets one. If one fails,
     what this call has started is stopped again. Raises Failure."""
+    from roadstead.cli.yielding import take_work
+
     chosen = chosen_nodes(home, nodes)
     try:
         home.prepare()
