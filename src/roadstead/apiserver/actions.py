@@ -1,4 +1,5 @@
-"""Things one posts to act on a pod, of which nothing is kept: Binding and Eviction (kubernetes-api section 9)."""
+"""Things one posts to act on an object, of which nothing is kept: Binding, Eviction and TokenRequest (kubernetes-api sections 9
+and 18.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import orjson
 
 from roadstead.apiserver.bodies import media_type, parse_as, read_body
 from roadstead.apiserver.query import Query, delete_options, write_options
-from roadstead.apiserver.responses import Exchange
+from roadstead.apiserver.responses import Exchange, warning_headers
 from roadstead.cluster.embedded.requests import User, WriteOptions
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.kinds.errors import bad_request
@@ -29,11 +30,14 @@ class Action:
 
 BINDING: Final = Action("Binding", ("v1",), "io.k8s.api.core.v1.Binding")
 EVICTION: Final = Action("Eviction", ("policy/v1", "policy/v1beta1"), "io.k8s.api.policy.v1.Eviction")
+TOKEN_REQUEST: Final = Action(
+    "TokenRequest", ("authentication.k8s.io/v1",), "io.k8s.api.authentication.v1.TokenRequest"
+)
 
 
 async def bind(exchange: Exchange, resources: Resources, namespace: str, name: str, user: User, query: Query) -> None:
     """Give a pod its node. `name` is "" where the path names no pod and the Binding does. Raises StatusError."""
-    binding, options = await _receive(exchange, BINDING, user, query)
+    binding, options = await receive(exchange, BINDING, user, query)
     if not name:
         given = binding["metadata"].get("name")
         if not isinstance(given, str) or not given:
@@ -45,7 +49,7 @@ async def bind(exchange: Exchange, resources: Resources, namespace: str, name: s
 
 async def evict(exchange: Exchange, resources: Resources, namespace: str, name: str, user: User, query: Query) -> None:
     """Delete a pod as its Eviction says, and leave a condition that tells why. Raises StatusError."""
-    eviction, options = await _receive(exchange, EVICTION, user, query)
+    eviction, options = await receive(exchange, EVICTION, user, query)
     if eviction["metadata"].get("name") != name:
         raise bad_request("name in URL does not match name in Eviction object")
     asked = eviction.get("deleteOptions")
@@ -54,7 +58,17 @@ async def evict(exchange: Exchange, resources: Resources, namespace: str, name: 
     await exchange.reply_json(201, _DONE)
 
 
-async def _receive(exchange: Exchange, action: Action, user: User, query: Query) -> tuple[Json, WriteOptions]:
+async def request_token(
+    exchange: Exchange, resources: Resources, namespace: str, account: str, user: User, query: Query
+) -> None:
+    """Give out a token for a service account. Raises StatusError."""
+    request, options = await receive(exchange, TOKEN_REQUEST, user, query)
+    answer, warnings = await resources.token(namespace, account, request, options)
+    await exchange.reply_json(201, orjson.dumps(answer), warning_headers(warnings))
+
+
+async def receive(exchange: Exchange, action: Action, user: User, query: Query) -> tuple[Json, WriteOptions]:
+    """The body, which must be what `action` says, with metadata (an object), and the options of the request. Raises StatusError."""
     media = media_type(exchange.header(b"content-type"))
     body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
     options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))

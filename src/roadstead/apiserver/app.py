@@ -22,6 +22,7 @@ from roadstead.apiserver.negotiate import negotiate
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.paths import ResourcePath, parse_path
 from roadstead.apiserver.responses import Exchange, Receive, Scope, Send
+from roadstead.apiserver.reviews import SELF_REVIEWS, TOKEN_REVIEWS, Reviews
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.identity import ANONYMOUS, Connection, Identity
 from roadstead.cluster.embedded.requests import User
@@ -60,6 +61,7 @@ class App:
         self._discovery = discovery
         self._documents = documents
         self._authenticator = authenticator
+        self._reviews = Reviews(authenticator)
         self._answers = answers
         self._host_names = LOCAL_HOSTS | {name.lower() for name in host_names}
 
@@ -125,6 +127,9 @@ class App:
         resource = Resource(target.group, target.version, target.plural)
         if resource == BINDINGS and target.namespace and not target.subresource and not target.watch:
             await self._objects.serve_bindings(exchange, target, User(identity.name, tuple(identity.groups)))
+            return
+        if resource in (SELF_REVIEWS, TOKEN_REVIEWS) and not (target.namespace or target.name or target.watch):
+            await self._reviews.serve(exchange, resource, identity)
             return
         kind = self._registry.get(resource)
         if kind is None or target.rest or bool(target.namespace) > kind.namespaced:

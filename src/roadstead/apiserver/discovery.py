@@ -13,15 +13,34 @@ from typing import Final
 import orjson
 
 from roadstead.apiserver.negotiate import JSON, clauses
+from roadstead.apiserver.reviews import SELF_REVIEWS, TOKEN_REVIEWS
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Kind, Registry, Subresource
 
 AGGREGATED_GROUP: Final = "apidiscovery.k8s.io"
 
-
 BINDINGS: Final = Resource("", "v1", "bindings")
-"""Served, but not a kind: a Binding changes a pod, and nothing of it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Virtual:
+    """Served, but none of the registry's kinds: one posts it and nothing of it is kept."""
+
+    resource: Resource
+    kind: str
+    namespaced: bool = False
+
+    @property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+
+VIRTUAL: Final = (
+    Virtual(BINDINGS, "Binding", namespaced=True),
+    Virtual(SELF_REVIEWS, "SelfSubjectReview"),
+    Virtual(TOKEN_REVIEWS, "TokenReview"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +58,15 @@ class Discovery:
     def __init__(self, registry: Registry, server_address: str) -> None:
         self._groups: dict[str, dict[str, list[Kind]]] = {}
         for kind in registry:
-            self._groups.setdefault(kind.resource.group, {}).setdefault(kind.resource.version, []).append(kind)
+            if kind.resource.group:
+                continue
+            self._groups.setdefault("", {}).setdefault(kind.resource.version, []).append(kind)
+        for virtual in VIRTUAL:
+            if virtual.resource.group:
+                self._groups.setdefault(virtual.resource.group, {}).setdefault(virtual.resource.version, [])
+        for kind in registry:
+            if kind.resource.group:
+                self._groups.setdefault(kind.resource.group, {}).setdefault(kind.resource.version, []).append(kind)
         for group, versions in self._groups.items():
             self._groups[group] = dict(sorted(versions.items(), key=lambda item: version_order(item[0])))
         self._legacy = self._legacy_documents(server_address)
@@ -131,16 +158,16 @@ def _resource_list(group: str, version: str, kinds: list[Kind]) -> Json:
         entry["storageVersionHash"] = _storage_hash(kind)
         resources.append(entry)
         resources.extend(_legacy_subresource(kind, sub) for sub in _sorted(kind))
-    if _has_bindings(group, version, kinds):
-        resources.append(
-            {
-                "name": BINDINGS.plural,
-                "singularName": "binding",
-                "namespaced": True,
-                "kind": "Binding",
-                "verbs": ["create"],
-            }
-        )
+    resources.extend(
+        {
+            "name": virtual.resource.plural,
+            "singularName": virtual.singular,
+            "namespaced": virtual.namespaced,
+            "kind": virtual.kind,
+            "verbs": ["create"],
+        }
+        for virtual in _virtual(group, version, kinds)
+    )
     resources.sort(key=lambda entry: str(entry["name"]))
     list_ = {
         "kind": "APIResourceList",
@@ -166,22 +193,28 @@ def _legacy_subresource(kind: Kind, sub: Subresource) -> Json:
     return entry
 
 
-def _has_bindings(group: str, version: str, kinds: list[Kind]) -> bool:
-    return (group, version) == (BINDINGS.group, BINDINGS.version) and any(kind.resource == PODS for kind in kinds)
+def _virtual(group: str, version: str, kinds: list[Kind]) -> list[Virtual]:
+    """What is served besides kinds in a group version. No bindings without pods."""
+    return [
+        virtual
+        for virtual in VIRTUAL
+        if (virtual.resource.group, virtual.resource.version) == (group, version)
+        and (virtual.resource != BINDINGS or any(kind.resource == PODS for kind in kinds))
+    ]
 
 
 def _aggregated_resources(group: str, version: str, kinds: list[Kind]) -> list[Json]:
-    resources = [_aggregated_resource(kind) for kind in kinds]
-    if _has_bindings(group, version, kinds):
-        binding = {
-            "resource": BINDINGS.plural,
-            "responseKind": {"group": "", "version": "", "kind": "Binding"},
-            "scope": "Namespaced",
-            "singularResource": "binding",
+    virtual = [
+        {
+            "resource": one.resource.plural,
+            "responseKind": {"group": "", "version": "", "kind": one.kind},
+            "scope": "Namespaced" if one.namespaced else "Cluster",
+            "singularResource": one.singular,
             "verbs": ["create"],
         }
-        resources.insert(0, binding)
-    return resources
+        for one in _virtual(group, version, kinds)
+    ]
+    return virtual + [_aggregated_resource(kind) for kind in kinds]
 
 
 def _aggregated_resource(kind: Kind) -> Json:

@@ -1,4 +1,4 @@
-"""What is not about objects: version, health, OpenAPI, the list of paths (kubernetes-api sections 1.4 and 3)."""
+"""What is not about objects: version, health, OpenAPI, keys of tokens, the list of paths (kubernetes-api sections 1.4 and 3)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from roadstead.apiserver.openapi import OpenApi
 from roadstead.apiserver.query import parse_query
 from roadstead.apiserver.responses import Exchange
 from roadstead.apiserver.version import version_info
+from roadstead.auth.service_accounts import CONFIGURATION_PATH, JWKS_PATH, Issuer
 
 HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
 OPENAPI_V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -24,16 +25,30 @@ kind it does not know; the rest it reads from v3."""
 class Documents:
     """Serves everything under a path of its own. `checks` are named health checks: each says None, or what is wrong."""
 
-    def __init__(self, openapi: OpenApi, checks: Mapping[str, Callable[[], str | None]], paths: list[str]) -> None:
+    def __init__(
+        self,
+        openapi: OpenApi,
+        checks: Mapping[str, Callable[[], str | None]],
+        paths: list[str],
+        issuer: Issuer | None = None,
+        address: str = "",
+    ) -> None:
+        """`issuer`: whose public key to show (None: none), of a server at `address` (https://...)."""
         self._openapi = openapi
         self._checks = checks
+        self._issuer = issuer
+        self._address = address
         self._version = orjson.dumps(version_info())
-        listed = sorted({*paths, *HEALTH_PATHS, *(f"{path}/{name}" for path in HEALTH_PATHS for name in checks)})
+        keys = () if issuer is None else (CONFIGURATION_PATH, JWKS_PATH)
+        listed = sorted({*paths, *keys, *HEALTH_PATHS, *(f"{path}/{name}" for path in HEALTH_PATHS for name in checks)})
         self._root = orjson.dumps({"paths": [*listed, *openapi.paths(), "/openapi/v2", "/version"]})
 
     async def serve(self, exchange: Exchange) -> bool:
         """Answer if the path is one of ours; False if it is not."""
         path = exchange.path.rstrip("/") or "/"
+        if self._issuer is not None and path in (CONFIGURATION_PATH, JWKS_PATH):
+            await self._serve_keys(exchange, path, self._issuer)
+            return True
         head = path.split("/", 2)[1]
         if path not in ("/", "/version") and head not in ("healthz", "livez", "readyz", "openapi"):
             return False
@@ -55,6 +70,16 @@ class Documents:
         else:
             await self._serve_health(exchange, path)
         return True
+
+    async def _serve_keys(self, exchange: Exchange, path: str, issuer: Issuer) -> None:
+        """With what others check service-account tokens (k8s `pkg/routes/openidmetadata.go`)."""
+        if exchange.method != "GET":
+            raise method_not_allowed()
+        if path == JWKS_PATH:
+            media, value = "application/jwk-set+json", issuer.jwks
+        else:
+            media, value = JSON, issuer.configuration(self._address)
+        await exchange.reply(200, media, orjson.dumps(value), cache=b"public, max-age=3600")
 
     def _knows(self, path: str) -> bool:
         _, _, *check = path.split("/")

@@ -33,7 +33,7 @@ from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Writte
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.watching import Event
 from roadstead.kinds.errors import StatusError, bad_request
-from roadstead.kinds.names import PODS
+from roadstead.kinds.names import PODS, SERVICE_ACCOUNTS
 from roadstead.kinds.object import Object
 from roadstead.kinds.registry import Kind, Registry, Subresource
 from roadstead.kinds.schema import DecodeError
@@ -129,6 +129,8 @@ class ObjectApi:
             await actions.bind(exchange, self._resources, target.namespace, target.name, user, query)
         elif kind.resource == PODS and sub.name == "eviction":
             await actions.evict(exchange, self._resources, target.namespace, target.name, user, query)
+        elif kind.resource == SERVICE_ACCOUNTS and sub.name == "token":
+            await actions.request_token(exchange, self._resources, target.namespace, target.name, user, query)
         elif exchange.method == "GET":
             await self._get(exchange, kind, target, query)
         elif exchange.method == "PUT":

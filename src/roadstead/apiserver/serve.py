@@ -26,12 +26,13 @@ from roadstead.apiserver.logs import AgentClient, PodLogs
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.openapi import OpenApi
 from roadstead.apiserver.protocol import ApiProtocol
+from roadstead.auth.account_tokens import AccountTokens
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
 from roadstead.auth.identity import MASTERS
 from roadstead.auth.tokens import ADMIN, Tokens
 from roadstead.cluster.embedded.resources import Resources
-from roadstead.kinds.object import Json
+from roadstead.kinds.object import Json, ObjectMeta, Resource
 from roadstead.kinds.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -180,8 +181,11 @@ class ApiServer:
 
     def _config(self, address: str) -> uvicorn.Config:
         discovery = Discovery(self._registry, address)
-        documents = Documents(OpenApi(self._registry), {"shutdown": self._stopping_problem}, discovery.paths())
-        authenticator = Authenticator(self._tokens)
+        issuer = self._resources.issuer
+        documents = Documents(
+            OpenApi(self._registry), {"shutdown": self._stopping_problem}, discovery.paths(), issuer, self.url
+        )
+        authenticator = Authenticator(self._tokens, accounts=AccountTokens(issuer, self._metadata_of))
         names = {*self._host_names, socket.gethostname(), socket.getfqdn()}
         app = App(self._objects, self._registry, discovery, documents, authenticator, names, self._answers)
         config = uvicorn.Config(
@@ -198,6 +202,10 @@ class ApiServer:
         )
         config.load()
         return config
+
+    def _metadata_of(self, resource: Resource, namespace: str, name: str) -> ObjectMeta | None:
+        found = self._resources.store.get(resource, namespace, name)
+        return None if found is None else found.meta
 
     def _stopping_problem(self) -> str | None:
         return "the server is stopping" if self._objects.stopping.is_set() else None

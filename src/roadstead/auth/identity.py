@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 MASTERS: Final = "system:masters"
@@ -12,10 +12,12 @@ AUTHENTICATED: Final = "system:authenticated"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: user name and groups."""
+    """Who asks: user name and groups; where the proof says so, a uid, and more about it by name (which pod, which token)."""
 
     name: str
     groups: Sequence[str] = ()
+    uid: str = ""
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 ANONYMOUS: Final = Identity("system:anonymous", ("system:unauthenticated",))

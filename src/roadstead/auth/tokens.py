@@ -28,7 +28,7 @@ class Tokens:
         for row in rows:
             token, user = row[0], row[1]
             groups = tuple(group.strip() for group in row[3].split(",") if group.strip()) if len(row) > 3 else ()
-            self._identities[_digest(token)] = Identity(user, (*groups, AUTHENTICATED))
+            self._identities[_digest(token)] = Identity(user, (*groups, AUTHENTICATED), row[2] if len(row) > 2 else "")
             self._by_user.setdefault(user, token)
 
     @classmethod

@@ -15,6 +15,7 @@ import uvloop
 
 from roadstead.apiserver.serve import ApiServer, CannotListen
 from roadstead.auth.files import write_private
+from roadstead.auth.service_accounts import KEY_FILE, Issuer
 from roadstead.cluster.embedded.expiry import keep_expiring
 from roadstead.cluster.embedded.failures import StoreError
 from roadstead.cluster.embedded.log import Durability
@@ -89,7 +90,8 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         raise Refused(str(error)) from error
     try:
         registry = default_registry()
-        resources = Resources(store, registry, default_plugins())
+        issuer = Issuer(options.pki / KEY_FILE)
+        resources = Resources(store, registry, default_plugins(), issuer=issuer)
         cluster = EmbeddedCluster(resources)
         for write in BOOTSTRAP:
             await cluster.write(write)  # EXISTS from the second start on

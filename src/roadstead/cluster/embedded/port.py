@@ -14,7 +14,7 @@ import orjson
 from roadstead.cluster.embedded.requests import SYSTEM, DeleteOptions, ListOptions, User, WatchOptions, WriteOptions
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.kinds.errors import StatusError, bad_request, not_found
-from roadstead.kinds.names import PODS
+from roadstead.kinds.names import PODS, SERVICE_ACCOUNTS
 from roadstead.kinds.object import Json, Object, Ref, Resource
 from roadstead.kinds.registry import Kind
 from roadstead.runtime.cluster import (
@@ -105,6 +105,9 @@ class EmbeddedCluster:
             return None if updated.removed else updated.object
         if not write.subresource:
             return (await self._resources.create(kind, ref.namespace, value, self._write_options)).object
+        if (ref.resource, write.subresource) == (SERVICE_ACCOUNTS, "token"):
+            answer, _ = await self._resources.token(ref.namespace, ref.name, value, self._write_options)
+            return Object.of(SERVICE_ACCOUNTS, answer)
         if (ref.resource, write.subresource) != (PODS, "binding"):
             raise not_found(ref.resource, ref.name)
         return (await self._resources.bind(ref.namespace, ref.name, value, self._write_options)).object

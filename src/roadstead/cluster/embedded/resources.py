@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import msgspec
 import orjson
 
+from roadstead.auth.service_accounts import Issuer
 from roadstead.cluster.embedded import binding as bindings
 from roadstead.cluster.embedded import metadata as owned
 from roadstead.cluster.embedded.admission import AdmissionPlugin, AdmissionRequest
@@ -37,6 +38,7 @@ from roadstead.cluster.embedded.requests import (
     Written,
 )
 from roadstead.cluster.embedded.store import Pending, Store
+from roadstead.cluster.embedded.token_requests import token_of
 from roadstead.cluster.embedded.watching import Event, open_watch
 from roadstead.kinds.errors import (
     StatusError,
@@ -68,8 +70,10 @@ class Resources:
         clock: Callable[[], int] = time.time_ns,
         new_uid: Callable[[], str] = new_uid,
         name_suffix: Callable[[], str] = owned.random_suffix,
+        issuer: Issuer | None = None,
     ) -> None:
-        """`clock` gives nanoseconds since the epoch; uid and name suffix makers are for reproducible runs."""
+        """`clock` gives nanoseconds since the epoch; uid and name suffix makers are for reproducible runs. `issuer` signs
+        service-account tokens (None: with a key that is forgotten at the end)."""
         self._store = store
         self._registry = registry
         self._admission = tuple(admission)
@@ -77,6 +81,7 @@ class Resources:
         self._new_uid = new_uid
         self._name_suffix = name_suffix
         self._has_namespaces = registry.get(NAMESPACES) is not None
+        self.issuer = Issuer() if issuer is None else issuer
 
     @property
     def registry(self) -> Registry:
@@ -171,6 +176,14 @@ class Resources:
         if kind is None:
             raise not_found(PODS, pod_name)
         return await self._carry_out(lambda: self._evict(kind, namespace, pod_name, eviction, options))
+
+    async def token(
+        self, namespace: str, account: str, request: Json, options: WriteOptions = WriteOptions()
+    ) -> tuple[Json, Sequence[str]]:
+        """serviceaccounts/token: `request` with its token, and warnings. Nothing is stored. Raises StatusError 400, 404, 409, 422."""
+        return token_of(
+            namespace, account, request, self.issuer, self._store.get, self._clock(), options.field_validation
+        )
 
     # --- from plan to disk
 

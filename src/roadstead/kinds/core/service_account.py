@@ -8,7 +8,7 @@ from roadstead.kinds import ages
 from roadstead.kinds.builtin import builtin_kind
 from roadstead.kinds.names import SERVICE_ACCOUNTS
 from roadstead.kinds.object import Json
-from roadstead.kinds.registry import Kind
+from roadstead.kinds.registry import Kind, Subresource
 from roadstead.kinds.strategy import Column, Strategy
 
 
@@ -22,4 +22,12 @@ class ServiceAccountStrategy(Strategy):
 
 
 def kind() -> Kind:
-    return builtin_kind(SERVICE_ACCOUNTS, "ServiceAccount", ServiceAccountStrategy(), short_names=("sa",))
+    return builtin_kind(
+        SERVICE_ACCOUNTS,
+        "ServiceAccount",
+        ServiceAccountStrategy(),
+        short_names=("sa",),
+        subresources=(
+            Subresource("token", verbs=("create",), kind="TokenRequest", group="authentication.k8s.io", version="v1"),
+        ),
+    )

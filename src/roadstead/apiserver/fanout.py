@@ -1,0 +1,334 @@
+"""One change to many watchers: selected once, encoded once, framed once, and the same bytes handed to everybody.
+
+Watchers that want the same (kind, namespace, selectors, form) are a `Group`. Those of a group who have seen everything so far are *level*:
+for each of them a flush costs one write of bytes that all share. The others are *apart* and served one by one until they are level: who
+has just come, who asked for a version from the future, and who is slow.
+
+Coalescing: changes that come while a flush is being paid for go out together with the next, in one chunk. After a flush that took a
+while the next waits as long as it took (PAUSE_LIMIT at most), so half of the loop is left to everybody else, however many watch.
+
+A slow watcher holds up nobody and costs a bounded amount of memory: when its connection takes no more, nothing is written to it; it keeps
+a version, from which it goes on when it can. What it has missed is read from the store's history; when that is gone its stream ends,
+as in the real server, and on coming back it hears 410.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from roadstead.cluster.embedded import watching
+from roadstead.cluster.embedded.history import Change, Feed, Lagging
+from roadstead.cluster.embedded.store import Store
+from roadstead.cluster.embedded.watching import Event, Watch
+from roadstead.kinds.errors import StatusError
+from roadstead.kinds.object import Resource
+
+log = logging.getLogger(__name__)
+
+SLICE_BYTES: Final = 64 << 10
+"""Of objects in one flush, one object at least: with its connection's own buffer all that a slow watcher can hold."""
+SLICE_CHANGES: Final = 500
+ROUNDS: Final = 16
+"""Slices that one watcher apart gets in a row before others have their turn."""
+PAUSE_LIMIT: Final = 0.05
+"""Seconds."""
+
+
+class Outlet(Protocol):
+    """The sending side of one connection."""
+
+    @property
+    def is_paused(self) -> bool:
+        """More than enough is waiting to be sent."""
+        ...
+
+    def write(self, framed: bytes) -> None:
+        """Send a part of the body that is framed already (HTTP/1.1 chunks). Never waits."""
+        ...
+
+    def listen(self, on_writable: Callable[[], None] | None, on_lost: Callable[[], None] | None) -> None:
+        """Whom to call when `is_paused` turns False, and when the client is gone; None for nobody."""
+        ...
+
+
+Line = Callable[[Event, bool], bytes]
+"""(event, whether it is the first that this watcher gets) -> one line of the stream."""
+
+
+def framed(body: bytes) -> bytes:
+    """`body` as one HTTP/1.1 chunk."""
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+class Member:
+    """One watcher. `done` is set when its stream is to end."""
+
+    __slots__ = ("done", "group", "is_first", "outlet", "seen", "timers")
+
+    def __init__(self, group: Group, outlet: Outlet, seen: int, *, is_first: bool) -> None:
+        self.group = group
+        self.outlet = outlet
+        self.seen = seen
+        """Version up to which it got everything; kept only while it is apart."""
+        self.is_first = is_first
+        """It has got no object yet, and its form says something extra with the first."""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def end(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Group:
+    """Watchers who want the same."""
+
+    __slots__ = ("apart", "bookmark_timer", "key", "level", "line", "watch")
+
+    def __init__(self, key: object, watch: Watch, line: Line) -> None:
+        self.key = key
+        self.watch = watch
+        self.line = line
+        self.level: dict[Member, None] = {}
+        self.apart: dict[Member, None] = {}
+        self.bookmark_timer: asyncio.TimerHandle | None = None
+
+    def lines(self, changes: Sequence[Change], *, is_first: bool = False) -> list[bytes]:
+        """What the group sees of these changes. Raises StatusError 410."""
+        found = []
+        for change in changes:
+            event = self.watch.event(change)
+            if event is not None:
+                found.append(self.line(event, is_first))
+                is_first = False
+        return found
+
+
+class Channel:
+    """All watchers of one resource, and how far they are."""
+
+    def __init__(self, store: Store, resource: Resource, retire: Callable[[], None]) -> None:
+        self._store = store
+        self._feed: Feed = store.feed(resource)
+        self._retire = retire
+        self._groups: dict[object, Group] = {}
+        self._position = self._feed.end
+        self._seen = store.revision
+        """Version up to which everybody who is level has seen everything."""
+        self._scheduled: asyncio.Handle | None = None
+        self._rest_until = 0.0
+        self.sent = 0
+        """Events sent, counted once for each watcher."""
+        self._feed.listeners.append(self._changed)
+
+    # --- coming and going
+
+    def join(self, watch: Watch, form: object, line: Line, outlet: Outlet, seen: int, *, is_first: bool) -> Member:
+        """Send `outlet` every change after version `seen`, until `leave`; `form` names what `line` makes of an event."""
+        options = watch.options
+        key = (watch.key, form, options.bookmarks)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(key, watch, line)
+        member = Member(group, outlet, seen, is_first=is_first)
+        group.apart[member] = None
+        outlet.listen(lambda: self._writable(member), member.end)
+        loop = asyncio.get_running_loop()
+        if options.timeout_seconds is not None:
+            member.timers.append(loop.call_later(options.timeout_seconds, member.end))
+            if options.bookmarks and options.timeout_seconds > 0:
+                last = max(0.0, options.timeout_seconds - watching.LAST_BOOKMARK_SECONDS)
+                member.timers.append(loop.call_later(last, self._last_bookmark, member))
+        if options.bookmarks and group.bookmark_timer is None:
+            group.bookmark_timer = loop.call_later(watching.BOOKMARK_SECONDS, self._bookmark, group)
+        if self._feed.is_closed:
+            member.end()
+        else:
+            self._catch_up(member)
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Send it nothing more."""
+        group = member.group
+        group.level.pop(member, None)
+        group.apart.pop(member, None)
+        member.outlet.listen(None, None)
+        for timer in member.timers:
+            timer.cancel()
+        if group.level or group.apart:
+            return
+        if group.bookmark_timer is not None:
+            group.bookmark_timer.cancel()
+        self._groups.pop(group.key, None)
+        if not self._groups:
+            self._feed.listeners.remove(self._changed)
+            if self._scheduled is not None:
+                self._scheduled.cancel()
+            self._retire()
+
+    def end_all(self) -> None:
+        """End every stream."""
+        for group in self._groups.values():
+            for member in (*group.level, *group.apart):
+                member.end()
+
+    # --- changes
+
+    def _changed(self) -> None:
+        if self._feed.is_closed:
+            self._flush()  # what was stored before the end is still theirs
+            self.end_all()
+        elif self._scheduled is None:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait = self._rest_until - loop.time()
+        self._scheduled = loop.call_later(wait, self._flush) if wait > 0 else loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Send the next slice of changes to everybody."""
+        self._scheduled = None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        before = self._seen
+        try:
+            changes = self._slice(self._position)
+        except Lagging:
+            # The history kept is shorter than one burst of writes: what is lost for one is lost for all who are level.
+            self._position, self._seen = self._feed.end, self._store.revision
+            for group in self._groups.values():
+                for member in group.level:
+                    member.end()
+            return
+        if changes:
+            self._position += len(changes)
+            self._seen = changes[-1].rv
+        for group in list(self._groups.values()):
+            if group.level and changes:
+                self._send_level(group, changes, before)
+            for member in list(group.apart):
+                if member.outlet.is_paused:
+                    if member.seen < self._feed.floor:
+                        member.end()
+                else:
+                    self._catch_up(member)
+        now = loop.time()
+        self._rest_until = now + min(now - began, PAUSE_LIMIT)
+        if self._feed.end > self._position:
+            self._schedule()
+
+    def _send_level(self, group: Group, changes: Sequence[Change], before: int) -> None:
+        try:
+            lines = group.lines(changes)
+        except StatusError as error:
+            last = framed(watching_error(error))
+            for member in group.level:
+                member.outlet.write(last)
+                member.end()
+            return
+        if not lines:
+            return
+        body = framed(b"".join(lines))
+        self.sent += len(lines) * len(group.level)
+        slow = []
+        for member in group.level:
+            outlet = member.outlet
+            if outlet.is_paused:
+                slow.append(member)
+            else:
+                outlet.write(body)
+        for member in slow:
+            self.sent -= len(lines)
+            del group.level[member]
+            member.seen = before
+            group.apart[member] = None
+
+    def _slice(self, position: int) -> Sequence[Change]:
+        """The next changes, SLICE_BYTES of them at most, or one. Raises Lagging."""
+        changes = self._feed.since(position, SLICE_CHANGES)
+        size = 0
+        for index, change in enumerate(changes):
+            size += len(change.object.raw)
+            if size > SLICE_BYTES and index:
+                return changes[:index]
+        return changes
+
+    # --- one watcher
+
+    def _writable(self, member: Member) -> None:
+        if member in member.group.apart:
+            self._catch_up(member)
+
+    def _catch_up(self, member: Member) -> None:
+        """Send one watcher what it has not seen yet, as long as its connection takes it; make it level when it has seen all."""
+        group = member.group
+        for _ in range(ROUNDS):
+            if member.done.done() or member.outlet.is_paused:
+                return
+            if member.seen < self._feed.floor and not self._is_level(member):
+                member.end()
+                return
+            changes = self._slice(self._feed.position_after(member.seen))
+            if not changes:
+                break
+            try:
+                lines = group.lines(changes, is_first=member.is_first)
+            except StatusError as error:
+                member.outlet.write(framed(watching_error(error)))
+                member.end()
+                return
+            member.seen = changes[-1].rv
+            if lines:
+                member.is_first = False
+                self.sent += len(lines)
+                member.outlet.write(framed(b"".join(lines)))
+        else:
+            handle = asyncio.get_running_loop().call_soon(self._writable, member)
+            del handle
+            return
+        if self._is_level(member) and not member.is_first:
+            group.apart.pop(member, None)
+            group.level[member] = None
+
+    def _is_level(self, member: Member) -> bool:
+        """It has seen what the others have: every change up to `_seen`, and none beyond."""
+        return self._feed.position_after(member.seen) == self._position and member.seen <= self._store.revision
+
+    # --- bookmarks
+
+    def _bookmark(self, group: Group) -> None:
+        group.bookmark_timer = asyncio.get_running_loop().call_later(watching.BOOKMARK_SECONDS, self._bookmark, group)
+        mark = framed(group.line(("BOOKMARK", None, str(self._marked())), False))
+        for member in group.level:
+            if not member.outlet.is_paused:
+                member.outlet.write(mark)
+        for member in list(group.apart):
+            self._mark_apart(member)
+
+    def _last_bookmark(self, member: Member) -> None:
+        if member in member.group.level and not member.outlet.is_paused:
+            member.outlet.write(framed(member.group.line(("BOOKMARK", None, str(self._marked())), False)))
+        elif member in member.group.apart:
+            self._mark_apart(member)
+
+    def _mark_apart(self, member: Member) -> None:
+        """A bookmark says that everything up to it has been sent: one who is behind gets it for where it is."""
+        self._catch_up(member)
+        if not member.outlet.is_paused and not member.done.done():
+            is_current = self._feed.position_after(member.seen) == self._feed.end
+            mark = max(member.seen, self._store.revision) if is_current else member.seen
+            member.outlet.write(framed(member.group.line(("BOOKMARK", None, str(mark)), False)))
+
+    def _marked(self) -> int:
+        return self._store.revision if self._position == self._feed.end else self._seen
+
+
+def watching_error(error: StatusError) -> bytes:
+    """An ERROR event that ends a stream."""
+    import orjson
+
+    return orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n"
