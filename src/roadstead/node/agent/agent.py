@@ -23,7 +23,6 @@ from roadstead.node.agent.views import Pod
 from roadstead.node.agent.worker import Worker
 from roadstead.node.keeper import locks, notify
 from roadstead.node.keeper.runs import RunError
-from roadstead.runtime.clock import WallClock
 from roadstead.runtime.cluster import EVERYTHING, Cluster, Listing, Outcome, Selector, WatchEvent, Write
 from roadstead.runtime.informer import Informer, Listener
 from roadstead.runtime.recorder import Recorder
@@ -70,9 +69,10 @@ class Agent:
                 f"Another node agent uses {options.state}: stop it first, or give this one a state directory of its own."
             )
         self.server = LogServer(self.worker_of, options)
-        self.recorder = Recorder(cluster, WallClock(), "kubelet")
+        self.recorder = Recorder(cluster, options, "kubelet")
         self.processes = ProcessRuntime(options.state)
-        self.timers = TimerRuntime(options.now, self._wake)
+        self.timers: Runtime = TimerRuntime(options.now, self._wake)
+        """What runs the pods of simulated nodes."""
         self.hosts: dict[str, Host] = {}
         self.workers: dict[str, Worker] = {}
         """By pod uid."""
