@@ -94,6 +94,14 @@ def test_no_cluster_is_up(
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize("words", [("--home", "{0}", "status"), ("status", "--home", "{0}")])
+def test_the_home_stands_before_or_after_the_verb(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, err = call(capsys, *(word.format(tmp_path / "there") for word in words))
+    assert err.startswith(f"error: no cluster is up (state: {tmp_path}/there).")
+
+
 def test_down_without_a_cluster(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

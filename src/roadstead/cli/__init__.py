@@ -58,8 +58,10 @@ class _Verbs(click.Group):
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="roadstead")
-def group() -> None:
+@click.option("--home", metavar="DIR", default=None, help="State of the cluster; may also stand after the command.")
+def group(home: str | None) -> None:
     """One queue for AI work on shared accelerators."""
+    del home  # read by the command's own --home (output.py)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -21,10 +21,20 @@ output_option = click.option(
     help="How to print the answer.",
 )
 namespace_option = click.option("-n", "--namespace", default="default", show_default=True, help="Namespace.")
+
+
+def _or_before_the_verb(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """`roadstead --home DIR status` means the same as `roadstead status --home DIR`."""
+    del option
+    found: str | None = value or context.find_root().params.get("home")
+    return found
+
+
 home_option = click.option(
     "--home",
     metavar="DIR",
     default=None,
+    callback=_or_before_the_verb,
     help="State of the cluster. Default: $ROADSTEAD_HOME, else the XDG state directory.",
 )
 
