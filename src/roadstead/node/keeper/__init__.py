@@ -35,9 +35,15 @@ is recorded as exit code 137, reason ShimLost. Only a keeper settles such runs, 
 **If the keeper is killed**, shims go on; the agent starts another keeper. If keeper and shim are killed within the same
 microseconds between 7 and 8, the code reported is 137 ShimLost.
 
-**Output.** stdout and stderr of the process are one file, `log`, opened for appending: no one stands between, so every byte
-that the process wrote survives any kill. What the file lacks is time: the shim notes "until then, that many bytes" in
-`log.times` while the file grows, and readers date lines by it (to about a second). The two streams are not told apart.
+**Output** goes through a fifo into `log`: `output.py` says how, and why none of it is lost. The keeper has the fifo open too, and
+moves what a killed shim left there before it records the end. If keeper and shim are killed together, what the process wrote in
+the last moments before (what the fifo held, at most 64 KiB) is lost with them; what the log has is never lost.
+
+**Commands** in a running container (`commands.py`): the shim forks them `[shim.exec-1-forked]` and records their ends
+`[shim.exec-2-ended]`. They die with the shim, with their container, at their time limit, and soon after whoever asked for them died.
+
+**Versions.** `runs.FORMAT` is in every record. A new agent reads runs of older formats, whose shims go on; it sends an older keeper
+away and starts its own.
 
 After a power failure nothing runs; runs with `started` and no exit record are settled as ShimLost, as above.
 """

@@ -49,13 +49,15 @@ def is_alive(root: str) -> bool:
 
 
 def ensure(root: str) -> None:
-    """Start a keeper unless one is alive; returns when it answers."""
+    """Start a keeper unless one of this version (or newer) is alive; returns when it answers."""
     deadline = time.monotonic() + _START_SECONDS
     spawned = False
     while True:
         try:
-            _call(root, {"op": "ping"})
-            return
+            answer = _call(root, {"op": "ping"})
+            if answer.get("format", runs.FORMAT) >= runs.FORMAT:
+                return
+            _call(root, {"op": "quit"})  # of an older program: it cannot start our runs, and its shims do without it
         except (OSError, ValueError):
             pass
         if time.monotonic() > deadline:

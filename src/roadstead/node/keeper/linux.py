@@ -17,6 +17,7 @@ MS_MOVE = 8192
 MS_REC, MS_PRIVATE, MS_RELATIME = 16384, 1 << 18, 1 << 21
 MNT_DETACH = 2
 
+_FALLOC_PUNCH_HOLE_KEEP_SIZE = 2 | 1
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -59,6 +60,22 @@ def pivot_root(new_root: str, put_old: str) -> None:
         raise OSError(38, f"pivot_root is not known for machine type {os.uname().machine}")
     result = _libc.syscall(ctypes.c_long(number), os.fsencode(new_root), os.fsencode(put_old))
     _check(result, f"pivot_root {new_root}")
+
+
+def punch_hole(fd: int, offset: int, length: int) -> None:
+    """Give the blocks of a part of a file back; it reads as zeros, and the file keeps its size. EOPNOTSUPP where that is not known."""
+    result = _libc.fallocate(fd, _FALLOC_PUNCH_HOLE_KEEP_SIZE, ctypes.c_long(offset), ctypes.c_long(length))
+    _check(result, "fallocate(FALLOC_FL_PUNCH_HOLE)")
+
+
+def join(pid: int, flags: int) -> None:
+    """Enter those name spaces of process `pid`, setns(2). For a user name space this process must have one thread only."""
+    known = ((CLONE_NEWUSER, "user"), (CLONE_NEWUTS, "uts"), (CLONE_NEWNS, "mnt"))
+    wanted = [(flag, name) for flag, name in known if flags & flag]
+    opened = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for _, name in wanted]
+    for fd, (flag, name) in zip(opened, wanted, strict=True):
+        _check(_libc.setns(fd, flag), f"setns {name}")
+        os.close(fd)
 
 
 def set_hostname(name: str) -> None:

@@ -22,7 +22,7 @@ import sys
 import time
 from typing import NoReturn
 
-from roadstead.node.keeper import linux, locks, notify, runs, shim, tree
+from roadstead.node.keeper import linux, locks, notify, output, runs, shim, tree
 from roadstead.node.keeper.crash import crashpoint
 
 SOCKET = "keeper.sock"
@@ -52,6 +52,8 @@ class Keeper:
         """Processes whose shim died: pid to run id, until their end is seen."""
         self.orphans: dict[int, int] = {}
         """Wait statuses of reaped processes that we did not fork, newest last; their shim's death may be seen later."""
+        self.outputs: dict[str, int] = {}
+        """Run id to a descriptor of its fifo, so that output outlives a shim that is killed."""
 
     def serve(self) -> None:
         listener = self._listen()
@@ -65,6 +67,9 @@ class Keeper:
         poll = select.poll()
         poll.register(listener, select.POLLIN)
         poll.register(wake_read, select.POLLIN)
+        for run in runs.scan(self.root):
+            if run.state in (runs.STARTING, runs.RUNNING, runs.LOST):
+                self._hold_output(run.run_id)  # an earlier keeper held it
         while True:
             ready = {fd for fd, _ in poll.poll()}
             if wake_read in ready:
@@ -126,11 +131,30 @@ class Keeper:
 
     def _start(self, run_id: str) -> None:
         crashpoint("keeper.1-asked")
+        self._hold_output(run_id)
         pid = os.fork()
         if pid == 0:
             _be_shim(self.root, run_id)
         self.shims[pid] = run_id
         crashpoint("keeper.2-forked")
+
+    def _hold_output(self, run_id: str) -> None:
+        if run_id in self.outputs:
+            return
+        for other in self.outputs.keys() - self.shims.values():  # an earlier keeper's: nobody told us of their end
+            if not locks.is_held(os.path.join(runs.directory(self.root, other), "lock")):
+                run = runs.look(self.root, other)
+                if run is None or run.state == runs.EXITED:
+                    self._drop_output(other)
+        try:
+            self.outputs[run_id] = output.open_fifo(runs.directory(self.root, run_id))
+        except OSError:
+            return  # an older run, or too many of them: then only a killed shim's last moment of output is at risk
+
+    def _drop_output(self, run_id: str) -> None:
+        fd = self.outputs.pop(run_id, None)
+        if fd is not None:
+            os.close(fd)
 
     # --- the end of shims
 
@@ -148,6 +172,8 @@ class Keeper:
                 self._orphan(pid, status)
             elif status != 0:
                 self._shim_died(run_id)
+            elif run_id not in self.shims.values():
+                self._drop_output(run_id)
 
     def _shim_died(self, run_id: str) -> None:
         run = runs.look(self.root, run_id)
@@ -212,6 +238,8 @@ class Keeper:
             return
         self._kill_orphans()
         tree.kill_members(runs.mark(run.path))
+        output.rescue(run.path)
+        self._drop_output(run.run_id)
         final = os.path.join(run.path, "exit.json")
         pending = os.path.join(run.path, "exit.pending")
         if os.path.exists(pending):

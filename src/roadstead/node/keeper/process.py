@@ -15,26 +15,60 @@ from roadstead.node.keeper.runs import Json
 
 
 def become(spec: Json, path: str, shim: int, go: int, report: int, log: int) -> NoReturn:
-    """Become the program that `spec` (of the run at `path`) describes, once a byte comes through `go`. Never returns."""
+    """Become the program that `spec` (of the run at `path`) describes, once a byte comes through `go`. Never returns.
+
+    `log` becomes stdout and stderr.
+    """
     try:
         os.setsid()
         linux.set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != shim or os.read(go, 1) != b"!":
             _vanish()  # the shim died before it let us go: nothing has happened
-        _connect(log)
+        _connect(os.open("/dev/null", os.O_RDONLY), log, log)
         _close_all_but(report, go)
         _isolate(spec, os.path.join(path, "stage"))
-        _reset_signals()
-        # Changing credentials cleared it; if the shim died in between, its end of `go` is no proof any more but its pid is.
-        linux.set_parent_death_signal(signal.SIGKILL)
-        if os.getppid() != shim:
-            _vanish()
-        _enter(spec["cwd"])
-        _execute(spec["argv"], {**spec["env"], tree.MARK: runs.mark(path)})
+        _change_user(spec)
+        _execute(spec, spec["argv"], path, shim)
     except BaseException as error:
         _report(report, str(error) or type(error).__name__)
     finally:
         os._exit(128)
+
+
+def join(spec: Json, command: Json, path: str, here: str, shim: int, container: int, report: int) -> NoReturn:
+    """Become a further command in the world of a running container. Never returns.
+
+    `spec` is the container's, `command` and `here` the command's own (commands.py), `container` the pid of its main process.
+    """
+    try:
+        os.setsid()
+        linux.set_parent_death_signal(signal.SIGKILL)
+        if os.getppid() != shim:
+            _vanish()
+        _connect(*_open_streams(here, command["streams"]))
+        _close_all_but(report)
+        isolation = spec.get("isolation", "bare")
+        if isolation != "bare":
+            user = linux.CLONE_NEWUSER if isolation == "userns" else 0
+            linux.join(container, user | linux.CLONE_NEWUTS | linux.CLONE_NEWNS)
+        _change_user(spec)
+        _execute(spec, command["argv"], path, shim)
+    except BaseException as error:
+        _report(report, str(error) or type(error).__name__)
+    finally:
+        os._exit(128)
+
+
+def _open_streams(here: str, names: list[str]) -> tuple[int, int, int]:
+    """Our ends of the command's fifos. Nothing waits here: who asked has opened the other ends, or is gone."""
+    flags = {"stdin": os.O_RDONLY, "stdout": os.O_WRONLY, "stderr": os.O_WRONLY}
+    opened: dict[str, int] = {}
+    for name in names:
+        opened[name] = os.open(os.path.join(here, name), flags[name] | os.O_NONBLOCK)
+        os.set_blocking(opened[name], True)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    out = opened.get("stdout", nothing)
+    return opened.get("stdin", nothing), out, opened.get("stderr", out)
 
 
 def _vanish() -> NoReturn:
@@ -50,12 +84,10 @@ def _report(report: int, text: str) -> None:
         _vanish()  # nobody reads it: the shim is gone
 
 
-def _connect(log: int) -> None:
-    """stdin is empty; stdout and stderr are the log."""
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+def _connect(*streams: int) -> None:
+    """These become stdin, stdout, stderr."""
+    for number, fd in enumerate(streams):
+        os.dup2(fd, number)
 
 
 def _close_all_but(*keep: int) -> None:
@@ -71,6 +103,9 @@ def _isolate(spec: Json, stage: str) -> None:
     isolation = spec.get("isolation", "bare")
     if isolation != "bare":
         mounts.enter(isolation == "userns", spec.get("hostname", ""), spec.get("binds", []), stage)
+
+
+def _change_user(spec: Json) -> None:
     user = spec.get("user")
     if user:
         os.setgroups(user.get("groups", []))
@@ -95,8 +130,15 @@ def _enter(cwd: str) -> None:
         raise OSError(f"working directory {cwd!r} cannot be entered: {error.strerror}") from error
 
 
-def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
+def _execute(spec: Json, argv: list[str], path: str, shim: int) -> NoReturn:
     """Find argv[0] as execvpe does, and say plainly what was looked for if it is not there."""
+    _reset_signals()
+    # Changing credentials cleared it; if the shim died in between, its end of a pipe is no proof any more but its pid is.
+    linux.set_parent_death_signal(signal.SIGKILL)
+    if os.getppid() != shim:
+        _vanish()
+    _enter(spec["cwd"])
+    env = {**spec["env"], tree.MARK: runs.mark(path)}
     try:
         os.execvpe(argv[0], argv, env)
     except FileNotFoundError as error:

@@ -4,7 +4,9 @@
         spec.json      what to run; linked once, never changed
         lock           held (locks.py) by the shim for as long as it lives
         started        pid and start time; linked before the process may execute
-        log, log.times output, and when it came
+        output         fifo that the process writes to
+        log, log.times, log.begin   what it wrote, when, and from where on it is kept (output.py)
+        exec/          further commands in the container (commands.py)
         control        fifo that wakes the shim
         stop.json      request to stop: signal, and when to kill
         exit.pending   how it ended, while leftovers are being killed
@@ -24,13 +26,13 @@ import shutil
 import time
 from typing import Any, Final, NamedTuple
 
-from roadstead.node.keeper import locks
+from roadstead.node.keeper import locks, output
 from roadstead.node.keeper.crash import crashpoint
 
 Json = dict[str, Any]
 
-FORMAT: Final = 1
-"""Version of these files. Newer ones are refused."""
+FORMAT: Final = 2
+"""Version of these files. Newer ones are refused. In format 1 the process wrote to `log` itself, and there was no `exec/`."""
 
 PREPARED: Final = "prepared"  # may be started (again): its process has certainly not run
 STARTING: Final = "starting"  # a shim is alive and has not let the process go yet
@@ -146,13 +148,14 @@ def _private(path: str, flags: int) -> int:
 def prepare(root: str, run_id: str, spec: Json) -> str:
     """Make the run's directory and spec, unless they exist; the directory's path. Safe to repeat and to race.
 
-    `spec`: argv, env (all of it: nothing is inherited), cwd; optional: memory_bytes, hostname, isolation ("bare" | "userns" |
+    `spec`: argv, env (all of it: nothing is inherited), cwd; optional: memory_bytes, log_limit [bytes, parts], hostname, isolation ("bare" | "userns" |
     "root"), binds [{source, target, read_only}], user {uid, gid, groups}.
     """
     path = directory(root, run_id)
     os.makedirs(os.path.join(path, "stage"), mode=0o700, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkfifo(os.path.join(path, "control"), 0o600)
+    output.make_fifo(path)
     link_json(os.path.join(path, "spec.json"), {**spec, "format": FORMAT, "run_id": run_id, "boot": boot_id()})
     crashpoint("start.1-prepared")
     return path
@@ -180,6 +183,12 @@ def look(root: str, run_id: str) -> Run | None:
         return None
     # A machine that went down may have forgotten `started`: only a spec of this boot proves that nothing ran.
     return Run(run_id, path, PREPARED if spec["boot"] == boot_id() else LOST)
+
+
+def format_of(path: str) -> int:
+    """The format of the run at `path`, 0 if it was never prepared."""
+    spec = read_json(os.path.join(path, "spec.json"))
+    return 0 if spec is None else int(spec.get("format", 1))
 
 
 def _exit_of(record: Json) -> Exit:
@@ -242,7 +251,7 @@ def cancel(root: str, run_id: str) -> None:
 
 
 def poke(path: str, request: str) -> None:
-    """Wake the shim of the run at `path`, if there is one, and tell it what is asked: `<signal> <kill at>` and a newline."""
+    """Wake the shim of the run at `path`, if there is one, and tell it what is asked: `<signal> <kill at>` or `exec <id>`, and a newline."""
     try:
         fd = os.open(os.path.join(path, "control"), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -1,7 +1,8 @@
 """The shim: starts one process, waits for it, writes down how it ended. The package docstring numbers the steps.
 
-It is forked from the keeper and shares its memory; it opens no socket and needs nobody. While it waits it notes when output
-came, watches the resident size of the process tree against the limit, and looks for a request to stop.
+It is forked from the keeper and shares its memory; it opens no socket and needs nobody. While it waits it moves output to the log
+(output.py), runs further commands (commands.py), watches the resident size of the process tree against the limit, and looks for a
+request to stop.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import signal
 import time
 
 from roadstead.node.keeper import locks, notify, process, runs, tree
+from roadstead.node.keeper.commands import Commands
 from roadstead.node.keeper.crash import crashpoint
+from roadstead.node.keeper.output import LIMIT, Output, open_for_process
 
 _LOOK_SECONDS = 1.0  # a lost poke is made good after this
-_LOG_FIRST_SECONDS = 0.02
+_OUTPUT_SECONDS = 0.001  # after a little output: it comes line by line, and each look has its price
+_OUTPUT_MUCH = 64 * 1024  # after that much there is no pause: the fifo holds no more
 _MEMORY_SECONDS = (0.02, 0.25)  # between looks at memory: near the limit, far from it
 _SWEEP_ROUNDS = 1000
 
@@ -48,20 +52,18 @@ class Shim:
         self.is_killed = False
         self.is_out_of_memory = False
         self.memory_seen = 0
-        self.log_size = 0
-        self.log_pause = _LOG_FIRST_SECONDS
 
     def work(self) -> None:
         self._set_space_aside()
-        log = os.open(os.path.join(self.path, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.control = os.open(os.path.join(self.path, "control"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.times = os.open(
-            os.path.join(self.path, "log.times"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        part, parts = self.spec.get("log_limit") or LIMIT
+        self.output = Output(self.path, (part, parts))
+        log = open_for_process(self.path)
         problem = self._start(log)
         os.close(log)
         if problem is None:
             return
+        self.commands = Commands(self.path, self.spec, self.pid)
         notify.tell(self.root, self.run_id)
         self._wait()
         self._finish(problem)
@@ -115,49 +117,57 @@ class Shim:
     # --- wait
 
     def _wait(self) -> None:
-        """Until the process has ended (it stays a zombie: nothing is reaped here but orphans)."""
+        """Until the process has ended (it stays a zombie: nothing is reaped here but orphans and commands)."""
         poll = select.poll()
         ending = os.pidfd_open(self.pid)
-        poll.register(ending, select.POLLIN)
-        poll.register(self.control, select.POLLIN)
+        output = self.output.fifo
         limit = self.spec.get("memory_bytes") or 0
-        next_log = next_memory = next_look = 0.0
+        next_output = next_memory = next_look = 0.0
         while True:
             now = time.monotonic()
-            if now >= next_log:
-                self._note_output()
-                next_log = now + self.log_pause
             if limit and now >= next_memory:
                 next_memory = now + self._watch_memory(limit)
             if now >= next_look:
                 self._obey()
+                self.commands.find()
                 self._reap_orphans()
                 next_look = now + _LOOK_SECONDS
+            self.commands.look()
             if self.kill_at is not None and not self.is_killed and time.time_ns() >= self.kill_at:
                 self._kill()
-            until = min(next_log, next_look, next_memory if limit else next_look)
+            times = [next_look, self.commands.next_at, next_memory if limit else None]
+            watched = [ending, self.control, *self.commands.descriptors]
+            if now < next_output:
+                times.append(next_output)
+            else:
+                watched.append(output)
+            undated = self.output.note()
+            if undated is not None:
+                times.append(now + undated)
             if self.kill_at is not None and not self.is_killed:
-                until = min(until, now + max(0.0, (self.kill_at - time.time_ns()) / 1e9))
-            ready = poll.poll(max(0.0, until - now) * 1000 + 0.5)
-            if any(fd == ending for fd, _ in ready):
+                times.append(now + max(0.0, (self.kill_at - time.time_ns()) / 1e9))
+            ready = self._poll(poll, watched, min(at for at in times if at is not None) - now)
+            if output in ready:
+                moved = self.output.drain()
+                pause = _LOOK_SECONDS if self.output.is_stuck else 0.0 if moved >= _OUTPUT_MUCH else _OUTPUT_SECONDS
+                next_output = time.monotonic() + pause
+            for fd in ready & set(self.commands.descriptors):
+                self.commands.end(fd)
+            if ending in ready:
                 break
-            if ready:
+            if self.control in ready:
                 self._hear(os.read(self.control, 4096))
-                next_look = 0.0
         os.close(ending)
 
-    def _note_output(self) -> None:
-        """Write down how much output there is by now, if it is more than before."""
-        try:
-            size = os.stat(os.path.join(self.path, "log")).st_size
-            if size > self.log_size:
-                os.write(self.times, f"{time.time_ns()} {size}\n".encode())
-        except OSError:
-            return  # a full disk costs times, not output
-        if size > self.log_size:
-            self.log_size, self.log_pause = size, _LOG_FIRST_SECONDS
-        else:
-            self.log_pause = min(self.log_pause * 2, _LOOK_SECONDS)
+    @staticmethod
+    def _poll(poll: select.poll, watched: list[int], seconds: float) -> set[int]:
+        """Those that have something to say within that time."""
+        for fd in watched:
+            poll.register(fd, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(max(0.0, seconds) * 1000 + 0.1)}
+        for fd in watched:
+            poll.unregister(fd)
+        return ready
 
     def _watch_memory(self, limit: int) -> float:
         """Kill everything if the tree holds more than `limit` bytes; seconds until the next look."""
@@ -175,7 +185,9 @@ class Shim:
         """Carry out what was asked through the fifo: the same as in stop.json, which a full disk may have refused."""
         for line in lines.splitlines():
             words = line.split()
-            if len(words) == 2 and all(word.isdigit() for word in words):
+            if len(words) == 2 and words[0] == b"exec":
+                self.commands.begin(words[1].decode(errors="replace"))
+            elif len(words) == 2 and all(word.isdigit() for word in words):
                 self._stop(int(words[0]), int(words[1]))
 
     def _obey(self) -> None:
@@ -211,10 +223,11 @@ class Shim:
         self._signal(signal.SIGKILL)
         crashpoint("shim.stop-3-killed")
 
-    def _reap_orphans(self) -> None:
+    def _reap_orphans(self, *, spare_commands: bool = True) -> None:
         """Take the exit of orphaned descendants, so that they do not stay zombies for hours."""
+        ours = {self.pid, *(self.commands.pids if spare_commands else ())}
         for pid in tree.children(os.getpid()):
-            if pid != self.pid:
+            if pid not in ours:
                 try:
                     os.waitpid(pid, os.WNOHANG)
                 except ChildProcessError:
@@ -230,8 +243,11 @@ class Shim:
         end = self._judge(ended, problem, finished_at)
         self._record(end)
         crashpoint("shim.8-pending")
-        self._note_output()
         self._sweep()
+        while self.output.drain():
+            continue
+        self.output.close()
+        self.commands.finish()
         crashpoint("shim.9-swept")
         os.rename(os.path.join(self.path, "exit.pending"), os.path.join(self.path, "exit.json"))
         crashpoint("shim.10-recorded")
@@ -273,6 +289,6 @@ class Shim:
                 break
             for pid in left:
                 tree.send(pid, signal.SIGKILL)
-            self._reap_orphans()
+            self._reap_orphans(spare_commands=False)
             time.sleep(0.001)
         os.waitpid(self.pid, 0)
