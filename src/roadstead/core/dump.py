@@ -5,60 +5,100 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from roadstead.core.encoding import decode, encode
 from roadstead.core.memory import Place, Tried
 from roadstead.core.plan import Plan
+from roadstead.core.queueing.standing import Standing
 from roadstead.core.world import World
+from roadstead.model.facts import Noun
+from roadstead.model.workload import WorkloadState
 
 FORMAT: Final = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A World at one moment, as values that nobody changes any more: made at once, to be encoded at leisure."""
+
+    facts: tuple[Noun, ...]
+    memory: Mapping[str, Any]
+
+
+def snapshot(world: World) -> Snapshot:
+    """Facts and memory, in a fixed order. O(world), but it only gathers references."""
+    return Snapshot(tuple(world.book.all()), _memory(world))
+
+
 def dump(world: World) -> dict[str, Any]:
     """Facts in a fixed order, then memory, as plain values: for forks, snapshots, bug reports. O(world)."""
-    return {"format": FORMAT, "facts": [encode(fact) for fact in world.book.all()], "memory": dump_memory(world)}
+    taken = snapshot(world)
+    return {"format": FORMAT, "facts": [encode(fact) for fact in taken.facts], "memory": encode(taken.memory)}
 
 
 def dump_memory(world: World) -> dict[str, Any]:
-    """All memory (core/memory.py has the list). O(workloads)."""
-    standings = []
-    for key in sorted(world.workloads):
-        s = world.workloads[key]
-        standings.append(
-            {
-                "workload": list(key),
-                "place": s.own_place.value,
-                "assumed": encode(s.assumed),
-                "assumedAt": s.assumed_at,
-                "evicting": encode(s.evicting),
-                "tried": None if s.tried is None else _dump_scan(world, s.cluster_queue, s.tried),
-            }
-        )
+    """All memory (core/memory.py has the list) as plain values. O(workloads)."""
+    memory: dict[str, Any] = encode(_memory(world))
+    return memory
+
+
+def _memory(world: World) -> dict[str, Any]:
+    world.tables()
     tables = []
     for name in sorted(world.pending):
         pending = world.pending[name]
-        sticky = pending.sticky
-        tables.append(
-            {
-                "clusterQueue": name,
-                "sticky": None if sticky is None else [list(sticky[0]), sticky[1]],
-                "bulkParked": sorted((encode(world.classes.key(s)) for s in pending.bulk_parked), key=json.dumps),
-            }
-        )
+        if pending.sticky is not None or pending.bulk_parked:
+            parked = [encode(world.classes.key(shape)) for shape in pending.bulk_parked]
+            tables.append(
+                {"clusterQueue": name, "sticky": pending.sticky, "bulkParked": sorted(parked, key=json.dumps)}
+            )
     return {
         "cycles": world.cycles,
         "now": world.now,
-        "standings": standings,
-        "queues": [t for t in tables if t["sticky"] or t["bulkParked"]],
-        "requests": sorted([name, whole_tree] for name, whole_tree in world.requests.items()),
+        "standings": [
+            remembered
+            for key in sorted(world.workloads)
+            if (remembered := _remembered(world, world.workloads[key])) is not None
+        ],
+        "queues": tables,
+        "requests": sorted(world.requests.items()),
         "waitingForFleet": sorted(world.standings.waiting_for_fleet),
-        "bindings": [encode(world.bound_pods[key]) for key in sorted(world.bound_pods)],
+        "bindings": [world.bound_pods[key] for key in sorted(world.bound_pods)],
+    }
+
+
+def _remembered(world: World, standing: Standing) -> dict[str, Any] | None:
+    """What is known of a workload beyond its facts; None if that is nothing."""
+    fact, hold = standing.fact, standing.hold
+    is_placed = fact.placement is not None
+    placement = hold.placement if hold is not None and fact.state is WorkloadState.RESERVED and not is_placed else None
+    was_placed = standing.was_placed and not is_placed
+    place = standing.own_place
+    if (
+        standing.assumed is None
+        and standing.evicting is None
+        and standing.tried is None
+        and placement is None
+        and not was_placed
+        and place is world.standings.first_place(standing)
+    ):
+        return None
+    return {
+        "workload": standing.key,
+        "place": place,
+        "assumed": standing.assumed,
+        "assumedAt": standing.assumed_at,
+        "evicting": standing.evicting,
+        "tried": None if standing.tried is None else _dump_scan(world, standing.cluster_queue, standing.tried),
+        "wasPlaced": was_placed,
+        "placement": placement,
     }
 
 
 def load(dumped: Mapping[str, Any]) -> World:
-    """A world from `dump`. ValueError if this is no dump or a newer format."""
+    """A world from `dump`, which decides from here on as the dumped one. ValueError if this is no dump or a newer format."""
     version = dumped.get("format")
     if not isinstance(version, int):
         raise ValueError("This is not a dump of a world: it has no format version. Use a file that `dump` wrote.")
@@ -67,14 +107,15 @@ def load(dumped: Mapping[str, Any]) -> World:
             f"The dump has format {version}; this program reads up to {FORMAT}. Load it with the program that wrote it."
         )
     world = World()
+    memory = dumped["memory"]
+    world.standings.set_clock(memory["cycles"], memory["now"])  # first: facts may speak of times that are over
     for data in dumped["facts"]:
         world.apply(decode(data))
-    _load_memory(world, dumped["memory"])
+    _load_memory(world, memory)
     return world
 
 
 def _load_memory(world: World, data: Mapping[str, Any]) -> None:
-    world.standings.set_clock(data["cycles"], data["now"])
     for item in data["bindings"]:
         world.assume(Plan(commands=(decode(item),)))
     for item in data["queues"]:
@@ -92,6 +133,8 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
             assumed_at=item["assumedAt"],
             evicting=decode(item["evicting"]),
             tried=_load_scan(world, standing.shape, item["tried"]),
+            was_placed=item["wasPlaced"] or standing.was_placed,
+            placement=decode(item["placement"]),
         )
     world.requests.clear()
     world.requests.update((name, whole_tree) for name, whole_tree in data["requests"])

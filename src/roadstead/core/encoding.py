@@ -1,4 +1,4 @@
-"""Values of the model as plain JSON-able data and back, and the hash of a fact."""
+"""Values of the core and its model as plain JSON-able data and back, and the hash of a fact."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 from roadstead.core.memory import Tried
-from roadstead.core.plan import Admit, BindPod, Evict, Plan, Verdicts
+from roadstead.core.plan import Admit, BindPod, Evict, Forgotten, Plan, Verdicts
+from roadstead.core.rules import Rules
 from roadstead.model import nodes, queues, refusals, selection, workload
+from roadstead.model.facts import Gone, Noun
 
 _TYPE: Final = "_"
 
 
 def _known_types() -> dict[str, type]:
-    found: dict[str, type] = {t.__name__: t for t in (Admit, Evict, BindPod, Tried, Plan, Verdicts)}
+    found: dict[str, type] = {
+        t.__name__: t for t in (Admit, Evict, BindPod, Tried, Plan, Verdicts, Rules, Gone, Forgotten)
+    }
     for module in (nodes, queues, refusals, selection, workload):
         for name, value in vars(module).items():
             if isinstance(value, type) and is_dataclass(value):
@@ -28,28 +32,39 @@ def _known_types() -> dict[str, type]:
 
 
 _TYPES: Final[Mapping[str, type]] = _known_types()
+_PLAIN: Final = frozenset((str, int, bool, type(None)))
 
 
 def encode(value: Any) -> Any:
-    """A value of the model as JSON-able data; defaults are left out."""
+    """A value of the core or its model as JSON-able data; defaults are left out. TypeError for any other value."""
+    kind: type = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is tuple or kind is list:
+        return [item if type(item) in _PLAIN else encode(item) for item in value]
+    if kind is dict:
+        return {key: encode(item) for key, item in value.items()}
     if isinstance(value, StrEnum):
         return value.value
-    if value is None or isinstance(value, str | int | bool):
-        return value
-    if isinstance(value, tuple | list):
-        return [encode(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        data: dict[str, Any] = {_TYPE: type(value).__name__}
-        for field in fields(value):
-            item = getattr(value, field.name)
-            if item != field.default:
-                data[field.name] = encode(item)
-        return data
-    raise TypeError(f"{type(value).__name__} cannot be dumped")
+    if kind is type:
+        return value.__name__  # the noun of a Gone
+    if not is_dataclass(value):
+        raise TypeError(f"{kind.__name__} cannot be dumped")
+    data: dict[str, Any] = {_TYPE: kind.__name__}
+    for name, default in _fields(kind):
+        item = getattr(value, name)
+        if item != default:
+            data[name] = item if type(item) in _PLAIN else encode(item)
+    return data
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.default) for field in fields(kind))
 
 
 def decode(data: Any) -> Any:
-    """The inverse of `encode`. ValueError for a type name that this program does not know."""
+    """The inverse of `encode` for values (not for dicts). ValueError for a type name that this program does not know."""
     if isinstance(data, list):
         return tuple(decode(item) for item in data)
     if isinstance(data, dict):
@@ -58,6 +73,8 @@ def decode(data: Any) -> Any:
             raise ValueError(
                 f"The dump holds a {data[_TYPE]!r}, which this program does not know. Load it with a newer one."
             )
+        if kind is Gone:
+            return Gone(cast(type[Noun], _TYPES[data["noun"]]), decode(data["key"]))
         enums = _enum_fields(kind)
         values = {}
         for name, item in data.items():

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
-from roadstead.core.plan import Command
+from roadstead.core.plan import Forgotten
 from roadstead.core.world import World
 from roadstead.model.facts import Fact
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """A command that was assumed could not be carried out."""
-
-    command: Command
-
 
 Given: TypeAlias = Fact | Forgotten
 

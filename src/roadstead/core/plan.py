@@ -59,6 +59,13 @@ class BindPod:
 Command: TypeAlias = Admit | Evict | BindPod
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A command that was assumed could not be carried out: what a World is given besides facts."""
+
+    command: Command
+
+
 class Requeue(StrEnum):
     """Where a head that was not admitted goes (Kueue 3.2)."""
 

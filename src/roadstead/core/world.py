@@ -89,8 +89,7 @@ class World:
                     self._request_all()
             case Node():
                 self.fleet.set_node(fact)
-                self.standings.recheck_node(fact.name)
-                self._request_all()
+                self._node_changed(fact.name)
             case LocalQueue():
                 self._apply_local_queue(fact)
             case ClusterQueue():
@@ -116,8 +115,7 @@ class World:
                     self._request_all()
             case Node():
                 self.fleet.remove_node(before.name)
-                self.standings.recheck_node(before.name)
-                self._request_all()
+                self._node_changed(before.name)
             case LocalQueue():
                 self.standings.replace_members(key)
             case ClusterQueue():
@@ -208,6 +206,11 @@ class World:
         self.standings.replace_members(fact.key)
         if fact.cluster_queue:
             self.standings.request(fact.cluster_queue)
+
+    def _node_changed(self, name: str) -> None:
+        self.holds.touch()  # who holds what on nodes with which labels
+        self.standings.recheck_node(name)
+        self._request_all()
 
     # --- un-parking
 

@@ -20,9 +20,9 @@ from roadstead.controllers.admission.pending import Told, tell
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.core.cycle import decide, next_time
 from roadstead.core.explain.why import why
-from roadstead.core.given import Forgotten, Given, give
+from roadstead.core.given import Given, give
 from roadstead.core.memory import Place
-from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan, Verdicts
+from roadstead.core.plan import Admit, BindPod, Command, Evict, Forgotten, Plan, Verdicts
 from roadstead.core.rules import Rules
 from roadstead.core.world import World, key_of
 from roadstead.ingest import RESOURCES, Trouble, fact

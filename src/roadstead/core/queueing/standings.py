@@ -6,6 +6,7 @@ Called by the World alone. Every change can be undone; applying a workload costs
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from roadstead.core.facts import FactKey
@@ -21,7 +22,7 @@ from roadstead.core.quota.usage import admission_usage
 from roadstead.core.undo import UndoLog, put
 from roadstead.model.facts import Noun
 from roadstead.model.queues import ClusterQueue, LocalQueue, StopPolicy
-from roadstead.model.workload import Workload, WorkloadKey, WorkloadState
+from roadstead.model.workload import Placement, Workload, WorkloadKey, WorkloadState
 
 
 class Standings:
@@ -71,6 +72,7 @@ class Standings:
             before = None
         else:
             before = standing.fact
+        was_leaving = standing.is_leaving
         relevant = before is None or _what_unparks(before) != _what_unparks(fact)
         if before is not None:
             if before.queue != fact.queue:
@@ -94,6 +96,8 @@ class Standings:
         if was_placed is not standing.was_placed:
             self.set(standing, was_placed=was_placed)
         self._bring_in_line(standing)
+        if standing.is_leaving is not was_leaving:
+            self._holds.touch()
         if relevant or standing.hold is not None or standing.place is Place.HELD:
             self.place(standing)
         self.check_drain(standing)
@@ -133,31 +137,33 @@ class Standings:
         put(self._undo, self._members[(standing.fact.namespace, standing.fact.queue)], standing.key, None)
 
     def place(self, standing: Standing) -> None:
-        """Put a workload where its facts and holdings say (kueue.md 3.2)."""
-        fact = standing.fact
-        queue = self.local_queue(fact.namespace, fact.queue)
+        """Put a workload where its facts and holdings say; one that waits stays where it is in its queue (kueue.md 3.2)."""
+        queue = self.local_queue(standing.fact.namespace, standing.fact.queue)
         target = queue.cluster_queue if queue is not None else ""
         if target != standing.cluster_queue:
             self.move(standing, Place.NOWHERE)
             self.set(standing, cluster_queue=target)
-        if standing.hold is not None:
-            place = Place.HELD
-        elif (
-            fact.state is WorkloadState.FINISHED
-            or not fact.active
-            or queue is None
-            or queue.stop is not StopPolicy.NONE
-        ):
-            place = Place.NOWHERE
-        elif standing.place in (Place.HEAP, Place.PARKED):
-            return
-        elif self.is_backing_off(standing):
-            place = Place.PARKED
-            if fact.requeue_at > self.now:
-                self.timers.set(fact.requeue_at, fact.key)
-        else:
-            place = Place.HEAP  # in the line of its class, which may be parked
+        place = self.first_place(standing)
+        if place is Place.HEAP or place is Place.PARKED:
+            if standing.place is Place.HEAP or standing.place is Place.PARKED:
+                return
+            if place is Place.PARKED and standing.fact.requeue_at > self.now:
+                self.timers.set(standing.fact.requeue_at, standing.key)
         self.move(standing, place)
+
+    def first_place(self, standing: Standing) -> Place:
+        """Where facts and holdings alone would put a workload that nobody has tried yet."""
+        if standing.hold is not None:
+            return Place.HELD
+        fact = standing.fact
+        if fact.state is WorkloadState.FINISHED or not fact.active:
+            return Place.NOWHERE
+        queue = self.local_queue(fact.namespace, fact.queue)
+        if queue is None or queue.stop is not StopPolicy.NONE:
+            return Place.NOWHERE
+        return (
+            Place.PARKED if self.is_backing_off(standing) else Place.HEAP
+        )  # HEAP: in its class's line, which may be parked
 
     def is_backing_off(self, standing: Standing) -> bool:
         """It was evicted and must not be tried again yet."""
@@ -321,10 +327,16 @@ class Standings:
         assumed_at: int,
         evicting: Evict | None,
         tried: Tried | None,
+        was_placed: bool,
+        placement: Placement | None,
     ) -> None:
         """Bring back what a dump remembers of one workload (its facts are there already)."""
-        self.set(standing, assumed=assumed, assumed_at=assumed_at, evicting=evicting, tried=tried)
+        self.set(
+            standing, assumed=assumed, assumed_at=assumed_at, evicting=evicting, tried=tried, was_placed=was_placed
+        )
         self._bring_in_line(standing)
+        if placement is not None and standing.hold is not None:
+            self._change_hold(standing, replace(standing.hold, placement=placement))
         self.move(standing, Place.HELD if standing.hold is not None else place)
         self.check_drain(standing)
 
