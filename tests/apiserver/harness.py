@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -71,6 +71,28 @@ class Stream:
     chunks: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     buffer: bytes = b""
+    is_paused: bool = False
+    on_writable: Callable[[], None] | None = None
+    on_lost: Callable[[], None] | None = None
+
+    def write(self, framed: bytes) -> None:
+        """What a connection gets that is framed already: each chunk loses its frame again."""
+        while framed:
+            size, _, framed = framed.partition(b"\r\n")
+            length = int(size, 16)
+            self.chunks.put_nowait(framed[:length])
+            framed = framed[length + 2 :]
+
+    def listen(self, on_writable: Callable[[], None] | None, on_lost: Callable[[], None] | None) -> None:
+        self.on_writable, self.on_lost = on_writable, on_lost
+        if self.leave.is_set() and on_lost is not None:
+            on_lost()
+
+    def hang_up(self) -> None:
+        """Leave."""
+        self.leave.set()
+        if self.on_lost is not None:
+            self.on_lost()
 
     async def line(self) -> Any:
         """The next event; None at the end of the stream."""
@@ -103,7 +125,7 @@ class Api:
         value = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
         await self.resources.create(namespaces, "", value)
 
-    def _scope(self, method: str, url: str, headers: Headers) -> dict[str, Any]:
+    def _scope(self, method: str, url: str, headers: Headers, outlet: Stream | None = None) -> dict[str, Any]:
         parts = urlsplit(url)
         raw = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()]
         if "host" not in {key.lower() for key in headers}:
@@ -114,7 +136,7 @@ class Api:
             "path": parts.path,
             "query_string": parts.query.encode(),
             "headers": raw,
-            "state": {"connection": self.connection},
+            "state": {"connection": self.connection, "outlet": outlet},
         }
 
     async def ask(
@@ -156,11 +178,11 @@ class Api:
             if not message.get("more_body", message["type"] == "http.response.start"):
                 await stream.chunks.put(None)
 
-        task = asyncio.create_task(self.app(self._scope("GET", url, headers or {}), receive, send))
+        task = asyncio.create_task(self.app(self._scope("GET", url, headers or {}, stream), receive, send))
         try:
             yield stream
         finally:
-            stream.leave.set()
+            stream.hang_up()
             await asyncio.wait_for(task, 10)
 
 

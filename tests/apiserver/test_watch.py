@@ -115,7 +115,7 @@ async def test_a_stopping_server_ends_streams(api: Api) -> None:
     async with api.stream(f"{CONFIG_MAPS}?watch=true&resourceVersion=1") as stream:
         while stream.status == 0:
             await asyncio.sleep(0)
-        api.objects.stopping.set()
+        api.objects.stop()
         assert await stream.line() is None
 
 

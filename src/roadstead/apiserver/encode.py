@@ -13,6 +13,7 @@ import orjson
 import yaml
 
 from roadstead.cluster.embedded.requests import Page
+from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.registry import Kind
 
@@ -74,6 +75,11 @@ def _without_type(kind: Kind, item: Object) -> bytes:
     value.pop("apiVersion", None)
     value.pop("kind", None)
     return orjson.dumps(value)
+
+
+def error_line(error: StatusError) -> bytes:
+    """An ERROR event that ends a watch."""
+    return orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n"
 
 
 def as_yaml(body: bytes) -> bytes:

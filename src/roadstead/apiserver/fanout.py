@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from roadstead.apiserver.encode import error_line
 from roadstead.cluster.embedded import watching
 from roadstead.cluster.embedded.history import Change, Feed, Lagging
 from roadstead.cluster.embedded.store import Store
@@ -107,13 +108,64 @@ class Group:
         return found
 
 
+class Fanout:
+    """The watchers of all resources."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._channels: dict[Resource, Channel] = {}
+        self._retired: dict[Resource, int] = {}
+        self._is_stopped = False
+
+    def join(self, watch: Watch, form: object, line: Line, outlet: Outlet, seen: int, *, is_first: bool) -> Member:
+        """Send `outlet` every change after version `seen` that `watch` selects, until `leave`.
+
+        `form` names what `line` makes of an event: watchers with equal requests and forms share its bytes. `is_first`: the form says
+        something extra with the first object that a watcher gets.
+        """
+        resource = watch.kind.resource
+        channel = self._channels.get(resource)
+        if channel is None:
+            channel = self._channels[resource] = Channel(self._store, resource)
+        member = channel.join(watch, form, line, outlet, seen, is_first=is_first)
+        if self._is_stopped:
+            member.end()
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Send it nothing more."""
+        resource = member.group.watch.kind.resource
+        channel = self._channels[resource]
+        channel.leave(member)
+        if channel.is_empty:
+            channel.close()
+            self._retired[resource] = self._retired.get(resource, 0) + channel.sent
+            del self._channels[resource]
+
+    def stop(self) -> None:
+        """End every stream, now and from now on."""
+        self._is_stopped = True
+        for channel in self._channels.values():
+            channel.end_all()
+
+    def sent(self) -> Mapping[Resource, int]:
+        """Events sent so far, counted once for each watcher."""
+        found = dict(self._retired)
+        for resource, channel in self._channels.items():
+            found[resource] = found.get(resource, 0) + channel.sent
+        return found
+
+    def watchers(self) -> Mapping[Resource, int]:
+        """Streams open now."""
+        return {resource: channel.watchers for resource, channel in self._channels.items()}
+
+
 class Channel:
     """All watchers of one resource, and how far they are."""
 
-    def __init__(self, store: Store, resource: Resource, retire: Callable[[], None]) -> None:
+    def __init__(self, store: Store, resource: Resource) -> None:
         self._store = store
         self._feed: Feed = store.feed(resource)
-        self._retire = retire
         self._groups: dict[object, Group] = {}
         self._position = self._feed.end
         self._seen = store.revision
@@ -163,11 +215,20 @@ class Channel:
         if group.bookmark_timer is not None:
             group.bookmark_timer.cancel()
         self._groups.pop(group.key, None)
-        if not self._groups:
-            self._feed.listeners.remove(self._changed)
-            if self._scheduled is not None:
-                self._scheduled.cancel()
-            self._retire()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._groups
+
+    @property
+    def watchers(self) -> int:
+        return sum(len(group.level) + len(group.apart) for group in self._groups.values())
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._feed.listeners.remove(self._changed)
+        if self._scheduled is not None:
+            self._scheduled.cancel()
 
     def end_all(self) -> None:
         """End every stream."""
@@ -179,7 +240,8 @@ class Channel:
 
     def _changed(self) -> None:
         if self._feed.is_closed:
-            self._flush()  # what was stored before the end is still theirs
+            while self._position < self._feed.end:  # what was stored before the end is still theirs
+                self._flush()
             self.end_all()
         elif self._scheduled is None:
             self._schedule()
@@ -208,24 +270,35 @@ class Channel:
             self._position += len(changes)
             self._seen = changes[-1].rv
         for group in list(self._groups.values()):
-            if group.level and changes:
-                self._send_level(group, changes, before)
-            for member in list(group.apart):
-                if member.outlet.is_paused:
-                    if member.seen < self._feed.floor:
-                        member.end()
-                else:
-                    self._catch_up(member)
+            try:
+                self._serve(group, changes, before)
+            except Exception:
+                # A stream that would leave something out is worse than none: they come again, from a version that they know.
+                log.exception("watchers of %s cannot be served", group.key)
+                for member in (*group.level, *group.apart):
+                    member.end()
         now = loop.time()
-        self._rest_until = now + min(now - began, PAUSE_LIMIT)
-        if self._feed.end > self._position:
+        rest = min(now - began, PAUSE_LIMIT)
+        behind = self._feed.end - self._position
+        # More is waiting than was sent: nothing would be gained by letting it grow, so others get less than half of the loop.
+        self._rest_until = now + (rest / 4 if behind > len(changes) else rest)
+        if behind and not self._feed.is_closed:
             self._schedule()
+
+    def _serve(self, group: Group, changes: Sequence[Change], before: int) -> None:
+        if group.level and changes:
+            self._send_level(group, changes, before)
+        for member in list(group.apart):
+            if not member.outlet.is_paused:
+                self._catch_up(member)
+            elif member.seen < self._feed.floor:
+                member.end()
 
     def _send_level(self, group: Group, changes: Sequence[Change], before: int) -> None:
         try:
             lines = group.lines(changes)
         except StatusError as error:
-            last = framed(watching_error(error))
+            last = framed(error_line(error))
             for member in group.level:
                 member.outlet.write(last)
                 member.end()
@@ -278,7 +351,7 @@ class Channel:
             try:
                 lines = group.lines(changes, is_first=member.is_first)
             except StatusError as error:
-                member.outlet.write(framed(watching_error(error)))
+                member.outlet.write(framed(error_line(error)))
                 member.end()
                 return
             member.seen = changes[-1].rv
@@ -287,8 +360,7 @@ class Channel:
                 self.sent += len(lines)
                 member.outlet.write(framed(b"".join(lines)))
         else:
-            handle = asyncio.get_running_loop().call_soon(self._writable, member)
-            del handle
+            asyncio.get_running_loop().call_soon(self._writable, member)
             return
         if self._is_level(member) and not member.is_first:
             group.apart.pop(member, None)
@@ -325,10 +397,3 @@ class Channel:
 
     def _marked(self) -> int:
         return self._store.revision if self._position == self._feed.end else self._seen
-
-
-def watching_error(error: StatusError) -> bytes:
-    """An ERROR event that ends a stream."""
-    import orjson
-
-    return orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n"

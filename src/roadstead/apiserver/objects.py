@@ -12,6 +12,7 @@ import orjson
 from roadstead.apiserver import actions, encode, tables, watching
 from roadstead.apiserver.bodies import Decoded, decode_object, media_type, object_media, parse_as, read_body
 from roadstead.apiserver.errors import method_not_allowed, not_served
+from roadstead.apiserver.fanout import Fanout
 from roadstead.apiserver.logs import PodLogs
 from roadstead.apiserver.negotiate import Form, Format, negotiate
 from roadstead.apiserver.patches import decode_patch, patch_media
@@ -31,7 +32,7 @@ from roadstead.cluster.embedded.deletion import delete_warnings
 from roadstead.cluster.embedded.listing import wait_for_version
 from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Written
 from roadstead.cluster.embedded.resources import Resources
-from roadstead.cluster.embedded.watching import Event
+from roadstead.cluster.embedded.watching import Watch
 from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.names import PODS, SERVICE_ACCOUNTS
 from roadstead.kinds.object import Object
@@ -61,8 +62,14 @@ class ObjectApi:
         self._logs = logs
         self._wall_clock = wall_clock
         self._encoder = watching.EventEncoder(wall_clock)
+        self.fanout = Fanout(resources.store)
         self.stopping = asyncio.Event()
-        """Set when the server stops: ends all streams."""
+        """Set when the server stops."""
+
+    def stop(self) -> None:
+        """End all streams, now and from now on."""
+        self.stopping.set()
+        self.fanout.stop()
 
     async def serve(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
         """Answer a request for objects of `kind`. Raises StatusError."""
@@ -163,13 +170,8 @@ class ObjectApi:
     async def _watch(self, exchange: Exchange, kind: Kind, target: ResourcePath, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"), for_watch=True)
         include = tables.include_object(query.get("includeObject")) if format.form is Form.TABLE else ""
-        options = watch_options(query)
-        events = self._resources.watch(kind, target.namespace, options, target.name)
-
-        def line_of(event: Event, is_first: bool) -> bytes:
-            return self._encoder.encode(kind, event, format, include, is_first=is_first)
-
-        await watching.stream(exchange, events, line_of, self.stopping)
+        watch = Watch(self._resources.store, kind, target.namespace, watch_options(query), target.name)
+        await watching.stream(exchange, watch, self.fanout, self._encoder, format, include)
 
     # --- writing
 

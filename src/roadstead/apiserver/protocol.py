@@ -7,6 +7,7 @@ import asyncio
 import re
 import socket
 import struct
+from collections.abc import Callable
 from typing import Final
 
 import httptools
@@ -19,8 +20,41 @@ from roadstead.auth.identity import Connection, certificate_identity
 HEAD_LIMIT: Final = 1 << 20
 """Bytes of request line and headers together; Go's limit."""
 
+WRITE_LIMIT: Final = 64 << 10
+"""Bytes waiting in a connection beyond which nothing more is written to it. TLS would allow eight times as much."""
+
 _PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: Linux struct ucred
 _REQUEST_LINE: Final = re.compile(rb"[A-Z][A-Z0-9-]* \S+ HTTP/1\.[01]\r?\n")
+
+
+class ConnectionOutlet:
+    """The sending side of a connection; see `fanout.Outlet`."""
+
+    __slots__ = ("_on_lost", "_on_writable", "_transport", "is_paused", "write")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.is_paused = False
+        self.write: Callable[[bytes], None] = transport.write
+        self._transport = transport
+        self._on_writable: Callable[[], None] | None = None
+        self._on_lost: Callable[[], None] | None = None
+
+    def listen(self, on_writable: Callable[[], None] | None, on_lost: Callable[[], None] | None) -> None:
+        """Whom to call from now on. A client that is gone already is reported at once."""
+        self._on_writable, self._on_lost = on_writable, on_lost
+        if on_lost is not None and self._transport.is_closing():
+            on_lost()
+
+    def resumed(self) -> None:
+        """The transport takes more again."""
+        self.is_paused = False
+        if self._on_writable is not None:
+            self._on_writable()
+
+    def lost(self) -> None:
+        """The connection is over."""
+        if self._on_lost is not None:
+            self._on_lost()
 
 
 class ApiProtocol(HttpToolsProtocol):
@@ -28,7 +62,21 @@ class ApiProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "connection": _connection(transport)}
+        transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self._outlet = ConnectionOutlet(transport)
+        self.app_state = {**self.app_state, "connection": _connection(transport), "outlet": self._outlet}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._outlet.lost()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._outlet.is_paused = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._outlet.resumed()
 
     def data_received(self, data: bytes) -> None:
         self._newest = data

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from roadstead.apiserver import encode
+from roadstead.apiserver.fanout import Outlet
 from roadstead.apiserver.negotiate import JSON, YAML
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json
@@ -87,6 +88,11 @@ class Exchange:
 
     async def chunk(self, body: bytes) -> None:
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    def outlet(self) -> Outlet:
+        """The connection itself, for bytes that many exchanges share. Only after `start_stream`."""
+        found: Outlet = self.scope["state"]["outlet"]
+        return found
 
     async def end_stream(self) -> None:
         await self.send({"type": "http.response.body", "body": b""})

@@ -161,7 +161,7 @@ class ApiServer:
         """Close listeners, end watches, let running requests finish (a few seconds), close connections."""
         for server in self._servers:
             server.close()
-        self._objects.stopping.set()
+        self._objects.stop()
         for connection in list(self._state.connections):
             connection.shutdown()
         running = [task for task in self._state.tasks if not task.done()]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Final
 
 import orjson
 
 from roadstead.apiserver import encode, tables
+from roadstead.apiserver.encode import error_line
+from roadstead.apiserver.fanout import SLICE_BYTES, Fanout
 from roadstead.apiserver.negotiate import JSON, Form, Format
 from roadstead.apiserver.openapi import empty_body
 from roadstead.apiserver.responses import Exchange
-from roadstead.cluster.embedded.watching import INITIAL_EVENTS_END, Event
+from roadstead.cluster.embedded.watching import INITIAL_EVENTS_END, Event, Watch
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
@@ -82,53 +83,44 @@ class EventEncoder:
         return orjson.dumps({"type": "BOOKMARK", "object": shown}) + b"\n"
 
 
-def error_line(error: StatusError) -> bytes:
-    """An ERROR event that ends a stream."""
-    return orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n"
-
-
 async def stream(
-    exchange: Exchange,
-    events: AsyncGenerator[Event, None],
-    line_of: Callable[[Event, bool], bytes],
-    stopping: asyncio.Event,
+    exchange: Exchange, watch: Watch, fanout: Fanout, encoder: EventEncoder, format: Format, include: str
 ) -> None:
-    """Send events until they end, the client leaves or the server stops.
+    """Send what `watch` selects until its time is over, the client leaves, falls behind the history kept, or the server stops.
 
-    What is wrong with the request has been said by whoever made `events`; expired history (410) is an event of its own inside the
-    stream, as in the real server. A slow client holds up nobody: only its own position in the history waits. No task is made
-    per event: a thousand watchers of one change cost a thousand writes and nothing else.
+    What is wrong with the request has been said by whoever made `watch`; expired history (410) is an event of its own inside the
+    stream, as in the real server.
     """
     await exchange.start_stream(JSON)
-    pumping = asyncio.create_task(_pump(exchange, events, line_of))
-    leaving = asyncio.create_task(_left(exchange))
-    ending = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait((pumping, leaving, ending), return_when=asyncio.FIRST_COMPLETED)
-        if pumping.done():
-            pumping.result()
-    finally:
-        for task in (pumping, leaving, ending):
-            task.cancel()
-        await asyncio.gather(pumping, leaving, ending, return_exceptions=True)
-        await events.aclose()
-    if not leaving.done() or leaving.cancelled():
-        await exchange.end_stream()
+    outlet = exchange.outlet()
 
+    def line(event: Event, is_first: bool) -> bytes:
+        return encoder.encode(watch.kind, event, format, include, is_first=is_first)
 
-async def _pump(
-    exchange: Exchange, events: AsyncGenerator[Event, None], line_of: Callable[[Event, bool], bytes]
-) -> None:
-    is_first = True
     try:
-        async for event in events:
-            await exchange.chunk(line_of(event, is_first))
-            is_first = is_first and event[1] is None
+        initial, end, seen = watch.begin()
     except StatusError as error:
         await exchange.chunk(error_line(error))
-
-
-async def _left(exchange: Exchange) -> None:
-    """Return when the client hangs up."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass
+        await exchange.end_stream()
+        return
+    is_first = format.form is Form.TABLE
+    gathered: list[bytes] = []
+    size = 0
+    for found in initial:
+        gathered.append(line(("ADDED", found, found.meta.resource_version), is_first))
+        is_first = False
+        size += len(gathered[-1])
+        if size > SLICE_BYTES:
+            await exchange.chunk(b"".join(gathered))
+            gathered, size = [], 0
+    if end:
+        gathered.append(line(("BOOKMARK", None, end), is_first))
+    if gathered:
+        await exchange.chunk(b"".join(gathered))
+    del initial, gathered  # a stream lives long: it must not keep versions that nobody else does
+    member = fanout.join(watch, (format, include), line, outlet, seen, is_first=is_first)
+    try:
+        await member.done
+    finally:
+        fanout.leave(member)
+    await exchange.end_stream()

@@ -58,6 +58,8 @@ class Feed:
         self._first = 0  # position of _changes[0], counted from the beginning of time
         self._dropped = 0  # how many at the front of _changes are already dropped: erased in bulk
         self._waiting: list[asyncio.Future[None]] = []
+        self.listeners: list[Callable[[], None]] = []
+        """Called after changes were appended, and when the feed is closed. They must not block."""
 
     @property
     def end(self) -> int:
@@ -105,6 +107,8 @@ class Feed:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        for listener in self.listeners:
+            listener()
 
     def close(self) -> None:
         self.is_closed = True

@@ -25,7 +25,7 @@ import orjson
 
 from roadstead.cluster.embedded.collection import Collection
 from roadstead.cluster.embedded.failures import CommitFailed, CorruptStore, StoreError
-from roadstead.cluster.embedded.history import Change, History, Limits, Subscription
+from roadstead.cluster.embedded.history import Change, Feed, History, Limits, Subscription
 from roadstead.cluster.embedded.log import Durability, Log, MemoryLog, Row, SqliteLog
 from roadstead.kinds.object import Json, Object, Resource
 
@@ -175,12 +175,17 @@ class Store:
 
     def subscribe(self, resource: Resource, since: int) -> Subscription:
         """Every change of `resource` after version `since`. Raises TooOld if some are no longer kept."""
-        feed = self._history.feed(resource)
+        feed = self.feed(resource)
         if since < feed.floor:
             raise TooOld(since, self.revision)
-        if self._is_closed:
-            feed.close()
         return Subscription(feed, feed.position_after(since))
+
+    def feed(self, resource: Resource) -> Feed:
+        """The changes of `resource` that are still kept, for those who serve many subscribers at once."""
+        feed = self._history.feed(resource)
+        if self._is_closed and not feed.is_closed:
+            feed.close()
+        return feed
 
     # --- writing: the head
 

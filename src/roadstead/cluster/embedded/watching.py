@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TypeAlias
 
 import orjson
@@ -12,7 +12,7 @@ from roadstead.cluster.embedded.history import Change, Lagging
 from roadstead.cluster.embedded.listing import parse_version
 from roadstead.cluster.embedded.requests import WatchOptions
 from roadstead.cluster.embedded.selection import Selection
-from roadstead.cluster.embedded.store import Store, TooOld
+from roadstead.cluster.embedded.store import Store
 from roadstead.kinds.errors import StatusError, expired, forbidden, invalid_object
 from roadstead.kinds.object import Object
 from roadstead.kinds.registry import Kind
@@ -24,17 +24,49 @@ initial events is marked by `INITIAL_EVENTS_END` after its version."""
 INITIAL_EVENTS_END = "+initial-events-end"
 
 BOOKMARK_SECONDS = 60.0
-_LAST_BOOKMARK_SECONDS = 2.0  # before the end of a watch with a timeout
+LAST_BOOKMARK_SECONDS = 2.0  # before the end of a watch with a timeout
+
+
+class Watch:
+    """One watch request: what it selects and where it starts. Requests with equal `key` see the same changes alike."""
+
+    def __init__(self, store: Store, kind: Kind, namespace: str, options: WatchOptions, name: str = "") -> None:
+        """Raises StatusError 400, 422 and 500 for a request that makes no sense."""
+        self.store = store
+        self.kind = kind
+        self.namespace = namespace
+        self.options = options
+        self.selection = Selection(kind, options.label_selector, options.field_selector, name)
+        self.key = (kind.resource, namespace, options.label_selector, options.field_selector, name)
+        _check(options)
+        self._since = parse_version(options.resource_version)
+
+    def begin(self) -> tuple[Sequence[Object], str, int]:
+        """(objects to send as ADDED, the bookmark that ends them or "", version after which changes follow). Raises StatusError
+        410. O(objects of the resource) if there are initial events."""
+        options, store = self.options, self.store
+        if options.send_initial_events or self._since == 0:
+            # The newest state is at least as new as any version asked for, except one from the future.
+            current = store.revision
+            found = [obj for obj in store.list(self.kind.resource, self.namespace) if self.selection.matches(obj)]
+            return found, f"{current}{INITIAL_EVENTS_END}" if options.bookmarks else "", max(self._since, current)
+        floor = store.feed(self.kind.resource).floor
+        if self._since < floor:
+            raise _expired(self._since, store.revision)
+        return (), "", self._since
+
+    def event(self, change: Change) -> Event | None:
+        """What this watch sees of a change, if anything. Raises StatusError 410 if that is no longer known."""
+        if self.namespace and change.object.meta.namespace != self.namespace:
+            return None
+        return event_for(change, self.selection)
 
 
 def open_watch(
     store: Store, kind: Kind, namespace: str, options: WatchOptions, name: str = ""
 ) -> AsyncGenerator[Event, None]:
     """Events from now on or since a version. Raises StatusError 400 and 422 at once; 410 comes out of the iterator."""
-    selection = Selection(kind, options.label_selector, options.field_selector, name)
-    _check(options)
-    since = parse_version(options.resource_version)
-    return _events(store, kind, namespace, selection, options, since)
+    return _events(Watch(store, kind, namespace, options, name))
 
 
 def _check(options: WatchOptions) -> None:
@@ -52,37 +84,27 @@ def _check(options: WatchOptions) -> None:
     raise invalid_object("meta.k8s.io", "ListOptions", "", [problem])
 
 
-async def _events(
-    store: Store, kind: Kind, namespace: str, selection: Selection, options: WatchOptions, since: int
-) -> AsyncGenerator[Event, None]:
+async def _events(watch: Watch) -> AsyncGenerator[Event, None]:
+    store, options = watch.store, watch.options
     loop = asyncio.get_running_loop()
     deadline = None if options.timeout_seconds is None else loop.time() + options.timeout_seconds
-    if options.send_initial_events or since == 0:
-        # The newest state is at least as new as any version asked for, except one from the future.
-        current, since = store.revision, max(since, store.revision)
-        subscription = store.subscribe(kind.resource, current)
-        for found in store.list(kind.resource, namespace):
-            if selection.matches(found):
-                yield "ADDED", found, found.meta.resource_version
-        if options.bookmarks:
-            yield "BOOKMARK", None, f"{current}{INITIAL_EVENTS_END}"
-    else:
-        try:
-            subscription = store.subscribe(kind.resource, since)
-        except TooOld as error:
-            raise _expired(error.asked, error.oldest) from None
+    initial, end, since = watch.begin()
+    # Nothing can come between: from here on the subscription holds the place.
+    subscription = store.subscribe(watch.kind.resource, min(since, store.revision))
+    for found in initial:
+        yield "ADDED", found, found.meta.resource_version
+    if end:
+        yield "BOOKMARK", None, end
     next_bookmark = loop.time() + BOOKMARK_SECONDS
     if deadline is not None:
-        next_bookmark = max(loop.time(), min(next_bookmark, deadline - _LAST_BOOKMARK_SECONDS))
+        next_bookmark = max(loop.time(), min(next_bookmark, deadline - LAST_BOOKMARK_SECONDS))
     while True:
         try:
             changes = subscription.take()
         except Lagging:
             return  # a slow consumer is dropped; it resumes, or hears 410
         for change in changes:
-            if change.rv <= since or (namespace and change.object.meta.namespace != namespace):
-                continue
-            event = event_for(change, selection)
+            event = watch.event(change) if change.rv > since else None
             if event is not None:
                 yield event
         if changes:
@@ -94,8 +116,8 @@ async def _events(
             return
         if options.bookmarks and now >= next_bookmark:
             next_bookmark = now + BOOKMARK_SECONDS
-            if deadline is not None and now < deadline - _LAST_BOOKMARK_SECONDS:
-                next_bookmark = min(next_bookmark, deadline - _LAST_BOOKMARK_SECONDS)
+            if deadline is not None and now < deadline - LAST_BOOKMARK_SECONDS:
+                next_bookmark = min(next_bookmark, deadline - LAST_BOOKMARK_SECONDS)
             yield "BOOKMARK", None, str(max(store.revision, since))
             continue  # changes may have come while the consumer held the bookmark
         await subscription.wait(_until(now, deadline, next_bookmark if options.bookmarks else None))
