@@ -32,7 +32,12 @@ from roadstead.controllers.job import JobController
 from roadstead.controllers.namespace import NamespaceController
 from roadstead.controllers.node_lifecycle import NodeLifecycleController
 from roadstead.controllers.pod_garbage import PodGarbageController
-from roadstead.controllers.queues import ClusterQueueController, LocalQueueController, ResourceFlavorController
+from roadstead.controllers.queues import (
+    ClusterQueueController,
+    LocalQueueController,
+    ResourceFlavorController,
+    TopologyController,
+)
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
 from roadstead.kinds.registry import Registry
@@ -134,6 +139,7 @@ def controllers(registry: Registry, ca_text: str) -> Sequence[Controller]:
         ClusterQueueController(),
         LocalQueueController(),
         ResourceFlavorController(),
+        TopologyController(),
         DefaultsController(),
         FleetQuotaController(),
         GarbageCollector(registry),

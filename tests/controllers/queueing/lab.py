@@ -12,11 +12,13 @@ from roadstead.controllers.job import JobController
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
+    COHORTS,
     JOBS,
     LOCAL_QUEUES,
     NODES,
     PODS,
     RESOURCE_FLAVORS,
+    TOPOLOGIES,
     WORKLOAD_PRIORITY_CLASSES,
     WORKLOADS,
 )
@@ -142,13 +144,8 @@ class QueueLab(Lab):
     def _wanted(self, controllers: Sequence[Controller]) -> dict[Resource, dict[str, Index]]:  # type: ignore[override]
         wanted = Lab._wanted(controllers)
         for resource in self.decider.resources:
-            if resource not in wanted and self._is_served(resource):
-                wanted[resource] = {}
+            wanted.setdefault(resource, {})
         return wanted
-
-    @staticmethod
-    def _is_served(resource: Resource) -> bool:
-        return resource.plural not in ("cohorts", "topologies")
 
     def _new_brain(self) -> Any:
         self.decider = self._make_decider()
@@ -256,7 +253,7 @@ class QueueLab(Lab):
         self.edit(NODES, name, lambda stored: stored.update(spec=value.get("spec", {})), "")
 
     def create(self, resource: Resource, value: Json, namespace: str = "default") -> Object:
-        if resource in (RESOURCE_FLAVORS, CLUSTER_QUEUES, WORKLOAD_PRIORITY_CLASSES, NODES):
+        if resource in (RESOURCE_FLAVORS, CLUSTER_QUEUES, COHORTS, TOPOLOGIES, WORKLOAD_PRIORITY_CLASSES, NODES):
             return self.must(Create(resource, value))
         return super().create(resource, value, namespace)
 

@@ -7,9 +7,15 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
-from roadstead.controllers.queues import ClusterQueueController, LocalQueueController, ResourceFlavorController
+from roadstead.controllers.queues import (
+    ClusterQueueController,
+    LocalQueueController,
+    ResourceFlavorController,
+    TopologyController,
+)
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
+    COHORTS,
     CONFIG_MAPS,
     JOBS,
     LOCAL_QUEUES,
@@ -17,6 +23,7 @@ from roadstead.kinds.names import (
     NODES,
     PRIORITY_CLASSES,
     RESOURCE_FLAVORS,
+    TOPOLOGIES,
     WORKLOAD_PRIORITY_CLASSES,
 )
 from roadstead.kinds.object import Json
@@ -32,7 +39,8 @@ from tests.controllers.queueing.lab import (
 
 
 def with_queues() -> Sequence[Controller]:
-    return [*all_controllers(), ClusterQueueController(), LocalQueueController(), ResourceFlavorController()]
+    keepers: list[Controller] = [ResourceFlavorController(), TopologyController()]
+    return [*all_controllers(), ClusterQueueController(), LocalQueueController(), *keepers]
 
 
 def with_defaults() -> Sequence[Controller]:
@@ -62,7 +70,7 @@ def test_a_queue_counts_what_waits_what_reserves_and_what_runs() -> None:
         furnished(world)
         for number in range(3):
             world.create(JOBS, job(f"job-{number}", cpu="3", seconds=60))
-        world.advance(5)
+        world.advance(4)
         status = world.the(CLUSTER_QUEUES, "default", "")["status"]
         assert (status["pendingWorkloads"], status["reservingWorkloads"], status["admittedWorkloads"]) == (2, 1, 1)
         assert status["flavorsUsage"] == status["flavorsReservation"]
@@ -86,6 +94,31 @@ def test_a_short_job_costs_its_queues_no_write() -> None:
         assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
 
 
+def test_a_job_with_nobody_beside_it_costs_its_queues_nothing_for_ten_seconds() -> None:
+    with lab() as world:
+        furnished(world)
+        before = len(world.ledger)
+        world.create(JOBS, job("train", seconds=8))
+        world.advance(60)
+        assert world.job_state("train") == "Complete"
+        world.create(JOBS, job("longer", seconds=60))
+        world.advance(9)
+        assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
+        world.advance(3)
+        assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 1
+        assert world.the(LOCAL_QUEUES, "default")["status"]["admittedWorkloads"] == 1
+
+
+def test_who_comes_to_wait_is_counted_within_three_seconds() -> None:
+    with lab() as world:
+        furnished(world)
+        world.create(JOBS, job("first", cpu="4", seconds=60))
+        world.create(JOBS, job("second", cpu="4"))
+        world.advance(4)
+        assert world.the(CLUSTER_QUEUES, "default", "")["status"]["pendingWorkloads"] == 1
+        assert world.the(LOCAL_QUEUES, "default")["status"]["pendingWorkloads"] == 1
+
+
 def test_counts_are_written_once_in_a_few_seconds_however_much_happens() -> None:
     with lab() as world:
         furnished(world)
@@ -93,9 +126,9 @@ def test_counts_are_written_once_in_a_few_seconds_however_much_happens() -> None
         for number in range(20):
             world.create(JOBS, job(f"job-{number}", cpu="100m", seconds=60))
             world.settle()
-        world.advance(4)
+        world.advance(11)
         writes = [entry for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")]
-        assert len(writes) <= 4
+        assert len(writes) <= 2
         assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 20
 
 
@@ -140,6 +173,68 @@ def test_a_missing_flavor_is_named_and_its_coming_opens_the_queue() -> None:
         world.settle()
         assert active(world, "early")[1] == "Ready"
         assert _active(world.the(LOCAL_QUEUES, "q"))[1] == "Ready"
+
+
+def test_a_circle_of_cohorts_closes_every_queue_below_it_until_it_is_broken() -> None:
+    def cohort(name: str, parent: str) -> Json:
+        spec = {"parentName": parent} if parent else {}
+        return {"apiVersion": COHORTS.api_version, "kind": "Cohort", "metadata": {"name": name}, "spec": spec}
+
+    with lab() as world:
+        world.furnish(queue={"cohortName": "team"})
+        world.create(COHORTS, cohort("team", "lab"))
+        world.create(COHORTS, cohort("lab", "house"))
+        world.settle()
+        assert active(world)[1] == "Ready", "a parent without an object is a root"
+        world.create(COHORTS, cohort("house", "lab"))
+        world.settle()
+        assert active(world) == (
+            "False",
+            "CohortCycleDetected",
+            'Can\'t admit new workloads: Cohort "team" has a cycle in hierarchy.',
+        )
+        world.create(JOBS, job("train"))
+        world.advance(20)
+        assert world.job_state("train") == "suspended"
+        world.edit(COHORTS, "house", lambda value: value["spec"].pop("parentName"), "")
+        world.advance(20)
+        assert active(world)[1] == "Ready"
+        assert world.job_state("train") == "Complete"
+
+
+def test_a_missing_topology_is_named_and_one_in_use_stays() -> None:
+    with lab() as world:
+        flavor: Json = {
+            "apiVersion": RESOURCE_FLAVORS.api_version,
+            "kind": "ResourceFlavor",
+            "metadata": {"name": "default"},
+            "spec": {"topologyName": "racks", "nodeLabels": {"pool": "a"}},
+        }
+        world.create(RESOURCE_FLAVORS, flavor)
+        world.create(CLUSTER_QUEUES, cluster_queue("default", {"cpu": "1"}))
+        world.settle()
+        assert active(world) == (
+            "False",
+            "TopologyNotFound",
+            'Can\'t admit new workloads: there is no Topology "racks" for TAS flavor "default".',
+        )
+        levels = {"levels": [{"nodeLabel": "rack"}, {"nodeLabel": "kubernetes.io/hostname"}]}
+        racks = {
+            "apiVersion": TOPOLOGIES.api_version,
+            "kind": "Topology",
+            "metadata": {"name": "racks"},
+            "spec": levels,
+        }
+        world.create(TOPOLOGIES, racks)
+        world.settle()
+        assert active(world)[1] == "Ready"
+        world.delete(TOPOLOGIES, "racks", "")
+        world.settle()
+        assert world.get(TOPOLOGIES, "racks", "") is not None
+        world.delete(CLUSTER_QUEUES, "default", "")
+        world.delete(RESOURCE_FLAVORS, "default", "")
+        world.settle()
+        assert world.get(TOPOLOGIES, "racks", "") is None
 
 
 def test_a_queue_stays_while_work_holds_its_quota_and_a_flavor_while_a_queue_names_it() -> None:

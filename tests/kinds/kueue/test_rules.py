@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from roadstead.kinds.names import CLUSTER_QUEUES, LOCAL_QUEUES, RESOURCE_FLAVORS, WORKLOAD_PRIORITY_CLASSES, WORKLOADS
+from roadstead.kinds.names import (
+    CLUSTER_QUEUES,
+    COHORTS,
+    LOCAL_QUEUES,
+    RESOURCE_FLAVORS,
+    TOPOLOGIES,
+    WORKLOAD_PRIORITY_CLASSES,
+    WORKLOADS,
+)
 from roadstead.kinds.object import Json, Resource
 from tests.kinds.way import check_change, check_new, kind_of, texts
 
@@ -89,6 +97,56 @@ def test_rules_that_could_not_be_checked_are_mentioned() -> None:
     assert problems(CLUSTER_QUEUES, queueingStrategy="LIFO")[-1].startswith(SKIPPED)
     found = texts(check_new(kind_of(WORKLOAD_PRIORITY_CLASSES), {"metadata": {"name": "a"}})[1])
     assert found == ["value: Required value"], "a kind without rules has none to skip"
+
+
+# --- Cohort, Topology
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"resourceGroups": [group("a", borrowingLimit="1")]}, 'borrowingLimit: Invalid value: "1": must be nil when parent is empty'),
+        ({"resourceGroups": [group("a", lendingLimit="1")]}, 'lendingLimit: Invalid value: "1": must be nil when parent is empty'),
+        ({"resourceGroups": [group("a"), group("a", resources=("memory",))]}, 'spec.resourceGroups[1].flavors[0].name: Duplicate value: "a"'),
+        ({"parentName": "Not A Name"}, "spec.parentName in body should match"),
+        ({"fairSharing": {"weight": "1n"}}, "When not 0, Weight must be greater than 10^-9"),
+    ],
+)  # fmt: skip
+def test_cohort_rules(spec: Json, text: str) -> None:
+    found = problems(COHORTS, **spec)
+    assert any(text in problem for problem in found), found
+
+
+def test_a_cohort_may_lend_more_than_its_own_and_have_itself_for_a_parent() -> None:
+    created(COHORTS, parentName="root", resourceGroups=[group("x", lendingLimit="11", borrowingLimit="0")])
+    created(COHORTS, parentName="a")  # a circle is told by the queues in it: no order of writes could avoid it
+    assert created(COHORTS, fairSharing={})["spec"]["fairSharing"] == {"weight": 1}
+
+
+def levels(*labels: str) -> list[Json]:
+    return [{"nodeLabel": label} for label in labels]
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"levels": levels()}, "spec.levels in body should have at least 1 items"),
+        ({"levels": levels("rack", "block", "rack")}, "spec.levels: Invalid value: must be unique"),
+        ({"levels": levels("kubernetes.io/hostname", "rack")}, "the kubernetes.io/hostname label can only be used at the lowest level"),
+        ({"levels": levels("no label!")}, "spec.levels[0].nodeLabel in body should match"),
+    ],
+)  # fmt: skip
+def test_topology_rules(spec: Json, text: str) -> None:
+    found = problems(TOPOLOGIES, **spec)
+    assert any(text in problem for problem in found), found
+
+
+def test_levels_of_a_topology_are_given_once() -> None:
+    topology = created(TOPOLOGIES, levels=levels("block", "rack", "kubernetes.io/hostname"))
+    assert changed(TOPOLOGIES, topology, lambda new: new["spec"]["levels"].pop()) == [
+        "spec.levels: Invalid value: field is immutable"
+    ]
+    assert changed(TOPOLOGIES, topology, lambda new: new["metadata"].update(labels={"a": "b"})) == []
 
 
 # --- LocalQueue, ResourceFlavor

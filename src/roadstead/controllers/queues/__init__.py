@@ -1,5 +1,6 @@
-"""Status of queues, and the finalizers of queues and flavors in use."""
+"""Status of queues, and the finalizers of queues, flavors and topologies in use."""
 
-from roadstead.controllers.queues.status import ClusterQueueController, LocalQueueController, ResourceFlavorController
+from roadstead.controllers.queues.in_use import ResourceFlavorController, TopologyController
+from roadstead.controllers.queues.status import ClusterQueueController, LocalQueueController
 
-__all__ = ["ClusterQueueController", "LocalQueueController", "ResourceFlavorController"]
+__all__ = ["ClusterQueueController", "LocalQueueController", "ResourceFlavorController", "TopologyController"]
