@@ -107,6 +107,40 @@ def test_an_older_format_is_migrated_after_a_backup(tmp_path: Path, monkeypatch:
     backup.close()
 
 
+def test_older_objects_are_rewritten_once_after_a_backup(tmp_path: Path) -> None:
+    def upgrade(key: str, api_version: str, raw: bytes) -> tuple[str, bytes]:
+        return ("v2", raw + b" ") if api_version == "v1" else (api_version, raw)
+
+    log = SqliteLog(tmp_path)
+    log.commit([row(1), row(2)], [], 0)
+    log.close()
+    for _ in range(2):
+        log = SqliteLog(tmp_path, upgrade=upgrade)
+        assert [(found.api_version, found.value) for found in log.load().rows] == [
+            ("v2", row(number).value + b" ") for number in (1, 2)
+        ]
+        log.close()
+    (path,) = tmp_path.glob("*.bak")
+    backup = sqlite3.connect(path)
+    assert backup.execute("SELECT DISTINCT api_version FROM log").fetchall() == [("v1",)]
+    backup.close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_object_of_a_newer_version_is_named_and_nothing_is_changed(tmp_path: Path) -> None:
+    def upgrade(key: str, api_version: str, raw: bytes) -> tuple[str, bytes]:
+        raise ValueError("it is stored as x/v9")
+
+    log = SqliteLog(tmp_path, upgrade=upgrade)
+    log.commit([row(1)], [], 0)
+    with pytest.raises(
+        NewerFormat, match=r"/configmaps:default/a \(resourceVersion 1\) cannot be read: it is stored as x/v9"
+    ):
+        log.load()
+    log.close()
+    assert list(tmp_path.glob("*.bak")) == []
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -30,6 +30,8 @@ from roadstead.cluster.embedded.failures import CommitFailed, CorruptStore, Disk
 from roadstead.cluster.embedded.lock import DirectoryLock
 
 Durability: TypeAlias = Literal["full", "normal"]
+Upgrader: TypeAlias = Callable[[str, str, bytes], tuple[str, bytes]]
+"""(key, apiVersion, JSON) as stored -> (apiVersion, JSON) as stored now. ValueError: never stored by this program or an older one."""
 
 FORMAT: Final = 1
 DATABASE_FILE: Final = "store.db"
@@ -111,9 +113,11 @@ class SqliteLog:
 
     in_thread = True
 
-    def __init__(self, directory: Path, durability: Durability = "full") -> None:
-        """Raises a StoreError (DirectoryInUse, NewerFormat, CorruptStore) with a message for people."""
+    def __init__(self, directory: Path, durability: Durability = "full", upgrade: Upgrader | None = None) -> None:
+        """`upgrade` brings loaded objects to the version that is stored now. Raises a StoreError (DirectoryInUse, NewerFormat,
+        CorruptStore) with a message for people."""
         self.directory = directory
+        self._upgrade = upgrade
         self.path = directory / DATABASE_FILE
         self.durability: Durability = durability
         try:
@@ -169,23 +173,35 @@ class SqliteLog:
         self._set_meta(first)
 
     def _migrate(self, found: int) -> None:
-        backup_path = self.path.with_name(f"{DATABASE_FILE}.format-{found}.bak")
         steps = [MIGRATIONS.get(number) for number in range(found, FORMAT)]
         if None in steps:
             raise CorruptStore(
                 f"The data in {self.path} has format {found}, which no version of roadstead wrote (the first is 1). "
                 "Point to a roadstead data directory, or to an empty one."
             )
-        with sqlite3.connect(backup_path) as backup:
-            os.chmod(backup_path, 0o600)
-            self._connection.backup(backup)
-        backup.close()
+        self._back_up(f"format-{found}")
         self._connection.execute("BEGIN IMMEDIATE")
         for step in steps:
             if step is not None:
                 step(self._connection)
         self._connection.execute(f"PRAGMA user_version={FORMAT}")
         self._connection.execute("COMMIT")
+
+    def _back_up(self, before: str) -> Path:
+        """A copy of the whole database beside it, for whoever must go back; one of an earlier start is not overwritten."""
+        path = self.path.with_name(f"{DATABASE_FILE}.{before}.bak")
+        number = 1
+        while path.exists():
+            number += 1
+            path = self.path.with_name(f"{DATABASE_FILE}.{before}.{number}.bak")
+        scratch = path.with_suffix(".tmp")
+        scratch.unlink(missing_ok=True)
+        with sqlite3.connect(scratch) as backup:
+            os.chmod(scratch, 0o600)
+            self._connection.backup(backup)
+        backup.close()
+        os.rename(scratch, path)
+        return path
 
     def _mark_open(self) -> None:
         """Count ahead after an unclean stop in `normal`, and note that the next stop is unclean unless `close` says otherwise."""
@@ -226,10 +242,33 @@ class SqliteLog:
         try:
             meta = self._meta()
             fetched = self._connection.execute("SELECT rv, op, key, api_version, value FROM log ORDER BY rv").fetchall()
-            rows = list(map(Row._make, fetched))
+            rows = self._upgraded(list(map(Row._make, fetched)))
         except sqlite3.Error as error:
             raise self._explained(error) from error
         return Contents(meta["uid"], int(meta["last_rv"]), int(meta["floor"]), rows)
+
+    def _upgraded(self, rows: list[Row]) -> list[Row]:
+        """The rows with every object as it is stored now. Those that were older are rewritten, all or none, after a backup."""
+        if self._upgrade is None:
+            return rows
+        older = []
+        for position, row in enumerate(rows):
+            try:
+                api_version, value = self._upgrade(row.key, row.api_version, row.value)
+            except ValueError as error:
+                raise NewerFormat(
+                    f"The stored object {row.key} (resourceVersion {row.rv}) cannot be read: {error}. "
+                    "Use the version that wrote it (or a newer one), or another data directory."
+                ) from error
+            if api_version != row.api_version:
+                rows[position] = row._replace(api_version=api_version, value=value)
+                older.append((api_version, value, row.rv))
+        if older:
+            self._back_up("before-upgrade")
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("UPDATE log SET api_version = ?, value = ? WHERE rv = ?", older)
+            self._connection.execute("COMMIT")
+        return rows
 
     def commit(self, rows: Sequence[Row], dead: Sequence[int], floor: int) -> None:
         index: list[tuple[int, str, str, str, int, int]] = []
