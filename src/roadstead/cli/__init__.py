@@ -24,6 +24,8 @@ VERBS = {
     "demo": "two teams, real training, one queue; ends by itself",
     "server": "the API server and controllers, in the foreground",
     "node": "a node agent, in the foreground",
+    "operator": "our admission in front of a Kubernetes cluster, in the foreground",
+    "manifests": "what an administrator applies before `operator` runs there",
 }
 """Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`."""
 

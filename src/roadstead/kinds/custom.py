@@ -40,6 +40,11 @@ class CustomStrategy(Strategy):
         self._selectable: list[str] = printed["selectable"]
         self.field_names = tuple(path.removeprefix(".") for path in self._selectable)
 
+    @property
+    def printed_columns(self) -> list[Json]:
+        """The columns beside the name as a CRD declares them."""
+        return [dict(column) for column in self._columns]
+
     # --- writing
 
     def prepare_create(self, obj: Json) -> None:

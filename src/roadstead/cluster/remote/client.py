@@ -22,7 +22,7 @@ import orjson
 from roadstead import __version__
 from roadstead.cluster.remote.outcomes import LOGIN_RETRY_SECONDS, outcome_of_answer, outcome_of_silence, status_of
 from roadstead.cluster.remote.wire import EventLine, ListBody, delete_body, is_addressable, items_of, path_of, remains
-from roadstead.kinds.object import Object, Ref, Resource
+from roadstead.kinds.object import Json, Object, Ref, Resource
 from roadstead.runtime.cluster import (
     EVERYTHING,
     Create,
@@ -84,6 +84,7 @@ class RemoteCluster:
                 )  # not used; reading the system's authorities is slow
         limits = httpx2.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=30.0)
         transport = httpx2.AsyncHTTPTransport(verify=ssl_context, uds=str(uds) if uds else None, limits=limits)
+        self.url = base_url
         self._timeout_seconds = timeout_seconds
         self._write_timeout_seconds = write_timeout_seconds
         self._may_send = may_send
@@ -105,6 +106,15 @@ class RemoteCluster:
         await self._client.aclose()
 
     # --- reads
+
+    async def ask(self, path: str) -> tuple[int, Json]:
+        """What a GET of any path (discovery, say) answers: status, and the JSON object in its body ({} if it is none)."""
+        response = await self._read(path, {})
+        try:
+            body = orjson.loads(response.content)
+        except ValueError:
+            body = None
+        return response.status_code, body if isinstance(body, dict) else {}
 
     async def get(self, ref: Ref) -> Object | None:
         if not is_addressable(ref.namespace, ref.name):
