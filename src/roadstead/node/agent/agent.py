@@ -137,6 +137,8 @@ class Agent:
             self.recorder.record,
             self._known_pods,
             self._addresses,
+            self.options.host,
+            gives_devices=self.options.is_guest,
         )
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
@@ -152,10 +154,17 @@ class Agent:
     # --- pods
 
     async def _follow_pods(self) -> None:
-        """Begin to watch pods: with one node only its own (and its peers' name spaces), with several all."""
-        only = next(iter(self.hosts)) if len(self.hosts) == 1 else ""
-        selector = Selector(fields=f"spec.nodeName={only}") if only else EVERYTHING
-        await self._inform("", selector, self._changed)
+        """Begin to watch pods: only those of its nodes (and its peers' name spaces), unless the cluster is Roadstead's own and
+        one watch of everything is cheaper than one for each node."""
+        if self._watches_all:
+            await self._inform("", EVERYTHING, self._changed)
+            return
+        selectors = [Selector(fields=f"spec.nodeName={name}") for name in self.hosts]
+        await asyncio.gather(*(self._inform("", selector, self._changed) for selector in selectors))
+
+    @property
+    def _watches_all(self) -> bool:
+        return len(self.hosts) > 1 and not self.options.is_guest
 
     async def _inform(self, namespace: str, selector: Selector, listener: Listener) -> None:
         cache = Cache(PODS)
@@ -185,7 +194,7 @@ class Agent:
             self._employ(host, pod.uid, current)
         else:
             self._put_off.pop(pod.uid, None)
-        if peers.wants_peers(pod) and len(self.hosts) == 1 and pod.metadata.namespace not in self._peer_namespaces:
+        if peers.wants_peers(pod) and not self._watches_all and pod.metadata.namespace not in self._peer_namespaces:
             self._peer_namespaces.add(pod.metadata.namespace)
             self._keep(self._inform(pod.metadata.namespace, EVERYTHING, self._peer_changed))
 

@@ -96,7 +96,7 @@ class Heartbeat:
         return await self._bring_up_to_date()
 
     def _wanted(self, old: Json | None) -> Json:
-        return node_object.node(self.node, self.tier, self.port, old, self.options.now())
+        return node_object.node(self.node, self.tier, self.options.host, self.port, old, self.options.now())
 
     async def _renew(self) -> bool:
         now, old = self.options.now(), self._lease

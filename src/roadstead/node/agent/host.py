@@ -34,6 +34,10 @@ class Host:
     """Pods of a namespace, on every node, as far as the agent has seen them."""
     addresses: Container[str]
     """Addresses of pods on all nodes of this agent."""
+    address: str = "127.0.0.1"
+    """The machine's own."""
+    gives_devices: bool = False
+    """Pods that ask for devices and name none get free ones here."""
     claims: Claims = field(default_factory=Claims)
 
     def note(self, about: Object, kind: str, reason: str, message: str) -> None:

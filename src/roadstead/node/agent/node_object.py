@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -76,24 +77,26 @@ def architecture() -> str:
     return _ARCHITECTURES.get(machine, machine)
 
 
-def node(options: NodeOptions, tier: str, port: int, old: Json | None, now: int) -> Json:
-    """The whole Node, from the one stored (None: a new one)."""
+def node(options: NodeOptions, tier: str, address: str, port: int, old: Json | None, now: int) -> Json:
+    """The whole Node, from the one stored (None: a new one). Its log port is at `address`."""
     value: Json = old or {"apiVersion": "v1", "kind": "Node", "metadata": {"name": options.name}, "spec": {}}
     metadata = value["metadata"]
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels(options, tier)}
     inventory = orjson.dumps(profile(options.profile).inventory).decode()
     metadata["annotations"] = {**(metadata.get("annotations") or {}), NODE_DEVICES_ANNOTATION: inventory}
-    value["status"] = _status(options, port, value.get("status") or {}, now)
+    if old is None and options.taints:
+        value["spec"]["taints"] = [asdict(taint) for taint in options.taints]
+    value["status"] = _status(options, address, port, value.get("status") or {}, now)
     return value
 
 
-def _status(options: NodeOptions, port: int, old: Json, now: int) -> Json:
+def _status(options: NodeOptions, address: str, port: int, old: Json, now: int) -> Json:
     offered = allocatable(options)
     return {
         **old,
         "capacity": offered,
         "allocatable": offered,
-        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": options.name}],
+        "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": options.name}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
         "nodeInfo": _info(),
         "conditions": _conditions(old.get("conditions") or [], now),

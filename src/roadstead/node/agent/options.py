@@ -17,6 +17,31 @@ from roadstead.node.agent.profiles import profile
 DEFAULT_PODS: Final = 500
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 _SETTINGS = ("cpu", "memory", "pods")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """What keeps pods off a node that do not tolerate it."""
+
+    key: str
+    value: str
+    effect: str
+
+    @classmethod
+    def parse(cls, text: str) -> Taint:
+        """From `key[=value]:effect` as `kubectl taint` writes it; ValueError says what is wrong.
+
+        >>> Taint.parse("dedicated=training:NoSchedule")
+        Taint(key='dedicated', value='training', effect='NoSchedule')
+        """
+        left, _, effect = text.rpartition(":")
+        key, _, value = left.partition("=")
+        if not key or effect not in _EFFECTS:
+            raise ValueError(
+                f"{text!r} is not a taint: write KEY=VALUE:EFFECT, the effect one of {', '.join(_EFFECTS)}."
+            )
+        return cls(key, value, effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +56,8 @@ class NodeOptions:
     simulate: bool = False
     """Pods are timers: no processes (`roadstead.dev/run-for` says how long they run)."""
     labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    """Given to the node when it is made, as kubelet's --register-with-taints."""
 
     @classmethod
     def parse(cls, text: str, *, simulate: bool = False) -> NodeOptions:
@@ -58,7 +85,8 @@ class NodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files of the log port: its own certificate and key, and the authority whose client certificates it takes (PEM)."""
+    """Files of the log port: its own certificate and key, and the authority whose client certificates it takes (PEM). All are
+    read again when they change."""
 
     certificate: Path
     key: Path
@@ -72,7 +100,10 @@ class AgentOptions:
     """What `run_agent` needs besides the cluster.
 
     `state`: a directory of the agent's own; runs, volumes and hosts files live there, and processes outlive the agent by it.
-    `nodes`: at least one. `tls`: None = no log port (nothing is ever served without authentication). `port` 0 = any free one.
+    `nodes`: at least one. `tls`: None = no log port (nothing is ever served without authentication). `host` is the machine's
+    address: pods' hostIP, and where the log port listens; `port` 0 = any free one. `is_guest`: the cluster is not Roadstead's
+    own. Then the agent watches no pods but its own, gives devices to pods that no Placement names, and asks the server who may
+    read logs.
     `isolation`: "auto", or a tier of `isolation.py`. `inherit_environment`: containers get the agent's own environment variables
     (personal mode) except KUBECONFIG and Roadstead's. `on_ready` is called with the log port once the nodes are registered and
     the pods are known.
@@ -85,6 +116,7 @@ class AgentOptions:
     port: int = 0
     isolation: str = "auto"
     inherit_environment: bool = True
+    is_guest: bool = False
     backoff: Backoff = KUBELET_BACKOFF
     lease_interval: int = 10 * SECOND
     status_interval: int = 300 * SECOND

@@ -35,7 +35,6 @@ from roadstead.runtime.writing import write_once
 
 log = logging.getLogger(__name__)
 
-HOST_IP = "127.0.0.1"
 _RETRY = (1 * SECOND, 10 * SECOND)  # after a failed start: first, at most
 _PATIENCE = 1 * SECOND  # how long a start that was asked for, or a dull status, may wait
 
@@ -183,7 +182,9 @@ class Worker:
                 self.host.claims.wait(pod, self.wake)
                 text = f"waiting for pod {holder} to end: it still holds one of this pod's devices"
                 held = Problem("ContainerCreating", text)
-        return Around(self.start_time, self.pod_ip, HOST_IP, dict(self._problems), held, rejected, self.host.backoff)
+        return Around(
+            self.start_time, self.pod_ip, self.host.address, dict(self._problems), held, rejected, self.host.backoff
+        )
 
     # --- starting and stopping
 
@@ -233,7 +234,7 @@ class Worker:
             self.directory,
             host.state,
             self.pod_ip,
-            HOST_IP,
+            host.address,
             host.profile,
             host.allocatable,
             host.tier,
