@@ -90,7 +90,8 @@ async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
 async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
     """The whole server, for as long as the context lasts. A part that dies ends it all: better restarted than half alive."""
     try:
-        store = Store.open(options.data, options.durability)
+        registry = default_registry()
+        store = Store.open(options.data, options.durability, upgrade=registry.upgraded)
     except StoreError as error:
         raise Refused(str(error)) from error
     try:

@@ -26,7 +26,7 @@ import orjson
 from roadstead.cluster.embedded.collection import Collection
 from roadstead.cluster.embedded.failures import CommitFailed, CorruptStore, StoreError
 from roadstead.cluster.embedded.history import Change, Feed, History, Limits, Subscription
-from roadstead.cluster.embedded.log import Durability, Log, MemoryLog, Row, SqliteLog
+from roadstead.cluster.embedded.log import Durability, Log, MemoryLog, Row, SqliteLog, Upgrader
 from roadstead.kinds.object import Json, Object, Resource
 
 log = logging.getLogger(__name__)
@@ -81,9 +81,16 @@ class Store:
         self._load(contents.rows, contents.floor)
 
     @classmethod
-    def open(cls, directory: Path, durability: Durability = "full", limits: Limits | None = None) -> Store:
-        """The store kept in `directory` (made if missing). Raises StoreError with a message for people."""
-        opened = SqliteLog(directory, durability)
+    def open(
+        cls,
+        directory: Path,
+        durability: Durability = "full",
+        limits: Limits | None = None,
+        upgrade: Upgrader | None = None,
+    ) -> Store:
+        """The store kept in `directory` (made if missing), older objects brought to today's versions by `upgrade` (log.py). Raises
+        StoreError with a message for people."""
+        opened = SqliteLog(directory, durability, upgrade)
         try:
             return cls(opened, limits)
         except BaseException:
