@@ -89,13 +89,12 @@ async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
 @contextlib.asynccontextmanager
 async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
     """The whole server, for as long as the context lasts. A part that dies ends it all: better restarted than half alive."""
+    registry = default_registry()
     try:
-        registry = default_registry()
         store = Store.open(options.data, options.durability, upgrade=registry.upgraded)
     except StoreError as error:
         raise Refused(str(error)) from error
     try:
-        registry = default_registry()
         issuer = Issuer(options.pki / KEY_FILE)
         resources = Resources(store, registry, default_plugins(), issuer=issuer)
         cluster = EmbeddedCluster(resources)
