@@ -15,10 +15,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from roadstead.apiserver.protocol import HEAD_LIMIT
+from roadstead.apiserver.fanout import SLICE_BYTES
+from roadstead.apiserver.protocol import HEAD_LIMIT, WRITE_LIMIT
 from roadstead.apiserver.serve import ApiServer, CannotListen
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
+from roadstead.kinds.names import CONFIG_MAPS
+from roadstead.kinds.object import Resource
 from roadstead.kinds.served import default_registry
 
 NAMESPACES = "/api/v1/namespaces"
@@ -212,3 +215,38 @@ def test_strange_requests(tmp_path: Path, data: bytes, begins: bytes) -> None:
                 assert (await http.get(NAMESPACES)).status_code == 200
 
     asyncio.run(check())
+
+
+def test_a_watcher_that_does_not_read_costs_bounded_memory_and_nobody_else_anything(tmp_path: Path) -> None:
+    async def check() -> None:
+        path = tmp_path / "api.sock"
+        async with running(tmp_path, unix_socket=path) as server:
+            resources, kind = server._resources, server._registry.get(CONFIG_MAPS)
+            assert kind is not None
+            namespace = server._registry.get(Resource("", "v1", "namespaces"))
+            assert namespace is not None
+            await resources.create(namespace, "", {"metadata": {"name": "a"}})
+            request = b"GET /api/v1/configmaps?watch=1&resourceVersion=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            slow, slow_writer = await asyncio.open_unix_connection(path)
+            fast, fast_writer = await asyncio.open_unix_connection(path)
+            for reader, writer in ((slow, slow_writer), (fast, fast_writer)):
+                writer.write(request)
+                await reader.readuntil(b"\r\n\r\n")
+            slow_writer.transport.pause_reading()  # type: ignore[attr-defined]  # a StreamWriter's transport reads too
+            count, size = 2000, 2000
+            for number in range(count):
+                value = {"metadata": {"name": f"n{number}"}, "data": {"a": "x" * size}}
+                await resources.create(kind, "a", value)
+            seen = 0
+            while seen < count:
+                seen += (await fast.readline()).startswith(b'{"type":"ADDED"')
+            held = [connection.transport.get_write_buffer_size() for connection in server._state.connections]
+            assert max(held) <= WRITE_LIMIT + SLICE_BYTES + 2 * size
+            slow_writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+            seen = 0
+            while seen < count:  # it was slow, not cut off: nothing is missing
+                seen += (await slow.readline()).startswith(b'{"type":"ADDED"')
+            slow_writer.close()
+            fast_writer.close()
+
+    asyncio.run(asyncio.wait_for(check(), 30))
