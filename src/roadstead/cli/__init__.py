@@ -22,6 +22,7 @@ VERBS = {
     "doctor": "what will not work here, and what is not enforced",
     "kubeconfig": "print a kubeconfig for kubectl",
     "demo": "two teams, real training, one queue; ends by itself",
+    "replay": "decide a server's journal again, and compare",
     "server": "the API server and controllers, in the foreground",
     "node": "a node agent, in the foreground",
     "operator": "our admission in front of a Kubernetes cluster, in the foreground",

@@ -8,6 +8,7 @@ import click
 
 from roadstead.cli.failure import Failure
 from roadstead.cli.home import find_home, write_record
+from roadstead.cli.journal_size import journal_option
 from roadstead.cli.log_setup import log_to_stderr
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import myself, running
@@ -20,8 +21,11 @@ from roadstead.cli.processes import myself, running
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port; 0: any free one.")
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True)
+@journal_option
 @click.option("--verbose", is_flag=True, help="Log what controllers do.")
-def command(home: str | None, host: str, port: int, durability: Literal["full", "normal"], verbose: bool) -> None:
+def command(
+    home: str | None, host: str, port: int, durability: Literal["full", "normal"], journal_size: int, verbose: bool
+) -> None:
     """Serve until SIGTERM or SIGINT. Unexpected ends lose nothing that was answered."""
     log_to_stderr(verbose)
     where = find_home(home)
@@ -38,6 +42,7 @@ def command(home: str | None, host: str, port: int, durability: Literal["full", 
         host=host,
         port=port,
         durability=durability,
+        journal_size=journal_size,
     )
     try:
         serve_forever(options, lambda url: write_record(where.record("server"), {**myself(), "url": url}))

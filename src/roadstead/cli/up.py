@@ -16,6 +16,7 @@ import click
 
 from roadstead.cli.failure import Failure
 from roadstead.cli.home import Home, find_home
+from roadstead.cli.journal_size import journal_option
 from roadstead.cli.nodes import chosen_nodes, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import DidNotStart, Running, running, start, stop
@@ -30,13 +31,14 @@ DEFAULT_PORT = 6443
 )
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True,
               help="full: a write is on the disk before it is answered; normal: survives a kill, not a power cut.")  # fmt: skip
+@journal_option
 @click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
               help="A node and its (simulated) devices, e.g. gpu=h100x8; may be repeated. "
                    "Default: those of last time, else this machine as it is.")  # fmt: skip
-def command(home: str | None, port: int, durability: str, nodes: tuple[str, ...]) -> None:
+def command(home: str | None, port: int, durability: str, journal_size: int, nodes: tuple[str, ...]) -> None:
     """Start the embedded cluster: an API server and a node agent, in the background, away from this terminal."""
     where = find_home(home)
-    found = bring_up(where, port=port, durability=durability, nodes=nodes)
+    found = bring_up(where, port=port, durability=durability, nodes=nodes, journal_size=journal_size)
     click.echo(f"Roadstead is up at {found.record['url']} (state: {where.root}).")
     click.echo("")
     if home:
@@ -47,7 +49,9 @@ def command(home: str | None, port: int, durability: str, nodes: tuple[str, ...]
     click.echo("  kubectl get nodes,clusterqueues          # and every other kubectl command")
 
 
-def bring_up(home: Home, *, port: int = 0, durability: str = "full", nodes: tuple[str, ...] = ()) -> Running:
+def bring_up(
+    home: Home, *, port: int = 0, durability: str = "full", nodes: tuple[str, ...] = (), journal_size: int | None = None
+) -> Running:
     """Start server and node agent and wait until both are ready; a server that runs without its agent gets one. If one fails,
     what this call has started is stopped again. Raises Failure."""
     from roadstead.cli.yielding import take_work
@@ -71,7 +75,10 @@ def bring_up(home: Home, *, port: int = 0, durability: str = "full", nodes: tupl
         try:
             if server is None:
                 started.append("server")
-                server = start(home, "server", ["--port", str(port), "--durability", durability])
+                words = ["--port", str(port), "--durability", durability]
+                if journal_size is not None:
+                    words += ["--journal", str(journal_size)]
+                server = start(home, "server", words)
             if agent is None:
                 started.append("node")
                 remember_nodes(home, chosen)

@@ -7,7 +7,7 @@ import contextlib
 import gc
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.compose.running import beside, stopped
-from roadstead.controllers.admission import AdmissionDecider
+from roadstead.controllers.admission import PLACE_ALL, AdmissionDecider
+from roadstead.controllers.admission.decider import Journal as Recorder
 from roadstead.controllers.binder import Binder
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
@@ -40,6 +41,8 @@ from roadstead.controllers.queues import (
 )
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
+from roadstead.core.world import World
+from roadstead.history.journal import DEFAULT_SIZE, Journal
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.served import default_registry
 from roadstead.runtime.runner import Runner
@@ -68,6 +71,8 @@ class ServerOptions:
     host: str = "127.0.0.1"
     port: int = 0
     durability: Durability = "full"
+    journal_size: int = DEFAULT_SIZE
+    """Bytes on the disk for the journal of decisions, in `data`/journal; 0: none is kept."""
 
 
 def serve_forever(options: ServerOptions, ready: Callable[[str], None]) -> None:
@@ -94,13 +99,16 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         store = Store.open(options.data, options.durability, upgrade=registry.upgraded)
     except StoreError as error:
         raise Refused(str(error)) from error
+    journal = contextlib.ExitStack()
     try:
         issuer = Issuer(options.pki / KEY_FILE)
         resources = Resources(store, registry, default_plugins(), issuer=issuer)
         cluster = EmbeddedCluster(resources)
         for write in BOOTSTRAP:
             await cluster.write(write)  # EXISTS from the second start on
-        decider = AdmissionDecider(served=[kind.resource for kind in registry])
+        world = World()
+        record = journal.enter_context(_recording(options, world))
+        decider = AdmissionDecider(PLACE_ALL, record, [kind.resource for kind in registry], world)
         api = ApiServer(
             resources,
             registry,
@@ -125,7 +133,21 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         finally:
             await api.stop()
     finally:
+        journal.close()
         await store.close()
+
+
+@contextlib.contextmanager
+def _recording(options: ServerOptions, world: World) -> Iterator[Recorder | None]:
+    """A journal of all decisions on this world, in the data directory, which is locked; None if none is wanted."""
+    if not options.journal_size:
+        yield None
+        return
+    journal = Journal(options.data / "journal", world, PLACE_ALL, options.journal_size)
+    try:
+        yield journal.record
+    finally:
+        journal.close()
 
 
 def controllers(registry: Registry, ca_text: str) -> Sequence[Controller]:

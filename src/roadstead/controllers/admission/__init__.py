@@ -1,5 +1,5 @@
 """Admission: the Decider that feeds the core and writes what it decides."""
 
-from roadstead.controllers.admission.decider import AdmissionDecider
+from roadstead.controllers.admission.decider import PLACE_ALL, AdmissionDecider
 
-__all__ = ["AdmissionDecider"]
+__all__ = ["PLACE_ALL", "AdmissionDecider"]

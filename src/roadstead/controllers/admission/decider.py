@@ -73,11 +73,15 @@ class AdmissionDecider:
     resources: Sequence[Resource]
 
     def __init__(
-        self, rules: Rules = PLACE_ALL, journal: Journal | None = None, served: Iterable[Resource] = RESOURCES
+        self,
+        rules: Rules = PLACE_ALL,
+        journal: Journal | None = None,
+        served: Iterable[Resource] = RESOURCES,
+        world: World | None = None,
     ) -> None:
-        """`served`: the resources that this cluster serves; others are not watched."""
+        """`served`: the resources that this cluster serves; others are not watched. `world`: where facts and decisions go; empty."""
         self.resources = tuple(resource for resource in RESOURCES if resource in set(served))
-        self.world = World()
+        self.world = world if world is not None else World()
         self.troubles: dict[tuple[Resource, Key], tuple[str, ...]] = {}
         self._rules = rules
         self._journal = journal
