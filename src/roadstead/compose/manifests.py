@@ -85,6 +85,7 @@ def hold_policy() -> list[Json]:
             "apiVersions": [kind.resource.version],
             "resources": [kind.resource.plural],
             "operations": ["CREATE"],
+            "scope": "*",
         }
         for kind in ALL
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -92,6 +93,11 @@ class JobKind(ABC):
     def restore(self, job: Json, pod_sets: Sequence[Json]) -> bool:
         """Give the job's pod templates back their content before `start`, in place; True if anything changed."""
 
+    def forget_start(self, job: Json) -> bool:
+        """Take from the status of a suspended job what makes older API servers refuse changes of its templates, in place; True
+        if anything changed."""
+        return False
+
     def may_restore(self, job: Object) -> bool:
         """True if the API lets templates of the suspended job change now."""
         return True
@@ -127,6 +133,28 @@ def inject(template: Json, info: PodSetInfo) -> None:
     if info.tolerations:
         present = list(spec.get("tolerations") or ())
         spec["tolerations"] = present + [dict(new) for new in info.tolerations if new not in present]
+
+
+def withdraw(template: Json, original: Mapping[str, Any], *, keep: Sequence[str] = ()) -> None:
+    """Undo `inject`, in place: what it touches becomes what it was in `original`; labels named in `keep` stay.
+
+    The rest of the template is left alone: nothing changed it, and a server may know fields of pods that the Workload it was
+    copied into does not.
+    """
+    metadata, spec = template.setdefault("metadata", {}), template.setdefault("spec", {})
+    was = original.get("metadata") or {}
+    own = {key: value for key, value in (metadata.get("labels") or {}).items() if key in keep}
+    _put(metadata, "labels", {**(was.get("labels") or {}), **own})
+    _put(metadata, "annotations", was.get("annotations"))
+    for name in ("nodeSelector", "tolerations"):
+        _put(spec, name, (original.get("spec") or {}).get(name))
+
+
+def _put(parent: Json, name: str, value: Any) -> None:
+    if value:
+        parent[name] = deepcopy(value)
+    else:
+        parent.pop(name, None)
 
 
 def _merge(parent: Json, name: str, additions: Mapping[str, str], what: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
 
-from roadstead.integrations.base import JobKind, PodSetInfo, inject
+from roadstead.integrations.base import JobKind, PodSetInfo, inject, withdraw
 from roadstead.kinds.names import JOB_CONTROLLER_UID_LABEL, JOB_NAME_LABEL, JOBS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.views.common import has_condition
@@ -50,6 +50,11 @@ class BatchJob(JobKind):
         (KEP-5440's rule; the older one asked for a startTime of nil)."""
         return not self.is_active(job)
 
+    def forget_start(self, job: Json) -> bool:
+        """Before KEP-5440 only a Job that never started may change its template, and the Job controller left startTime in place
+        (kueue 5.4, stop protocol)."""
+        return (job.get("status") or {}).pop("startTime", None) is not None
+
     def start(self, job: Json, infos: Sequence[PodSetInfo]) -> None:
         (info,) = infos
         spec = job["spec"]
@@ -69,21 +74,7 @@ class BatchJob(JobKind):
         before = deepcopy(job["spec"])
         original = pod_sets[0]
         spec = job["spec"]
-        own = {
-            key: value
-            for key, value in ((spec["template"].get("metadata") or {}).get("labels") or {}).items()
-            if key in JOB_OWN_LABELS
-        }
-        template = deepcopy(dict(original["template"]))
-        metadata = dict(template.get("metadata") or {})
-        labels = {**(metadata.get("labels") or {}), **own}
-        if labels:
-            metadata["labels"] = labels
-        for name, value in (spec["template"].get("metadata") or {}).items():
-            if name not in ("labels", "annotations"):
-                metadata.setdefault(name, value)
-        template["metadata"] = metadata
-        spec["template"] = template
+        withdraw(spec["template"], original["template"], keep=JOB_OWN_LABELS)
         annotations = job["metadata"].get("annotations") or {}
         if _min_parallelism(annotations) is not None and spec.get("parallelism") != original["count"]:
             spec["parallelism"] = original["count"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final
 
 from roadstead.integrations.base import JobKind, priority_class_of, queue_of
+from roadstead.kinds import structural
 from roadstead.kinds.names import (
     IN_USE_FINALIZER,
     JOB_UID_LABEL,
@@ -16,6 +20,7 @@ from roadstead.kinds.names import (
     WORKLOADS,
 )
 from roadstead.kinds.object import Json, Object, owner_reference
+from roadstead.kinds.schema import recorded
 from roadstead.kinds.views.kueue import WorkloadPriorityClassView, WorkloadSpecView, WorkloadView
 from roadstead.runtime.step import Read
 
@@ -140,9 +145,31 @@ def says_the_same(kind: JobKind, job: Object, is_suspended: bool, workload: Obje
         mine["name"] == theirs.name
         and mine["count"] == theirs.count
         and mine.get("minCount") == theirs.min_count
-        and _comparable(mine["template"]) == _comparable(theirs.template)
+        and _is_same_template(mine["template"], theirs.template)
         for mine, theirs in zip(current, stored.spec.pod_sets, strict=True)
     )
+
+
+def _is_same_template(mine: Json, theirs: Mapping[str, Any]) -> bool:
+    """A server may know fields of pods that its Workloads do not, and drop them there; or the other way round. Where the two
+    differ at first sight, they are compared as far as this program knows pods."""
+    if _comparable(mine) == _comparable(theirs):
+        return True
+    return _comparable(_known_part(mine)) == _comparable(_known_part(theirs))
+
+
+def _known_part(template: Mapping[str, Any]) -> Json:
+    copy: Json = deepcopy(dict(template))
+    shape = _template_shape()
+    if shape is not None:
+        shape(copy, "", [])
+    return copy
+
+
+@lru_cache(maxsize=1)
+def _template_shape() -> structural.Shape | None:
+    spec = recorded(WORKLOADS, "Workload", is_custom=True).raw["properties"]["spec"]
+    return structural.shaper(spec["properties"]["podSets"]["items"]["properties"]["template"])
 
 
 def _comparable(template: Any) -> tuple[Any, Any, Any]:

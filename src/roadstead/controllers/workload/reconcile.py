@@ -304,7 +304,7 @@ class WorkloadController:
         alive = live_pods(read, workload, now)
         if alive or self.kind.is_active(job, out_of_reach=len(lost_pods(read, workload, now))):
             return Step(again_at=end_of_grace(alive, now))
-        return in_order(
+        return self._forget_start(job, workload) or in_order(
             *self._restore(value, workload),
             *drop_placement(workload, read),
             Update(WORKLOADS, released(workload, reason, message, now), "status"),
@@ -322,11 +322,23 @@ class WorkloadController:
         alive = live_pods(read, workload, now)
         if alive:
             return Step(again_at=end_of_grace(alive, now))
-        restored = () if gone or is_finished(workload) or self.kind.finished(job) else self._restore(value, workload)
+        restored: tuple[Write, ...] = ()
+        if not gone and not is_finished(workload) and not self.kind.finished(job):
+            first = self._forget_start(job, workload)
+            if first is not None:
+                return first
+            restored = self._restore(value, workload)
         finalizer = (
             (Update(WORKLOADS, without_finalizer(workload)),) if IN_USE_FINALIZER in workload.meta.finalizers else ()
         )
         return in_order(*restored, *drop_placement(workload, read), *finalizer)
+
+    def _forget_start(self, job: Object, workload: Object) -> Step | None:
+        """What has to be written before the job may be restored, and seen: both change the same object."""
+        value, told = job.decode(), job.decode()
+        if not self.kind.forget_start(told) or not self._restore(value, workload):
+            return None
+        return in_order(Update(self.kind.resource, told, "status"))
 
     def _restore(self, value: Json, workload: Object) -> tuple[Write, ...]:
         pod_sets = workload.decode()["spec"]["podSets"]
