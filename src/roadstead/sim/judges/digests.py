@@ -1,0 +1,104 @@
+"""What the deciding core believes follows from the objects alone: its digest equals that of a world built anew from them.
+
+Compared after every decision that left nothing assumed and on its way, and whose informers have shown all that the decider knows
+from its own writes. (Between a decision and its conclusion the world is ahead of the objects on purpose.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from roadstead.controllers.admission import AdmissionDecider
+from roadstead.core.dump import digest
+from roadstead.core.world import World
+from roadstead.ingest import fact
+from roadstead.kinds.object import Object, Resource
+from roadstead.runtime.step import Action, Key
+from roadstead.runtime.view import Cache
+
+
+class WatchedDecider(AdmissionDecider):
+    """The production decider, looked at after every decision."""
+
+    def __init__(self, served: Sequence[Resource], complain: Callable[[str, str], None], every: int = 1) -> None:
+        """Compare every so many times that a comparison is possible and something changed."""
+        super().__init__(served=served)
+        self._complain = complain
+        self._every = every
+        self._turn = 0
+        self._looked_at: tuple[int, str] = (0, "")
+        self.caches: Mapping[Resource, Cache] = {}
+        """What the informers have shown: set once the runner is there."""
+        self.compared = 0
+
+    def decide(self, now: int) -> tuple[Sequence[Action], int | None]:
+        changed = bool(self._changed)
+        decided = super().decide(now)
+        if changed and not decided[0]:
+            self._turn += 1
+            if self._turn % self._every == 0:
+                self.compare()
+        return decided
+
+    def is_settled(self) -> bool:
+        """Nothing is assumed, and the informers have caught up with our own writes."""
+        if self._in_flight or self.world.bound_pods:
+            return False
+        if any(one.assumed is not None or one.evicting is not None for one in self.world.workloads.values()):
+            return False
+        return all(
+            {key: obj.version for key, obj in self._known[resource].objects.items()}
+            == {obj.key: obj.version for obj in self.caches[resource].list()}
+            for resource in self.resources
+        )
+
+    def compare(self) -> None:
+        """Complain if the living world is not the one that its objects make."""
+        if not self.is_settled():
+            return
+        self.compared += 1
+        rebuilt = self.rebuilt()
+        if digest(self.world) != digest(rebuilt):
+            self._complain("digest", f"the decider's world differs from one built anew: {difference(self.world, rebuilt)}")
+
+    def rebuilt(self) -> World:
+        """A world made of nothing but the objects that the informers have shown."""
+        world = World()
+
+        def lookup(resource: Resource, namespace: str, name: str) -> Object | None:
+            cache = self.caches.get(resource)
+            return cache.get((namespace, name)) if cache is not None else None
+
+        for resource in self.resources:
+            for obj in self.caches[resource].list():
+                for found in fact(resource, obj.key, obj, lookup):
+                    world.apply(found)
+        return world
+
+
+def difference(living: World, rebuilt: World) -> str:
+    """Where two worlds differ, in words."""
+    found: list[str] = []
+    for noun, table in living.facts.items():
+        other: Mapping[Key, Any] = rebuilt.facts[noun]
+        for key in sorted(table.keys() | other.keys()):
+            if table.get(key) != other.get(key):
+                found.append(f"{noun.__name__} {key}: {table.get(key)} instead of {other.get(key)}")
+    if found:
+        return "; ".join(found[:3])
+    for name in sorted(living.tree.queues.keys() | rebuilt.tree.queues.keys()):
+        ours, theirs = _usage(living, name), _usage(rebuilt, name)
+        if ours != theirs:
+            found.append(f"usage of {name}: {ours} instead of {theirs}")
+    ours, theirs = list(map(str, living.fleet.digest_parts())), list(map(str, rebuilt.fleet.digest_parts()))
+    found += [f"fleet: {part} is not in the rebuilt one" for part in ours if part not in theirs]
+    found += [f"fleet: {part} is missing" for part in theirs if part not in ours]
+    if living.draining != rebuilt.draining:
+        found.append(f"draining: {dict(living.draining)} instead of {dict(rebuilt.draining)}")
+    return "; ".join(found[:4]) or "facts and ledgers are the same; holders differ"
+
+
+def _usage(world: World, queue: str) -> dict[Any, int]:
+    node = world.tree.queues.get(queue)
+    return {world.tree.cells[slot]: amount for slot, amount in node.usage.items() if amount} if node else {}

@@ -1,0 +1,300 @@
+"""One simulation: the parts of production wired to a virtual machine room, and the judges beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from roadstead.cluster.embedded.history import Limits
+from roadstead.cluster.embedded.log import Row
+from roadstead.compose.embedded import controllers
+from roadstead.kinds.names import JOBS, PODS
+from roadstead.kinds.object import Ref
+from roadstead.kinds.served import default_registry
+from roadstead.node.agent.agent import Agent
+from roadstead.node.agent.options import AgentOptions, NodeOptions
+from roadstead.runtime.cluster import Outcome, Write
+from roadstead.runtime.runner import Runner
+from roadstead.sim.chance import Chance
+from roadstead.sim.disk import Disk
+from roadstead.sim.history import History
+from roadstead.sim.judges import JobsJudge, Judge, PlacesJudge, PodsJudge, QuotaJudge, VersionsJudge
+from roadstead.sim.judges.base import Past, path_of
+from roadstead.sim.judges.digests import WatchedDecider
+from roadstead.sim.judges.ends import (
+    complaints_about_jobs,
+    complaints_about_leftovers,
+    complaints_about_reservations,
+    complaints_about_waiting,
+    is_held_by_user,
+    is_possible,
+    unfinished,
+)
+from roadstead.sim.loop import VirtualLoop
+from roadstead.sim.machines import MachineRuntime, Machines
+from roadstead.sim.mishaps import Mishaps
+from roadstead.sim.network import Link, Weather
+from roadstead.sim.plan import Plan
+from roadstead.sim.plan.story import STORY_SECONDS
+from roadstead.sim.plan.world import POOL_LABEL
+from roadstead.sim.process import Life, Process
+from roadstead.sim.server import Server
+from roadstead.sim.users import Users
+
+USER_MANAGER: Final = "users"
+STEP_SECONDS: Final = 5.0
+SETTLE_SECONDS: Final = 45.0
+PATIENCE_SECONDS: Final = 3600.0
+MOST_CHANGES: Final = 20_000
+"""So many are far more than any story needs."""
+
+
+class Simulation:
+    """Built inside its loop. `directory` is where agents keep what they keep on disk."""
+
+    def __init__(self, plan: Plan, loop: VirtualLoop, history: History, directory: Path) -> None:
+        self.plan = plan
+        self.loop = loop
+        self.history = history
+        self._directory = directory
+        self._links: list[Link] = []
+        self.registry = default_registry()
+        self.past = Past()
+        self.versions = VersionsJudge(self.past, self.complain)
+        self.jobs = JobsJudge(self.past, self.complain)
+        others = (judge(self.past, self.complain) for judge in (QuotaJudge, PlacesJudge, PodsJudge))
+        self.judges: tuple[Judge, ...] = (self.versions, self.jobs, *others)
+        self.complaints: list[str] = []
+        self._failed = asyncio.Event()
+        self._changes = 0
+        self.disk = Disk(self._committed)
+        self._disk_chance = Chance.named(plan.seed, "disk")
+        loop.thread_delay = lambda executor: (
+            self._disk_chance.random() * plan.faults.disk_seconds if executor is not None else 0.0
+        )
+        chance = Chance.named(plan.seed, "server")
+        self.server = Server(loop, self.disk, self.registry, chance, Limits(changes=plan.world.history))
+        self.machines = Machines(loop, Chance.named(plan.seed, "machines"), partial(self.complain, "machines"))
+        self.weather = Weather(**dict(plan.faults.rates))
+        self.agent_weather: dict[int, Weather] = {}
+        self.clock_offset: dict[int, int] = {}
+        self.controllers = Process(loop, "controllers", self._controllers, self._died)
+        self.agents: dict[int, Process] = {}
+        for number in sorted({node.agent for node in plan.world.nodes}):
+            self.agent_weather[number] = Weather(**dict(plan.faults.agent_rates))
+            self.clock_offset[number] = 0
+            self.agents[number] = Process(loop, f"agent{number}", self._agent_body(number), self._died)
+        user_life = Life(loop, USER_MANAGER)
+        self.users = Users(plan, self._link(user_life, Weather(), "users"), history, loop.time)
+        self.runner: Runner | None = None
+        self.decider: WatchedDecider | None = None
+        self.mishaps = Mishaps(self)
+
+    # ------------------------------------------------------------------ the processes
+
+    def _link(self, life: Life, weather: Weather, *names: object, **hooks: Any) -> Link:
+        chance = Chance.named(self.plan.seed, "network", *names)
+        link = Link(self.loop, self.server, life, weather, chance, self._heard, **hooks)
+        self._links = [known for known in self._links if not known.life.is_over]
+        self._links.append(link)
+        return link
+
+    def links(self) -> Sequence[Link]:
+        """Of all processes that live."""
+        return self._links
+
+    async def _controllers(self, life: Life) -> None:
+        mishaps = self.mishaps
+        hooks = {"before_write": mishaps.before_write, "after_write": mishaps.after_write}
+        link = self._link(life, self.weather, "controllers", self.controllers.starts, **hooks)
+        decider = WatchedDecider([kind.resource for kind in self.registry], self.complain)
+        runner = Runner(
+            link,
+            controllers(self.registry, "the cluster's authority"),
+            [decider],
+            clock=self.loop,
+            workers=self.plan.world.workers,
+        )
+        decider.caches = runner.caches
+        self.runner, self.decider = runner, decider
+        await runner.run()
+
+    def _agent_body(self, number: int) -> Callable[[Life], Coroutine[Any, Any, None]]:
+        nodes = [node for node in self.plan.world.nodes if node.agent == number]
+
+        async def body(life: Life) -> None:
+            link = self._link(life, self.agent_weather[number], "agent", number, self.agents[number].starts)
+
+            def now() -> int:
+                return self.loop.now() + self.clock_offset[number]
+
+            options = AgentOptions(
+                state=self._directory / f"agent{number}",
+                nodes=tuple(
+                    NodeOptions(
+                        node.name,
+                        node.profile,
+                        str(node.cpu),
+                        simulate=True,
+                        labels=((POOL_LABEL, node.pool),) if node.pool else (),
+                    )
+                    for node in nodes
+                ),
+                isolation="bare",
+                inherit_environment=False,
+                now=now,
+            )
+            agent = Agent(link, options)
+            agent.timers = MachineRuntime(self.machines, now)
+            for node in nodes:
+                self.machines.listen(node.name, agent._wake)
+            await agent.run()
+
+        return body
+
+    def _died(self, name: str, error: BaseException | None) -> None:
+        self.complain("processes", f"the process {name} ended by itself: {error!r}")
+
+    # ------------------------------------------------------------------ what judges hear
+
+    def _committed(self, rows: Sequence[Row]) -> None:
+        seconds = self.loop.time()
+        for row in rows:
+            self.history.add("disk", f"{row.rv} {row.op} {row.key} {len(row.value)}")
+            change = self.past.take(row, seconds)
+            for judge in self.judges:
+                judge.changed(change)
+        self._changes += len(rows)
+        if self._changes - len(rows) < MOST_CHANGES <= self._changes:
+            self.complain("restless", f"{self._changes} changes were committed: somebody does not come to rest")
+
+    def _heard(self, write: Write, outcome: Outcome) -> None:
+        if outcome.is_done:
+            self.versions.acknowledged(write, outcome)
+
+    def complain(self, judge: str, what: str) -> None:
+        """Something happened that never should. Ends the run."""
+        self.complaints.append(f"{judge}: {what}")
+        self.history.add("JUDGE", f"{judge}: {what}")
+        self._failed.set()
+
+    # ------------------------------------------------------------------ the run
+
+    async def run(self) -> None:
+        """Everything, from the first write to the verdict; stops early at the first complaint."""
+        telling = self.loop.create_task(self._tell())
+        failed = self.loop.create_task(self._failed.wait())
+        await asyncio.wait((telling, failed), return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()
+
+    async def _tell(self) -> None:
+        await self.server.start()
+        await self.users.furnish()
+        await self.controllers.start()
+        for agent in self.agents.values():
+            await agent.start()
+        mishaps = self.loop.create_task(self.mishaps.play())
+        await self.users.play()
+        await mishaps
+        await asyncio.sleep(max(0.0, STORY_SECONDS - self.loop.time()))
+        await self.mishaps.make_good()
+        await self.users.restore()
+        self.history.add("sim", "from here on nothing goes wrong")
+        await self._see_to_the_end()
+        await self._clear_up()
+
+    async def _see_to_the_end(self) -> None:
+        """Until every job that can end has ended; what cannot must say why, and is deleted so that it blocks nobody."""
+        past = self.past
+        deadline = self.loop.time() + PATIENCE_SECONDS
+        while self.loop.time() < deadline:
+            waiting = [job for job in unfinished(past) if not is_held_by_user(job)]
+            if not waiting:
+                break
+            if all(not is_possible(past, job) for job in waiting) or self.loop.time() > deadline - PATIENCE_SECONDS / 2:
+                await self._rest(SETTLE_SECONDS)
+                self._all(complaints_about_waiting(past))
+                for job in waiting:
+                    if not is_possible(past, job):
+                        self.history.add("user", f"deletes {path_of(job)}, which can never run")
+                        await self.users.delete(Ref(JOBS, job["metadata"]["namespace"], job["metadata"]["name"]))
+            await asyncio.sleep(STEP_SECONDS)
+        else:
+            for job in unfinished(past):
+                if not is_held_by_user(job):
+                    self.complain("end", f"Job {path_of(job)} does not end")
+        await self._rest(SETTLE_SECONDS)
+        self._all(complaints_about_waiting(past))
+        self._all(complaints_about_reservations(past))
+        self._all(complaints_about_jobs(past, self.jobs, self.machines.ledger))
+        self._compare_caches()
+        if self.decider is not None:
+            self.decider.compare()
+
+    async def _clear_up(self) -> None:
+        """The users delete everything; then nothing may be left, and nobody may be busy."""
+        for resource in (JOBS, PODS):
+            for obj in await self.users.list(resource):
+                await self.users.delete(obj.ref)
+        await self._rest(SETTLE_SECONDS * 2)
+        self._all(complaints_about_leftovers(self.past))
+        for program in self.machines.alive():
+            self.complain("end", f"the process {program.run} outlives its pod")
+        self._compare_caches()
+        if self.decider is not None:
+            self.decider.compare()
+            if not self.decider.is_settled():
+                self.complain("digest", "the decider still assumes something, though nothing happens any more")
+
+    async def _rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def _all(self, complaints: Iterable[str]) -> None:
+        for what in complaints:
+            self.complain("end", what)
+
+    def _compare_caches(self) -> None:
+        """What informers show is what is stored, in the end."""
+        if self.runner is None or self.server.resources is None:
+            return
+        for resource, cache in self.runner.caches.items():
+            stored = {obj.key: obj.version for obj in self.server.resources.store.list(resource)}
+            seen = {obj.key: obj.version for obj in cache.list()}
+            for key in sorted(stored.keys() | seen.keys()):
+                if stored.get(key) != seen.get(key):
+                    what = f"{resource} {'/'.join(key)} is stored as {stored.get(key)} and seen as {seen.get(key)}"
+                    self.complain("caches", what)
+
+    async def end(self) -> None:
+        """Switch everything off."""
+        for process in (self.controllers, *self.agents.values()):
+            process.kill()
+        self.server.crash()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+def simulate(plan: Plan, show: Callable[[str], None] | None = None) -> Simulation:
+    loop = VirtualLoop()
+    history = History(loop.time, show)
+    with tempfile.TemporaryDirectory(prefix="roadstead-sim-") as directory:
+        async def main() -> Simulation:
+            simulation = Simulation(plan, loop, history, Path(directory))
+            try:
+                await simulation.run()
+            finally:
+                await simulation.end()
+            return simulation
+
+        try:
+            return loop.run_until_complete(main())
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
