@@ -278,7 +278,7 @@ async def test_a_missing_config_map_is_waited_for(tmp_path_factory: pytest.TempP
         ({"container": {"command": []}}, "process mode runs commands on this machine and pulls no images"),
         ({"container": {"readinessProbe": {"exec": {"command": ["true"]}}}}, "readinessProbe is not supported by this node: remove it"),
         ({"container": {"lifecycle": {"preStop": {"exec": {"command": ["true"]}}}}}, "lifecycle is not supported by this node"),
-        ({"volumes": [{"name": "v", "hostPath": {"path": "/tmp"}}]}, 'volume "v" is of a kind that this node does not have'),
+        ({"volumes": [{"name": "v", "nfs": {"server": "s", "path": "/"}}]}, 'volume "v" is of a kind that this node does not have'),
     ],
 )  # fmt: skip
 def test_what_the_node_does_not_do_is_said(tmp_path: Path, spec: Json, text: str) -> None:

@@ -29,8 +29,12 @@ def made(top: Path, volume: Json) -> dict[str, tuple[bytes, int]]:
     """What is in a volume `v` of this description: path -> (content, mode)."""
     view = pod({"name": "a"}, volumes=[{"name": "v", **volume}], metadata={"labels": {"app": 'x"y', "b": "2"}})
     place = volumes.materialize(view, top, SOURCES)["v"]
-    files = [path for path in sorted(place.rglob("*")) if path.is_file()]
-    return {os.fspath(path.relative_to(place)): (path.read_bytes(), path.stat().st_mode & 0o777) for path in files}
+    found = {}
+    for directory, _, names in os.walk(place, followlinks=True):
+        for path in (Path(directory) / name for name in names):
+            if ".." not in os.fspath(path):
+                found[os.fspath(path.relative_to(place))] = (path.read_bytes(), path.stat().st_mode & 0o777)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,9 @@ def test_content(tmp_path: Path, volume: Json, expected: dict[str, tuple[bytes, 
         ({"configMap": {"name": "gone"}}, "CreateContainerConfigError", 'configmap "gone" not found'),
         ({"configMap": {"name": "settings", "items": [{"key": "no", "path": "x"}]}}, "CreateContainerConfigError", "non-existent config key: no"),
         ({"configMap": {"name": "settings", "items": [{"key": "a.txt", "path": "../x"}]}}, "CreateContainerConfigError", "leaves its volume"),
-        ({"hostPath": {"path": "/tmp"}}, "CreateContainerError", "of a kind that this node does not have"),
-        ({"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}, "CreateContainerError", "projects a source"),
+        ({"nfs": {"server": "s", "path": "/"}}, "CreateContainerError", "of a kind that this node does not have"),
+        ({"emptyDir": {"medium": "HugePages-2Mi"}}, "CreateContainerError", "huge pages"),
+        ({"projected": {"sources": [{"clusterTrustBundle": {"path": "t"}}]}}, "CreateContainerError", "projects a source"),
     ],
 )  # fmt: skip
 def test_refusals(tmp_path: Path, volume: Json, reason: str, text: str) -> None:
@@ -79,11 +84,17 @@ def test_refusals(tmp_path: Path, volume: Json, reason: str, text: str) -> None:
     assert not (tmp_path / "v").exists()
 
 
-def test_the_token_volume_that_servers_add_comes_without_the_token(tmp_path: Path) -> None:
-    view = pod(
-        {"name": "a"}, volumes=[{"name": "kube-api-access-x", "projected": {"sources": [{"serviceAccountToken": {}}]}}]
-    )
-    assert list(volumes.materialize(view, tmp_path, SOURCES)["kube-api-access-x"].iterdir()) == []
+def test_a_token_is_put_where_it_is_asked_for(tmp_path: Path) -> None:
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"serviceAccountToken": {"path": "deep/vault", "audience": "vault"}},
+    ]
+    view = pod({"name": "a"}, volumes=[{"name": "v", "projected": {"defaultMode": 0o400, "sources": sources}}])
+    wanted = volumes.token_files(view)
+    assert wanted == [("v", "token", "", 3607), ("v", "deep/vault", "vault", 3600)]
+    place = volumes.materialize(view, tmp_path, SOURCES, dict(zip(wanted, ("t1", "t2"), strict=True)))["v"]
+    assert ((place / "token").read_text(), (place / "deep" / "vault").read_text()) == ("t1", "t2")
+    assert (place / "token").stat().st_mode & 0o777 == 0o400
 
 
 def test_a_volume_is_made_once_and_kept_over_restarts(tmp_path: Path) -> None:
@@ -112,7 +123,7 @@ def test_mounts_become_binds(tmp_path: Path) -> None:
         (f"{tmp_path}/c", "/etc/c", True),
     ]
     assert (tmp_path / "e" / "x" / "y").is_dir()
-    assert volumes.variables(places, ["e", "c"]) == {
+    assert volumes.variables(view.spec.containers[0], places) == {
         "ROADSTEAD_VOLUME_E": f"{tmp_path}/e",
         "ROADSTEAD_VOLUME_C": f"{tmp_path}/c",
     }

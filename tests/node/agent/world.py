@@ -15,7 +15,7 @@ from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
-from roadstead.kinds.names import CONFIG_MAPS, NAMESPACES, PODS, SECRETS
+from roadstead.kinds.names import CONFIG_MAPS, NAMESPACES, PODS, SECRETS, SERVICE_ACCOUNTS
 from roadstead.kinds.object import Json, Object, Ref
 from roadstead.kinds.served import default_registry
 from roadstead.node.agent.agent import Agent
@@ -150,6 +150,8 @@ async def world(directory: Path) -> AsyncIterator[World]:
     store = Store.open(directory / "data", "normal")
     cluster = EmbeddedCluster(Resources(store, default_registry(), default_plugins()))
     await cluster.write(Create(NAMESPACES, {"metadata": {"name": "default"}}))
+    account = {"metadata": {"name": "default", "namespace": "default"}, "automountServiceAccountToken": False}
+    await cluster.write(Create(SERVICE_ACCOUNTS, account))
     made = World(cluster, directory)
     try:
         yield made

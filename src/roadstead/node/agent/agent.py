@@ -139,6 +139,7 @@ class Agent:
             self._addresses,
             self.options.host,
             gives_devices=self.options.is_guest,
+            api_server=self.options.api_server,
         )
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:

@@ -12,6 +12,7 @@ from roadstead.node.agent.pod_state import Backoff
 from roadstead.node.agent.profiles import Profile
 from roadstead.node.agent.runtimes import Runtime
 from roadstead.node.agent.views import Pod
+from roadstead.node.agent.volumes.upkeep import ReadObjects
 from roadstead.runtime.cluster import Cluster
 from roadstead.runtime.step import Note
 
@@ -38,7 +39,14 @@ class Host:
     """The machine's own."""
     gives_devices: bool = False
     """Pods that ask for devices and name none get free ones here."""
+    api_server: Callable[[], str] = str
+    """https://HOST:PORT at which pods reach the API server now; "" if there is none."""
     claims: Claims = field(default_factory=Claims)
+    objects: ReadObjects = field(init=False)
+    """What the volumes of all pods here were last made from."""
+
+    def __post_init__(self) -> None:
+        self.objects = ReadObjects(self.cluster, self.now)
 
     def note(self, about: Object, kind: str, reason: str, message: str) -> None:
         self.record(Note(about, kind, reason, message))

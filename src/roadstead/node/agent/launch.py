@@ -9,6 +9,8 @@ What a container finds in its environment besides what its spec says:
 | CUDA_VISIBLE_DEVICES, NVIDIA_VISIBLE_DEVICES | node-local indices of exactly the pod's devices; empty (void) if it has none; unset on nodes without devices |
 | ROADSTEAD_POD_IP | the pod's address |
 | ROADSTEAD_VOLUME_<NAME> | where the directory of a mounted volume is, in every tier |
+| ROADSTEAD_SERVICE_ACCOUNT | where `token`, `ca.crt` and `namespace` of the pod's service account are, in every tier, if it has them |
+| KUBERNETES_SERVICE_HOST, _PORT, _PORT_HTTPS | the API server, for programs that expect to run in a cluster |
 | ROADSTEAD_PEERS, ROADSTEAD_HOSTS_FILE | `name=address,...` at the start, and a hosts file that is kept up to date, for pods with peers |
 | ROADSTEAD_TERMINATION_LOG | file for the termination message (`terminationMessagePath` itself is not made) |
 | ROADSTEAD_RUN | the run's directory: by it the keeper finds a run's processes |
@@ -21,9 +23,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from roadstead.kinds.object import Json
 from roadstead.node.agent import devices, environment, isolation, messages, peers, resources, volumes
@@ -31,6 +34,7 @@ from roadstead.node.agent.environment import Reference, Sources
 from roadstead.node.agent.problems import unsupported
 from roadstead.node.agent.profiles import Profile
 from roadstead.node.agent.views import Container, Pod, Quantity
+from roadstead.node.agent.volumes import TokenFile
 from roadstead.node.keeper import runs
 
 _NOT_INHERITED = (
@@ -43,6 +47,8 @@ _NOT_INHERITED = (
     "SHLVL",
     "_",
 )
+VOLUMES: Final = "volumes"
+"""Where volumes are in a pod's directory."""
 _FALLBACK_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -62,6 +68,8 @@ class Place:
     inherited: Mapping[str, str]
     """The part of the agent's own environment that containers get (personal mode)."""
     peers: Sequence[Pod] = ()
+    api_server: str = ""
+    """https://HOST:PORT; "" if this node does not know an address that pods can reach."""
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -105,18 +113,29 @@ def references(pod: Pod, container: Container) -> set[Reference]:
     return environment.references(container) | volumes.references(pod)
 
 
-def spec_of(pod: Pod, container: Container, run: str, objects: Mapping[Reference, Json | None], place: Place) -> Json:
-    """The keeper's spec. Makes the pod's directories and volumes. CannotStart says what is missing."""
+def sources_of(objects: Mapping[Reference, Json | None], place: Place) -> Sources:
+    """What volumes and environments are made from."""
+    return Sources(objects, place.pod_ip, place.host_ip, place.allocatable)
+
+
+def spec_of(
+    pod: Pod,
+    container: Container,
+    run: str,
+    objects: Mapping[Reference, Json | None],
+    place: Place,
+    tokens: Mapping[TokenFile, str] | None = None,
+) -> Json:
+    """The keeper's spec. Makes the pod's directories and volumes; `tokens` are those of `volumes.token_files`. CannotStart says what is
+    missing."""
     scratch = place.directory / "scratch"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sources = Sources(objects, place.pod_ip, place.host_ip, place.allocatable)
-    places = volumes.materialize(pod, place.directory / "volumes", sources)
+    sources = sources_of(objects, place)
+    places = volumes.materialize(pod, place.directory / VOLUMES, sources, tokens)
     hosts = write_hosts(pod, place) if peers.wants_hosts(pod) else None
     given = _given(pod, run, place, hosts)
-    given |= volumes.variables(places, (mount.name for mount in container.volume_mounts))
-    variables, own = environment.environment(
-        pod, container, Sources(objects, place.pod_ip, place.host_ip, place.allocatable, given)
-    )
+    given |= volumes.variables(container, places)
+    variables, own = environment.environment(pod, container, replace(sources, given=given))
     argv = environment.command_line(container, own)
     binds = volumes.binds(container, pod, places, own)
     if hosts is not None:
@@ -141,11 +160,25 @@ def _given(pod: Pod, run: str, place: Place, hosts: Path | None) -> dict[str, st
     given = {"PATH": _FALLBACK_PATH, **place.inherited}
     given |= {"HOSTNAME": pod.hostname, **devices.variables(pod, place.profile)}
     given["ROADSTEAD_POD_IP"] = place.pod_ip
+    given |= _api_server(place.api_server)
     given["ROADSTEAD_TERMINATION_LOG"] = os.path.join(runs.directory(os.fspath(place.state), run), messages.FILE)
     if hosts is not None:
         given["ROADSTEAD_HOSTS_FILE"] = os.fspath(hosts)
         given["ROADSTEAD_PEERS"] = peers.peers_variable(pod, place.pod_ip, place.peers)
     return given
+
+
+def _api_server(url: str) -> dict[str, str]:
+    """The variables of the service `kubernetes` that programs look at (client-go `rest.InClusterConfig`)."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return {}
+    port = str(parts.port or 443)
+    return {
+        "KUBERNETES_SERVICE_HOST": parts.hostname,
+        "KUBERNETES_SERVICE_PORT": port,
+        "KUBERNETES_SERVICE_PORT_HTTPS": port,
+    }
 
 
 def write_hosts(pod: Pod, place: Place) -> Path:

@@ -105,8 +105,9 @@ class AgentOptions:
     own. Then the agent watches no pods but its own, gives devices to pods that no Placement names, and asks the server who may
     read logs.
     `isolation`: "auto", or a tier of `isolation.py`. `inherit_environment`: containers get the agent's own environment variables
-    (personal mode) except KUBECONFIG and Roadstead's. `on_ready` is called with the log port once the nodes are registered and
-    the pods are known.
+    (personal mode) except KUBECONFIG and Roadstead's. `api_server` gives the address (https://HOST:PORT) at which pods reach the
+    API server now, "" if there is none. `on_ready` is called with the log port once the nodes are registered and the pods are
+    known.
     """
 
     state: Path
@@ -121,6 +122,7 @@ class AgentOptions:
     lease_interval: int = 10 * SECOND
     status_interval: int = 300 * SECOND
     now: Callable[[], int] = time.time_ns
+    api_server: Callable[[], str] = str
     on_ready: Callable[[int], None] | None = field(default=None)
 
     def __post_init__(self) -> None:

@@ -122,11 +122,17 @@ class DownwardVolume(msgspec.Struct, frozen=True, rename="camel"):
     default_mode: int | None = None
 
 
+class TokenProjection(msgspec.Struct, frozen=True, rename="camel"):
+    path: str = ""
+    audience: str = ""
+    expiration_seconds: int | None = None
+
+
 class ProjectedSource(msgspec.Struct, frozen=True, rename="camel"):
     config_map: ConfigMapVolume | None = None
     secret: SecretVolume | None = None
     downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
-    service_account_token: Any = None
+    service_account_token: TokenProjection | None = None
     cluster_trust_bundle: Any = None
     pod_certificate: Any = None
 
@@ -141,6 +147,11 @@ class EmptyDir(msgspec.Struct, frozen=True, rename="camel"):
     size_limit: Quantity | None = None
 
 
+class HostPath(msgspec.Struct, frozen=True, rename="camel"):
+    path: str = ""
+    type: str = ""
+
+
 class Volume(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     empty_dir: EmptyDir | None = None
@@ -148,6 +159,7 @@ class Volume(msgspec.Struct, frozen=True, rename="camel"):
     secret: SecretVolume | None = None
     downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
     projected: ProjectedVolume | None = None
+    host_path: HostPath | None = None
 
 
 class HostAlias(msgspec.Struct, frozen=True, rename="camel"):

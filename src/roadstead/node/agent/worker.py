@@ -13,19 +13,19 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from roadstead.kinds.names import CONFIG_MAPS, PODS, SECRETS
-from roadstead.kinds.object import Json, Object, ObjectMeta, Ref
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Json, Object, ObjectMeta
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.node.agent import devices, launch, peers, pod_state
 from roadstead.node.agent.addresses import choose_address
 from roadstead.node.agent.echo import ECHO_SECONDS, Echo
-from roadstead.node.agent.environment import CONFIG_MAP, Reference
 from roadstead.node.agent.host import Host
 from roadstead.node.agent.pod_state import Around, Attempt, Attempts, Decision, Start, Stop
 from roadstead.node.agent.problems import CannotStart, Problem
 from roadstead.node.agent.runtimes import run_id, run_seconds
 from roadstead.node.agent.status import pod_status
 from roadstead.node.agent.views import Pod
+from roadstead.node.agent.volumes.upkeep import Upkeep
 from roadstead.node.keeper import runs
 from roadstead.node.keeper.client import KeeperError
 from roadstead.node.keeper.crash import crashpoint
@@ -51,6 +51,7 @@ class Worker:
         self.uid = uid
         self.current = current
         self.directory = host.state / "pods" / uid
+        self._upkeep = Upkeep(host.cluster, host.objects, host.now, self.directory / launch.VOLUMES)
         self._wake = asyncio.Event()
         self._echo = Echo()
         self._problems: dict[str, Problem] = {}
@@ -153,7 +154,10 @@ class Worker:
         if decided.is_over:
             self.host.claims.release(self.uid)
         echo = now + int(ECHO_SECONDS * SECOND) if self._echo.awaited else None
-        times = [time for time in (decided.again_at, wait, self._next_retry(decided), echo) if time is not None]
+        volumes = await self._keep_volumes(pod)
+        times = [
+            time for time in (decided.again_at, wait, self._next_retry(decided), echo, volumes) if time is not None
+        ]
         return min(times) if times else None
 
     async def _look(self, pod: Pod) -> Attempts:
@@ -219,13 +223,15 @@ class Worker:
             return {"run_for": run_seconds(pod, start.container.name)}
         launch.check(pod)
         wanted = launch.references(pod, start.container)
-        found = {reference: await self._read(pod.metadata.namespace, reference) for reference in sorted(wanted)}
-        return launch.spec_of(pod, start.container, run, found, self._place(pod))
+        found = {one: await self.host.objects.get(pod.metadata.namespace, one) for one in sorted(wanted)}
+        tokens = await self._upkeep.tokens(pod)
+        return launch.spec_of(pod, start.container, run, found, self._place(pod), tokens)
 
-    async def _read(self, namespace: str, reference: Reference) -> Json | None:
-        kind, name = reference
-        obj = await self.host.cluster.get(Ref(CONFIG_MAPS if kind == CONFIG_MAP else SECRETS, namespace, name))
-        return None if obj is None else obj.decode()
+    async def _keep_volumes(self, pod: Pod) -> int | None:
+        """Volumes of running containers follow their sources; when to look again."""
+        if not self.live or self.host.is_simulated:
+            return None
+        return await self._upkeep.look(pod, lambda objects: launch.sources_of(objects, self._place(pod)))
 
     def _place(self, pod: Pod) -> launch.Place:
         host = self.host
@@ -240,6 +246,7 @@ class Worker:
             host.tier,
             host.inherited,
             known,
+            host.api_server(),
         )
 
     def refresh_hosts(self) -> None:

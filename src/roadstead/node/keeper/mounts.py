@@ -52,8 +52,8 @@ class _View:
         """Directories in which new entries touch nobody else: covers, and volumes of this pod."""
 
     def place(self, source: str, target: str, read_only: bool) -> None:
-        """Bind `source` (file or directory) at `target`, which need not exist."""
-        target = os.path.normpath(target)
+        """Bind `source` (file or directory) at `target`, which need not exist. Links on the way are followed (/var/run is one)."""
+        target = os.path.realpath(target)
         if not os.path.lexists(target):
             self._make_point(target, is_directory=os.path.isdir(source))
         linux.mount(source, target, flags=linux.MS_BIND | linux.MS_REC)
@@ -76,6 +76,18 @@ class _View:
             else:
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
 
+    def _show(self, entry: os.DirEntry[str]) -> None:
+        """Show an entry of a directory that is being covered in its cover, too."""
+        point = os.path.join(self.stage, entry.name)
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), point)
+            return
+        if entry.is_dir():
+            os.mkdir(point, 0o755)
+        else:
+            os.close(os.open(point, os.O_CREAT | os.O_WRONLY, 0o644))
+        linux.mount(entry.path, point, flags=linux.MS_BIND | linux.MS_REC)
+
     def _is_ours(self, path: str) -> bool:
         while path not in self.ours:
             if path == "/" or os.path.ismount(path):
@@ -95,15 +107,10 @@ class _View:
         options = f"mode={stat.S_IMODE(os.stat(path).st_mode):o},size=16m"
         linux.mount("roadstead", self.stage, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
         for entry in entries:
-            point = os.path.join(self.stage, entry.name)
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), point)
-                continue
-            if entry.is_dir():
-                os.mkdir(point, 0o755)
-            else:
-                os.close(os.open(point, os.O_CREAT | os.O_WRONLY, 0o644))
-            linux.mount(entry.path, point, flags=linux.MS_BIND | linux.MS_REC)
+            try:
+                self._show(entry)
+            except FileNotFoundError:
+                continue  # gone since it was listed: /run is full of such
         if path == "/":
             os.chdir(self.stage)
             linux.pivot_root(".", ".")  # both at one place: the old root lies under the new one, pivot_root(2)

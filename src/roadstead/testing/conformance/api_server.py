@@ -41,7 +41,8 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
         await _age(directory / "data")
     store = Store.open(directory / "data", "normal")
     try:
-        resources = Resources(store, registry, default_plugins())
+        plugins = default_plugins(default_account_is_given=flavor is Flavor.CONTROLLERS)
+        resources = Resources(store, registry, plugins)
         namespaces = registry.get(NAMESPACES)
         assert namespaces is not None
         for name in FIRST_NAMESPACES:

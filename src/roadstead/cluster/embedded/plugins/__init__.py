@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from roadstead.cluster.embedded.admission import AdmissionPlugin
 from roadstead.cluster.embedded.plugins.nodes import TaintNodesByCondition
-from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority, RuntimeClass, ServiceAccount
+from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority, RuntimeClass
 from roadstead.cluster.embedded.plugins.queue_hold import QueueHold
+from roadstead.cluster.embedded.plugins.service_accounts import ServiceAccount
 
 
-def default_plugins() -> tuple[AdmissionPlugin, ...]:
-    """Every plugin that an embedded cluster runs."""
+def default_plugins(*, default_account_is_given: bool = True) -> tuple[AdmissionPlugin, ...]:
+    """Every plugin that an embedded cluster runs. See `ServiceAccount` for the option."""
     return (
-        ServiceAccount(),
+        ServiceAccount(default_is_given=default_account_is_given),
         TaintNodesByCondition(),
         Priority(),
         DefaultTolerationSeconds(),

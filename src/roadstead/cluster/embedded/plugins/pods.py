@@ -1,7 +1,6 @@
-"""What the real server's built-in admission does to pods: priority, service account, default tolerations, runtime class
-(kubernetes-api 17.1).
+"""What the real server's built-in admission does to pods: priority, default tolerations, runtime class (kubernetes-api 17.1).
 
-Texts are the real server's (k8s plugin/pkg/admission/{priority,serviceaccount,defaulttolerationseconds,runtimeclass}).
+Texts are the real server's (k8s plugin/pkg/admission/{priority,defaulttolerationseconds,runtimeclass}).
 """
 
 from __future__ import annotations
@@ -10,11 +9,10 @@ from typing import Final
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
 from roadstead.kinds.errors import access_denied
-from roadstead.kinds.names import PODS, PRIORITY_CLASSES, SERVICE_ACCOUNTS
+from roadstead.kinds.names import PODS, PRIORITY_CLASSES
 from roadstead.kinds.object import Json, Object
 
 PREEMPT_LOWER: Final = "PreemptLowerPriority"
-DEFAULT_ACCOUNT: Final = "default"
 TOLERATION_SECONDS: Final = 300
 NODE_TROUBLES: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
@@ -90,24 +88,6 @@ class Priority:
     @staticmethod
     def _refused(request: AdmissionRequest, why: str) -> Exception:
         return access_denied(PODS, request.name, why)
-
-
-class ServiceAccount:
-    """Sets `serviceAccountName: default`. No token volume is injected: processes get the cluster's files from their node.
-
-    A named account must exist; `default` is taken as given: a pod need not wait for the controller that makes it in a new namespace.
-    """
-
-    def admit(self, request: AdmissionRequest) -> None:
-        if not _is_pod_write(request, "CREATE"):
-            return
-        assert request.object is not None
-        spec = request.object["spec"]
-        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or DEFAULT_ACCOUNT
-        if name != DEFAULT_ACCOUNT and request.lookup(SERVICE_ACCOUNTS, request.namespace, name) is None:
-            why = f'error looking up service account {request.namespace}/{name}: serviceaccount "{name}" not found'
-            raise access_denied(PODS, request.name, why)
-        spec["serviceAccountName"] = spec["serviceAccount"] = name
 
 
 class DefaultTolerationSeconds:
