@@ -12,7 +12,7 @@ from typing import Any
 
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Object, Ref, Resource
-from roadstead.node.agent import isolation, launch, node_object, peers
+from roadstead.node.agent import allotment, isolation, launch, node_object, peers
 from roadstead.node.agent.heartbeat import Heartbeat
 from roadstead.node.agent.host import Host
 from roadstead.node.agent.options import AgentOptions, NodeOptions
@@ -100,6 +100,9 @@ class Agent:
             await asyncio.gather(*(beat.register() for beat in beats))
             self._keep(self.recorder.run())
             asyncio.get_running_loop().add_reader(events, self._hear, events)
+            for name, _, pod in allotment.on_disk(options.state):
+                if name in self.hosts:
+                    self.hosts[name].claims.hold(pod)
             await self._follow_pods()
             self._adopt_strangers()
             for beat in beats:
@@ -233,9 +236,10 @@ class Agent:
         """Pods on disk that the API does not know any more: their processes are stopped, their directories removed."""
         pods = self.options.state / "pods"
         on_disk = set(self.processes.pod_uids()) | ({path.name for path in pods.iterdir()} if pods.is_dir() else set())
-        host = next((host for host in self.hosts.values() if not host.is_simulated), next(iter(self.hosts.values())))
+        anyone = next((host for host in self.hosts.values() if not host.is_simulated), next(iter(self.hosts.values())))
+        holders = {uid: self.hosts.get(name, anyone) for name, uid, _ in allotment.on_disk(self.options.state)}
         for uid in sorted(on_disk - self.workers.keys() - self._put_off.keys()):
-            self._employ(host, uid, None)
+            self._employ(holders.get(uid, anyone), uid, None)
 
     def worker_of(self, namespace: str, name: str) -> Worker | None:
         """The worker of the pod that has this name now."""

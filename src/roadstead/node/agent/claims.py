@@ -24,6 +24,10 @@ class Claims:
         """Name of another pod that still has one of the pod's devices, or ""."""
         return devices.holder(pod, self._held.values())
 
+    def busy(self) -> set[str]:
+        """Names of the devices that are in use. O(pods that hold some)."""
+        return {name for pod in self._held.values() for name in devices.assigned(pod)}
+
     def wait(self, pod: Pod, wake: Callable[[], None]) -> None:
         """Call `wake` once, when some pod's processes are over."""
         self._waiting[pod.uid] = wake

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Object, ObjectMeta
 from roadstead.kinds.times import SECOND, parse_time
-from roadstead.node.agent import devices, launch, peers, pod_state
+from roadstead.node.agent import allotment, devices, launch, peers, pod_state
 from roadstead.node.agent.addresses import choose_address
+from roadstead.node.agent.care import Care
 from roadstead.node.agent.echo import ECHO_SECONDS, Echo
 from roadstead.node.agent.host import Host
 from roadstead.node.agent.pod_state import Around, Attempt, Attempts, Decision, Start, Stop
@@ -53,19 +55,23 @@ class Worker:
         self.directory = host.state / "pods" / uid
         self._upkeep = Upkeep(host.cluster, host.objects, host.now, self.directory / launch.VOLUMES)
         self._wake = asyncio.Event()
+        self._care = Care(os.fspath(host.state), host.now, self.wake, self._tell)
         self._echo = Echo()
         self._problems: dict[str, Problem] = {}
         self._retries: dict[str, tuple[int, int]] = {}  # container -> (not before, delay)
         self._asked: dict[str, int] = {}  # run id -> when its start was asked for
         self._stopping: dict[str, int] = {}  # run id -> when it will be killed
+        self._announced: set[str] = set()  # runs whose stop has its Event
         self._deleted = ""
         record = self._load_record()
         self.start_time: int = record["start_time"]
         self.pod_ip: str = record["ip"]
         self.live: list[Run] = []
         """Runs that may have a process, as of the last look."""
+        self._allotted: tuple[str, ...] = tuple(record.get("devices", ()))
+        """Devices that this node chose for the pod."""
         if current is not None:
-            pod = current.view(Pod)
+            pod = self._view(current)
             host.runtime.adopt(pod)
             if any(attempt.end is None for known in host.runtime.attempts(pod).values() for attempt in known):
                 host.claims.hold(pod)
@@ -79,6 +85,7 @@ class Worker:
             record = None
         if record is None:
             record = {"format": runs.FORMAT, "uid": self.uid, "start_time": self.host.now(), "ip": ""}
+            record["node"] = self.host.name
             if self.current is not None:
                 status = self.current.view(Pod).status
                 record["ip"] = status.pod_ip or choose_address(self.uid, self.host.addresses)
@@ -88,6 +95,24 @@ class Worker:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             runs.replace_json(str(path), record)
         return record
+
+    def _view(self, current: Object) -> Pod:
+        pod = current.view(Pod)
+        return allotment.given(pod, self._allotted) if self._allotted else pod
+
+    def _allot(self, pod: Pod) -> Pod:
+        """The pod with devices of this node, if it needs some and they are free: from now on they are its own."""
+        count = allotment.wants(pod, self.host.profile)
+        is_ending = pod.metadata.deletion_timestamp is not None or pod.status.is_final
+        chosen = allotment.choose(count, self.host.profile, self.host.claims.busy()) if not is_ending else ()
+        if not chosen:
+            return pod
+        path = os.fspath(self.directory / "pod.json")
+        runs.replace_json(path, {**(runs.read_json(path) or {}), "devices": list(chosen)})
+        self._allotted = chosen
+        pod = allotment.given(pod, chosen)
+        self.host.claims.hold(pod)
+        return pod
 
     # --- what others tell it
 
@@ -107,8 +132,18 @@ class Worker:
 
     # --- the task
 
+    def _tell(self, kind: str, reason: str, message: str) -> None:
+        if self.current is not None:
+            self.host.note(self.current, kind, reason, message)
+
     async def run(self) -> None:
         """Until the pod is gone and nothing of it is left on this node."""
+        try:
+            await self._keep_stepping()
+        finally:
+            self._care.close()
+
+    async def _keep_stepping(self) -> None:
         delay = 0.0
         while True:
             try:
@@ -137,8 +172,12 @@ class Worker:
         if self.current is None:
             return await self._wind_up()
         current = self.current
-        pod = current.view(Pod)
+        pod = self._view(current)
         attempts = await self._look(pod)
+        if not self.host.is_simulated:
+            self._care.follow(pod, self.pod_ip, attempts)
+        if self.host.gives_devices and not any(attempts.values()):
+            pod = self._allot(pod)
         now = self.host.now()
         around = self._around(pod, attempts)
         decided = pod_state.decide(pod, attempts, around, now)
@@ -180,14 +219,27 @@ class Worker:
         rejected = None
         held = None
         if not any(attempts.values()):
-            rejected = devices.rejection(pod, self.host.profile)
+            waits = self.host.gives_devices and allotment.wants(pod, self.host.profile)
+            rejected = None if waits else devices.rejection(pod, self.host.profile)
             holder = self.host.claims.holder(pod)
-            if holder:
+            if waits:
+                self.host.claims.wait(pod, self.wake)
+                text = f"waiting for {waits} free devices: {', '.join(sorted(self.host.claims.busy()))} are in use"
+                held = Problem("ContainerCreating", text)
+            elif holder:
                 self.host.claims.wait(pod, self.wake)
                 text = f"waiting for pod {holder} to end: it still holds one of this pod's devices"
                 held = Problem("ContainerCreating", text)
+        healthy = pod_state.unwatched(attempts) if self.host.is_simulated else self._care.conditions()
         return Around(
-            self.start_time, self.pod_ip, self.host.address, dict(self._problems), held, rejected, self.host.backoff
+            self.start_time,
+            self.pod_ip,
+            self.host.address,
+            dict(self._problems),
+            held,
+            rejected,
+            self.host.backoff,
+            healthy,
         )
 
     # --- starting and stopping
@@ -256,13 +308,17 @@ class Worker:
             launch.write_hosts(pod, self._place(pod))
 
     async def _stop(self, current: Object | None, stop: Stop) -> None:
-        kill_at = self.host.now() + int(stop.grace_seconds * SECOND)
+        if stop.run_id not in self._announced and current is not None:
+            self._announced.add(stop.run_id)
+            self.host.note(current, "Normal", "Killing", stop.message or f"Stopping container {stop.container}")
+        grace = self._care.before_stop(stop)
+        if grace is None:
+            return  # its preStop hook is at work
+        kill_at = self.host.now() + int(grace * SECOND)
         known = self._stopping.get(stop.run_id)
         if known is not None and kill_at >= known - SECOND // 10:
             return
-        if known is None and current is not None:
-            self.host.note(current, "Normal", "Killing", f"Stopping container {stop.container}")
-        await self.host.runtime.stop(stop.run_id, stop.grace_seconds)
+        await self.host.runtime.stop(stop.run_id, grace)
         self._stopping[stop.run_id] = kill_at
         crashpoint("agent.stopped")
 
