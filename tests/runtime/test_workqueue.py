@@ -93,3 +93,34 @@ def test_backoff_doubles_up_to_a_limit(failures: int, delay: int, taken: Taken) 
     assert taken(queue) is None
     clock.time = start + delay
     assert taken(queue) == A
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_worker_that_is_cancelled_just_as_a_key_comes_ends_all_the_same(steps: int) -> None:
+    """Whatever moment the cancellation meets between the key's arrival and its being taken: else a server would never stop."""
+    done: list[tuple[str, str]] = []
+
+    async def work(queue: WorkQueue) -> None:
+        while True:
+            key = await queue.take()
+            done.append(key)
+            queue.done(key)
+
+    async def story() -> bool:
+        clock = HandClock()
+        queue = WorkQueue(clock)
+        queue.add_at(B, clock.time + 1000 * SECOND)  # so that it waits with a time-out
+        worker = asyncio.ensure_future(work(queue))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        queue.add(A)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        worker.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        has_ended = worker.done()
+        worker.cancel()
+        return has_ended
+
+    assert asyncio.run(story())

@@ -204,7 +204,8 @@ class Runner:
         while True:
             timeout = None if again_at is None else max(0.0, (again_at - self.clock.now()) / SECOND)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), timeout)
+                async with asyncio.timeout(timeout):  # unlike wait_for (before 3.12) it never swallows a cancellation
+                    await wake.wait()
             wake.clear()
             try:
                 actions, again_at = decider.decide(self.clock.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections import deque
 
@@ -69,10 +70,9 @@ class WorkQueue:
             timeout = None
             if self._delayed:
                 timeout = max(0.0, (self._delayed[0][0] - self._clock.now()) / SECOND)
-            try:
-                await asyncio.wait_for(self._changed.wait(), timeout)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):  # unlike wait_for (before 3.12) it never swallows a cancellation
+                    await self._changed.wait()
 
     def done(self, key: Key) -> None:
         self._working.discard(key)
