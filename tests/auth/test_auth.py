@@ -16,7 +16,7 @@ from roadstead.auth.files import write_private
 from roadstead.auth.identity import ANONYMOUS, AUTHENTICATED, MASTERS, Connection, Identity, certificate_identity
 from roadstead.auth.tokens import ADMIN, Tokens
 
-ALICE = Identity("alice", ("team", AUTHENTICATED))
+ALICE = Identity("alice", ("team", AUTHENTICATED), "1")
 TOKENS = Tokens([["t-alice", "alice", "1", "team"], ["t-bob", "bob", "2"]])
 BY_CERTIFICATE = Identity("system:node:n1", ("system:nodes", AUTHENTICATED))
 
@@ -53,7 +53,7 @@ def test_root_and_the_owner_of_the_server_rule_over_the_socket(uid: int) -> None
 
 def test_tokens_carry_groups() -> None:
     assert TOKENS.find("t-alice") == ALICE
-    assert TOKENS.find("t-bob") == Identity("bob", (AUTHENTICATED,))
+    assert TOKENS.find("t-bob") == Identity("bob", (AUTHENTICATED,), "2")
     assert TOKENS.find("") is None
 
 

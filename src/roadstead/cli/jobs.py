@@ -79,7 +79,14 @@ def job_manifest(request: Request, *, directory: str, shell: Mapping[str, str]) 
         },
         "spec": {
             "backoffLimit": 0,
-            "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
+            "template": {
+                "spec": {
+                    "restartPolicy": "Never",
+                    # What runs here as its user needs no token; without one, it sees the machine's file system as it is.
+                    "automountServiceAccountToken": False,
+                    "containers": [container],
+                }
+            },
         },
     }
 

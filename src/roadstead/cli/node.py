@@ -8,7 +8,7 @@ import time
 import click
 
 from roadstead.cli.failure import Failure
-from roadstead.cli.home import Home, find_home, write_record
+from roadstead.cli.home import Home, find_home, read_record, write_record
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cli.log_setup import log_to_stderr
 from roadstead.cli.nodes import chosen_nodes, parse_node, remember_nodes
@@ -35,9 +35,14 @@ def command(home: str | None, nodes: tuple[str, ...], simulate: bool, verbose: b
     remember_nodes(where, words)
     from roadstead.compose.agent import AgentSetup, run_node
 
-    setup = AgentSetup(where.socket, where.pki, where.nodes, chosen)
+    setup = AgentSetup(where.socket, where.pki, where.nodes, chosen, lambda: server_url(where))
     os.chdir("/")
     run_node(setup, lambda: write_record(where.record("node"), {**myself(), "nodes": [node.name for node in chosen]}))
+
+
+def server_url(home: Home) -> str:
+    """Where the server of this home listens now; "" if it is down."""
+    return str((read_record(home.record("server")) or {}).get("url", ""))
 
 
 SERVER_SECONDS = 5.0

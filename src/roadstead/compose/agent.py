@@ -26,6 +26,8 @@ class AgentSetup:
     pki: Path
     state: Path
     nodes: Sequence[NodeOptions]
+    api_server: Callable[[], str] = str
+    """Where pods reach the server (https://HOST:PORT): asked at every start of a container, since a server may move."""
 
 
 def run_node(setup: AgentSetup, ready: Callable[[], None]) -> None:
@@ -36,7 +38,11 @@ def run_node(setup: AgentSetup, ready: Callable[[], None]) -> None:
 async def _node(setup: AgentSetup, ready: Callable[[], None]) -> None:
     stopping = stopped()
     options = AgentOptions(
-        state=setup.state, nodes=tuple(setup.nodes), tls=_agent_certificate(setup), on_ready=lambda port: ready()
+        state=setup.state,
+        nodes=tuple(setup.nodes),
+        tls=_agent_certificate(setup),
+        api_server=setup.api_server,
+        on_ready=lambda port: ready(),
     )
     cluster = RemoteCluster("http://localhost", uds=setup.socket)
     async with beside(run_agent(cluster, options)):
