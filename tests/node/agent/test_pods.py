@@ -276,8 +276,7 @@ async def test_a_missing_config_map_is_waited_for(tmp_path_factory: pytest.TempP
     ("spec", "text"),
     [
         ({"container": {"command": []}}, "process mode runs commands on this machine and pulls no images"),
-        ({"container": {"readinessProbe": {"exec": {"command": ["true"]}}}}, "readinessProbe is not supported by this node: remove it"),
-        ({"container": {"lifecycle": {"preStop": {"exec": {"command": ["true"]}}}}}, "lifecycle is not supported by this node"),
+        ({"container": {"readinessProbe": {"grpc": {"port": 1}}}}, "a grpc probe is not supported by this node: remove it"),
         ({"volumes": [{"name": "v", "nfs": {"server": "s", "path": "/"}}]}, 'volume "v" is of a kind that this node does not have'),
     ],
 )  # fmt: skip

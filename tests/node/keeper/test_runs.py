@@ -212,7 +212,9 @@ def test_records_of_a_newer_format_are_refused_with_what_to_do(box: Box) -> None
     run_id = box.fresh_id()
     path = box.prepare(run_id, "true")
     Path(path, "spec.json").write_text('{"format": 99}')
-    with pytest.raises(RunError, match=rf"has format 99; this program reads up to {runs.FORMAT}: use the newer program"):
+    with pytest.raises(
+        RunError, match=rf"has format 99; this program reads up to {runs.FORMAT}: use the newer program"
+    ):
         runs.look(box.root, run_id)
     assert run_id not in {run.run_id for run in runs.scan(box.root)}
     with pytest.raises(client.KeeperError, match="format 99"):

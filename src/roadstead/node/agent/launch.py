@@ -29,7 +29,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from roadstead.kinds.object import Json
-from roadstead.node.agent import devices, environment, isolation, messages, peers, resources, volumes
+from roadstead.node.agent import devices, environment, isolation, messages, peers, probe_views, resources, volumes
 from roadstead.node.agent.environment import Reference, Sources
 from roadstead.node.agent.problems import unsupported
 from roadstead.node.agent.profiles import Profile
@@ -87,20 +87,13 @@ def check(pod: Pod) -> None:
     for container in pod.spec.all_containers:
         for name, given in _unsupported(container):
             if given:
-                raise unsupported(
-                    f'container "{container.name}": {name} is not supported by this node: remove it; a container that runs counts '
-                    "as ready"
-                    if "Probe" in name
-                    else f'container "{container.name}": {name} is not supported by this node: remove it'
-                )
+                raise unsupported(f'container "{container.name}": {name} is not supported by this node: remove it')
 
 
 def _unsupported(container: Container) -> Sequence[tuple[str, Any]]:
     return (
-        ("livenessProbe", container.liveness_probe),
-        ("readinessProbe", container.readiness_probe),
-        ("startupProbe", container.startup_probe),
-        ("lifecycle", container.lifecycle),
+        *probe_views.unsupported(container.liveness_probe, container.readiness_probe, container.startup_probe),
+        ("lifecycle.stopSignal", container.lifecycle is not None and container.lifecycle.stop_signal),
         ("restartPolicyRules", container.restart_policy_rules),
         ("volumeDevices", container.volume_devices),
         ("stdin", container.stdin),

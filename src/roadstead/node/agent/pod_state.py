@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roadstead.kinds.times import SECOND, parse_time
+from roadstead.node.agent.probe_state import Condition, condition_of
 from roadstead.node.agent.problems import Problem
 from roadstead.node.agent.views import Container, Pod
 from roadstead.node.keeper import runs
@@ -71,6 +72,8 @@ class Around:
     rejected: Problem | None = None
     """Why this node will never run the pod."""
     backoff: Backoff = KUBELET_BACKOFF
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    """By container: what probes and hooks say about its latest run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Stop:
     run_id: str
     container: str
     grace_seconds: float
+    message: str = ""
+    """Why, if it is not just the pod's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,11 @@ def latest(attempts: Attempts, container: str) -> Attempt | None:
     return known[-1] if known else None
 
 
+def unwatched(attempts: Attempts) -> dict[str, Condition]:
+    """What is known of runs that nobody probes: they are healthy."""
+    return {name: Condition(known[-1].run.run_id) for name, known in attempts.items() if known}
+
+
 def is_sidecar(pod: Pod, container: Container) -> bool:
     """A restartable init container (KEP-753)."""
     return container.restart_policy == "Always" and container in pod.spec.init_containers
@@ -136,6 +146,7 @@ class _Deciding:
     def __init__(self, pod: Pod, attempts: Attempts, around: Around, now: int) -> None:
         self.pod, self.attempts, self.around, self.now = pod, attempts, around, now
         self.starts: list[Start] = []
+        self.stops: list[Stop] = []
         self.waiting: dict[str, Waiting] = {}
         self.times: list[int] = []
 
@@ -166,14 +177,20 @@ class _Deciding:
         if initialized:
             for container in self.pod.spec.containers:
                 self._keep_up(container)
+                if not self._is_set_up(container):
+                    break  # a postStart hook holds up the containers after it
+        for container in self.pod.spec.all_containers:
+            self._stop_unhealthy(container)
         regular = [latest(self.attempts, one.name) for one in self.pod.spec.containers]
         done = initialized and not self.waiting_or_starting() and all(one is not None and one.end for one in regular)
         if done:
             return self._wind_down(grace)
-        phase = "Running" if initialized and all(one is not None and one.has_started for one in regular) else "Pending"
+        running = initialized and all(one is not None and one.has_started for one in regular)
+        phase = "Running" if running and all(map(self._is_set_up, self.pod.spec.containers)) else "Pending"
         again_at = min(self.times) if self.times else None
         return Decision(
             tuple(self.starts),
+            tuple(self.stops),
             waiting=self.waiting,
             phase=phase,
             is_initialized=initialized,
@@ -200,6 +217,10 @@ class _Deciding:
                 self._keep_up(container)
                 if attempt is None or not attempt.has_started:
                     return False, False
+                if attempt.end is None and not (
+                    self._condition(container, attempt).has_started and self._is_set_up(container)
+                ):
+                    return False, False
                 continue
             if attempt is not None and attempt.end is not None:
                 if attempt.end.exit_code == 0:
@@ -217,8 +238,45 @@ class _Deciding:
             self._start(Start(container, 0, 0))
         elif attempt.run.state == runs.PREPARED:
             self._start(Start(container, attempt.number, attempt.level))
-        elif attempt.end is not None and restarts_after(self.pod, container, attempt.end):
+        elif attempt.end is not None and (
+            restarts_after(self.pod, container, attempt.end) or self._was_stopped_to_restart(container, attempt)
+        ):
             self._restart(container, attempt, attempt.end)
+
+    def _condition(self, container: Container, attempt: Attempt) -> Condition:
+        return condition_of(container, attempt.run.run_id, self.around.conditions)
+
+    def _is_set_up(self, container: Container) -> bool:
+        """Is it through with its postStart hook (or has it ended meanwhile, or not begun)?"""
+        attempt = latest(self.attempts, container.name)
+        if attempt is None or not attempt.has_started or attempt.end is not None:
+            return True
+        condition = self._condition(container, attempt)
+        return condition.is_set_up and not condition.hook_failed
+
+    def _may_restart(self, container: Container) -> bool:
+        return (container.restart_policy or self.pod.spec.restart_policy) != "Never"
+
+    def _was_stopped_to_restart(self, container: Container, attempt: Attempt) -> bool:
+        """Stopped for its health, it is started again whatever exit code it chose (k8s computePodActions)."""
+        condition = self._condition(container, attempt)
+        return (condition.failed is not None or condition.hook_failed) and self._may_restart(container)
+
+    def _stop_unhealthy(self, container: Container) -> None:
+        """Stop the container if a probe or its postStart hook says so."""
+        attempt = latest(self.attempts, container.name)
+        if attempt is None or attempt.end is not None or not attempt.has_started:
+            return
+        condition, grace = self._condition(container, attempt), self.pod.spec.grace_seconds
+        if condition.failed is not None:
+            text = f"Container {container.name} failed {condition.failed.kind} probe"
+            text += ", will be restarted" if self._may_restart(container) else ""
+            grace = grace if condition.failed.grace_seconds is None else condition.failed.grace_seconds
+        elif condition.hook_failed:
+            text = "FailedPostStartHook"
+        else:
+            return
+        self.stops.append(Stop(attempt.run.run_id, container.name, max(grace, LEAST_GRACE_SECONDS), text))
 
     def _restart(self, container: Container, attempt: Attempt, end: Exit) -> None:
         ran_long = end.finished_at - end.started_at >= BACKOFF_RESET

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from roadstead.kinds.object import Json
 from roadstead.kinds.times import format_time
 from roadstead.node.agent.pod_state import Around, Attempt, Attempts, Decision, is_sidecar, latest
+from roadstead.node.agent.probe_state import condition_of
 from roadstead.node.agent.views import Container, Pod
 from roadstead.node.keeper import runs
 from roadstead.node.keeper.runs import Exit, Run
@@ -65,6 +66,7 @@ class _Containers:
         attempt = latest(self.attempts, container.name)
         state, last = self._states(container, attempt)
         running = "running" in state
+        condition = condition_of(container, attempt.run.run_id if attempt else "", self.around.conditions)
         is_init = container in self.pod.spec.init_containers and not is_sidecar(self.pod, container)
         terminated = state.get("terminated")
         done = is_init and terminated is not None and terminated["exitCode"] == 0
@@ -72,11 +74,11 @@ class _Containers:
             "name": container.name,
             "state": state,
             "lastState": last,
-            "ready": (running and not is_init) or done,
+            "ready": (running and condition.is_ready and not is_init) or done,
             "restartCount": attempt.number if attempt else 0,
             "image": container.image,
             "imageID": "",
-            "started": running,
+            "started": running and condition.has_started,
         }
         if attempt is not None and attempt.has_started:
             status["containerID"] = container_id(attempt.run)
@@ -90,6 +92,11 @@ class _Containers:
         if attempt is None or attempt.run.state in (runs.PREPARED, runs.STARTING):
             if self.decided.is_over:
                 return {"terminated": _terminated(NOT_STARTED, None)}, last
+            return {"waiting": self._waiting(container)}, last
+        condition = condition_of(container, attempt.run.run_id, self.around.conditions)
+        if attempt.end is None and condition.hook_failed:
+            return {"waiting": {"reason": "PostStartHookError", "message": "PostStartHook failed"}}, last
+        if attempt.end is None and not condition.is_set_up:
             return {"waiting": self._waiting(container)}, last
         if attempt.end is None:
             return {"running": {"startedAt": format_time(attempt.run.started_at)}}, last

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from roadstead.kinds.object import ObjectMeta
+from roadstead.node.agent.probe_views import ContainerPort, Lifecycle, Probe
 
 Quantity = str | int | float
 
@@ -79,10 +80,11 @@ class Container(msgspec.Struct, frozen=True, rename="camel"):
     volume_devices: tuple[Any, ...] = ()
     restart_policy: str = ""
     restart_policy_rules: tuple[Any, ...] = ()
-    liveness_probe: Any = None
-    readiness_probe: Any = None
-    startup_probe: Any = None
-    lifecycle: Any = None
+    ports: tuple[ContainerPort, ...] = ()
+    liveness_probe: Probe | None = None
+    readiness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+    lifecycle: Lifecycle | None = None
     stdin: bool = False
     tty: bool = False
     termination_message_path: str = ""
@@ -219,6 +221,8 @@ class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     container_id: str = msgspec.field(default="", name="containerID")
     restart_count: int = 0
+    ready: bool = False
+    started: bool | None = None
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
 

@@ -162,7 +162,8 @@ class Worker:
                 return
             timeout = None if again_at is None else max(0.0, (again_at - self.host.now()) / SECOND)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                async with asyncio.timeout(timeout):  # unlike wait_for (before 3.12) it never swallows a cancellation
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _step(self) -> int | None:

@@ -4,6 +4,7 @@
         spec.json                argv, timeout_seconds (null: none), streams
         caller                   lock, held by the one who asked for as long as it wants the command to run
         stdin, stdout, stderr    fifos, those that spec.json names; the others are /dev/null (stderr: as stdout)
+        opened                   the command has its ends of the fifos: what is in them will not be lost when the caller closes
         done                     fifo that the shim holds open until exit.json is there, or the shim is not
         exit.json                how it ended
 

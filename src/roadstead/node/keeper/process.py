@@ -46,6 +46,7 @@ def join(spec: Json, command: Json, path: str, here: str, shim: int, container: 
         if os.getppid() != shim:
             _vanish()
         _connect(*_open_streams(here, command["streams"]))
+        os.close(os.open(os.path.join(here, "opened"), os.O_WRONLY | os.O_CREAT, 0o600))
         _close_all_but(report)
         isolation = spec.get("isolation", "bare")
         if isolation != "bare":
