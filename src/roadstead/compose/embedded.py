@@ -82,9 +82,11 @@ def serve_forever(options: ServerOptions, ready: Callable[[str], None]) -> None:
 
 async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
     stopping = stopped()
+    gc.disable()  # until everything is loaded: there is no garbage in it, and looking for some takes as long as loading
     async with serving(options) as api:
         gc.collect()
         gc.freeze()  # what was loaded at start stays: the collector need not look at it again
+        gc.enable()
         ready(api.url)
         stop = asyncio.create_task(stopping.wait())
         await stop

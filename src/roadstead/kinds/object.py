@@ -6,8 +6,11 @@ survive; `view(T)` gives a frozen msgspec Struct for reading, decoded once per v
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from functools import lru_cache
+from sys import intern
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import orjson
@@ -77,6 +80,52 @@ class _Envelope(msgspec.Struct, frozen=True, rename="camel"):
     metadata: ObjectMeta = ObjectMeta()
 
 
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
+@lru_cache(maxsize=256)
+def _view_decoder(of: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(of)
+
+
+VIEWED: Final = 20_000
+"""Objects that keep their views. A hundred thousand would hold more memory in views than in objects."""
+
+_viewed: deque[Object] = deque()
+
+_SHARED_LIMIT: Final = 20_000
+_SHARED_LABELS: Final = 12
+_labels: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+_owners: dict[tuple[OwnerReference, ...], tuple[OwnerReference, ...]] = {}
+_finalizers: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
+def _shared(meta: ObjectMeta) -> ObjectMeta:
+    """The same, holding what other objects hold already: the pods of one Job have the same labels, owner and finalizers, which is
+    half of what their metadata weighs in memory."""
+    changes: dict[str, Any] = {}
+    if meta.namespace:
+        changes["namespace"] = intern(meta.namespace)
+    if 0 < len(meta.labels) <= _SHARED_LABELS:
+        changes["labels"] = _share(_labels, tuple(meta.labels.items()), meta.labels)
+    if meta.owner_references:
+        changes["owner_references"] = _share(_owners, meta.owner_references, meta.owner_references)
+    if meta.finalizers:
+        changes["finalizers"] = _share(_finalizers, meta.finalizers, meta.finalizers)
+    for name, value in changes.items():
+        msgspec.structs.force_setattr(meta, name, value)  # nobody else has seen it yet
+    return meta
+
+
+def _share(known: dict[Any, Any], key: Any, value: Any) -> Any:
+    found = known.get(key)
+    if found is None:
+        if len(known) >= _SHARED_LIMIT:
+            known.clear()
+        known[key] = found = value
+    return found
+
+
 class Object:
     """One version of one API object. Immutable; equal objects have equal (resource, uid, resourceVersion)."""
 
@@ -87,11 +136,11 @@ class Object:
         self.resource = resource
         self.raw = raw
         if meta is None or not kind:
-            envelope = msgspec.json.decode(raw, type=_Envelope)
-            meta, kind = envelope.metadata, envelope.kind
+            envelope = _decode_envelope(raw)
+            meta, kind = _shared(envelope.metadata), intern(envelope.kind)
         self.meta = meta
         self.kind = kind
-        self._views: dict[type, Any] = {}
+        self._views: dict[type, Any] | None = None
 
     @classmethod
     def of(cls, resource: Resource, value: Json) -> Object:
@@ -117,10 +166,17 @@ class Object:
         return value
 
     def view(self, of: type[T]) -> T:
-        """The object as a frozen Struct `of`, decoded once per version."""
-        found = self._views.get(of)
+        """The object as a frozen Struct `of`, decoded once per version and kept while it is among the VIEWED that were last decoded."""
+        views = self._views
+        if views is None:
+            views = self._views = {}
+            _viewed.append(self)
+            if len(_viewed) > VIEWED:
+                _viewed.popleft()._views = None
+        found = views.get(of)
         if found is None:
-            found = self._views[of] = msgspec.json.decode(self.raw, type=of)
+            kind: Any = of  # mypy does not take a type for hashable
+            found = views[of] = _view_decoder(kind).decode(self.raw)
         result: T = found
         return result
 

@@ -12,9 +12,11 @@ All methods belong to one event loop; only `Log.commit` runs in a thread (one, s
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +80,8 @@ class Store:
         self._idle: asyncio.Future[None] | None = None
         self._dead: list[int] = []  # rows to erase with the next batch
         self._executor = ThreadPoolExecutor(1, "roadstead-store") if log.in_thread else None
-        self._load(contents.rows, contents.floor)
+        with _collector_at_rest():
+            self._load(contents.rows, contents.floor)
 
     @classmethod
     def open(
@@ -379,6 +382,18 @@ class Store:
         if self._executor is not None:
             self._executor.shutdown()
         self._log.close()
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Hundreds of thousands of objects come to stay: looking through them for garbage, over and over, would double the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def path_of(found: Object) -> str:
