@@ -16,6 +16,6 @@ def test_the_demo_ends_as_it_must(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path / "home")
     cluster.environment["TMPDIR"] = str(tmp_path)
     done = cluster.roadstead("demo", timeout=240)
-    assert "all four jobs ended as they should" in done.stdout
+    assert "all five jobs ended as they should" in done.stdout
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
     assert not cluster.processes()

@@ -1,7 +1,7 @@
 """`roadstead demo`: the main job on real input, on a cluster of its own that is gone afterwards.
 
-Two teams with four GPUs each submit real trainings: one long and patient, one in two members that exchange gradients, one that does not
-fit yet, one with a deadline. The exit code is 0 only if the stored objects say that all went as it must (`story.judge`).
+Two teams with four GPUs each, which may borrow from one another, submit real trainings: one long and patient, one on borrowed GPUs, one
+with a deadline, one in two members that exchange gradients, one that does not fit yet. The exit code is 0 only if the stored objects say that all went as it must (`story.judge`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIMIT_SECONDS = 150.0
 NODE = "lighthouse=h100x8,cpu=8,memory=16Gi"
 
 
-@click.command(short_help="two teams, real training, one queue; ends by itself")
+@click.command(short_help="two teams, real training, borrowed GPUs; ends by itself")
 @click.option("--keep", is_flag=True, help="Leave the cluster up afterwards and say where it is.")
 def command(keep: bool) -> int:
     """Two teams, real training, one queue with reasons. Ends by itself within two minutes."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from roadstead.kinds.object import Json
+
+GPU = "nvidia.com/gpu"
+WITHIN_QUEUE = "InClusterQueue"
+WITHIN_COHORT = "InCohortReclamation"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One job of the story."""
+    """One job of the story. `yields`: the reason of condition Preempted that it must come to have, "" if it must run through."""
 
     name: str
     namespace: str
@@ -20,23 +23,47 @@ class Part:
     manifest: str
     least_accuracy: float
     members: int = 1
+    yields: str = ""
 
 
-DIGITS = Part("digits", "vision", "a long training, low priority, 4 GPUs", "digits.yaml", 0.9)
+DIGITS = Part("digits", "vision", "a long training, low priority, 4 GPUs", "digits.yaml", 0.9, yields=WITHIN_QUEUE)
+SURVEY = Part(
+    "survey", "vision", "another one, 4 GPUs more than the team has", "survey.yaml", 0.9, yields=WITHIN_COHORT
+)
+URGENT = Part("urgent", "vision", "a deadline: high priority, 4 GPUs", "urgent.yaml", 0.9)
 TOGETHER = Part("together", "speech", "one model in two members, 2 GPUs each", "together.yaml", 0.9, members=2)
 SWEEP = Part("sweep", "speech", "one more training, 2 GPUs: does not fit beside it", "sweep.yaml", 0.9)
-URGENT = Part("urgent", "vision", "a deadline: high priority, all 4 GPUs", "urgent.yaml", 0.9)
-PARTS = (DIGITS, TOGETHER, SWEEP, URGENT)
+PARTS = (DIGITS, SURVEY, URGENT, TOGETHER, SWEEP)
+TEAMS = ("vision", "speech")
+BORROWER = "vision"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the stored objects say about one part at the end."""
+    """What the stored objects say about one part at the end, and the reasons for which it was preempted on the way."""
 
     job: Json | None
     workload: Json | None
     reports: Sequence[Json]
-    was_preempted: bool
+    preempted: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """GPUs that a team's stored ClusterQueue status called borrowed: the most of them, and at the end."""
+
+    most: int = 0
+    at_the_end: int = 0
+
+
+def borrowed(queue: Json) -> int:
+    """GPUs that this ClusterQueue uses beyond its own quota, as its status says."""
+    return sum(
+        int(entry.get("borrowed", 0))
+        for flavor in queue.get("status", {}).get("flavorsReservation") or ()
+        for entry in flavor["resources"]
+        if entry["name"] == GPU
+    )
 
 
 def report_of(pod: Json) -> Json | None:
@@ -52,33 +79,54 @@ def report_of(pod: Json) -> Json | None:
     return None
 
 
+def true_condition(obj: Json | None, name: str) -> Json | None:
+    """The condition of this type if it is True."""
+    conditions: list[Json] = (obj or {}).get("status", {}).get("conditions") or []
+    return next((entry for entry in conditions if entry["type"] == name and entry["status"] == "True"), None)
+
+
 def is_true(obj: Json | None, condition: str) -> bool:
-    conditions: list[dict[str, Any]] = (obj or {}).get("status", {}).get("conditions") or []
-    return any(entry["type"] == condition and entry["status"] == "True" for entry in conditions)
+    return true_condition(obj, condition) is not None
 
 
-def judge(seen: dict[str, Seen]) -> list[str]:
+def judge(seen: Mapping[str, Seen], loans: Mapping[str, Borrowed]) -> list[str]:
     """Everything in the stored objects that is not as it must be; empty = the story went well."""
     wrong: list[str] = []
     for part in PARTS:
-        facts = seen[part.name]
-        if not is_true(facts.job, "Complete"):
-            wrong.append(f"job {part.name} is not Complete")
-        if not is_true(facts.workload, "Finished"):
-            wrong.append(f"the workload of {part.name} is not Finished")
-        if len(facts.reports) != part.members:
-            wrong.append(f"{part.name}: {len(facts.reports)} of {part.members} members reported a result")
-        wrong += [
-            f"{part.name}: accuracy {report['accuracy']} is below {part.least_accuracy}"
-            for report in facts.reports
-            if report.get("accuracy", 0) < part.least_accuracy
-        ]
-    if not seen[DIGITS.name].was_preempted:
-        wrong.append("digits was never preempted")
-    if any(report.get("resumed_from", 0) <= 0 for report in seen[DIGITS.name].reports):
-        wrong.append("digits started again from step 0")
-    if any(seen[part.name].was_preempted for part in PARTS if part is not DIGITS):
-        wrong.append("somebody else than digits was preempted")
+        wrong += _judge_part(part, seen[part.name])
     if len({report.get("weights") for report in seen[TOGETHER.name].reports}) != 1:
         wrong.append("the members of together ended with different weights")
+    for team in TEAMS:
+        loan = loans[team]
+        if team == BORROWER and not loan.most:
+            wrong.append(f"ClusterQueue {team} was never seen to borrow")
+        if team != BORROWER and loan.most:
+            wrong.append(f"ClusterQueue {team} borrowed {loan.most} GPUs: it has enough of its own")
+        if loan.at_the_end:
+            wrong.append(f"ClusterQueue {team} still has {loan.at_the_end} GPUs borrowed")
     return wrong
+
+
+def _judge_part(part: Part, facts: Seen) -> list[str]:
+    wrong: list[str] = []
+    if not is_true(facts.job, "Complete"):
+        wrong.append(f"job {part.name} is not Complete")
+    if not is_true(facts.workload, "Finished"):
+        wrong.append(f"the workload of {part.name} is not Finished")
+    if len(facts.reports) != part.members:
+        wrong.append(f"{part.name}: {len(facts.reports)} of {part.members} members reported a result")
+    wrong += [
+        f"{part.name}: accuracy {report['accuracy']} is below {part.least_accuracy}"
+        for report in facts.reports
+        if report.get("accuracy", 0) < part.least_accuracy
+    ]
+    expected = {part.yields} - {""}
+    if set(facts.preempted) != expected:
+        wrong.append(f"{part.name} was preempted for {_listed(facts.preempted)}, expected {_listed(expected)}")
+    if part.yields and any(report.get("resumed_from", 0) <= 0 for report in facts.reports):
+        wrong.append(f"{part.name} started again from step 0")
+    return wrong
+
+
+def _listed(reasons: Collection[str]) -> str:
+    return ", ".join(sorted(reasons)) or "nothing"

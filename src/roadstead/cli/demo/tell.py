@@ -12,20 +12,40 @@ from string import Template
 import click
 
 from roadstead.cli.client import Client
-from roadstead.cli.demo.story import DIGITS, PARTS, SWEEP, TOGETHER, URGENT, Part, Seen, is_true, judge, report_of
+from roadstead.cli.demo.story import (
+    BORROWER,
+    DIGITS,
+    PARTS,
+    SURVEY,
+    SWEEP,
+    TEAMS,
+    TOGETHER,
+    URGENT,
+    WITHIN_COHORT,
+    Borrowed,
+    Part,
+    Seen,
+    borrowed,
+    is_true,
+    judge,
+    report_of,
+    true_condition,
+)
 from roadstead.cli.failure import Failure
 from roadstead.cli.follow import waiting_reason
 from roadstead.cli.home import Home
 from roadstead.cli.output import wants_colour
 from roadstead.kinds.manifest import read_manifests
-from roadstead.kinds.names import JOB_NAME_LABEL, JOBS, PLACEMENTS, PODS, WORKLOADS
+from roadstead.kinds.names import CLUSTER_QUEUES, JOB_NAME_LABEL, JOBS, PLACEMENTS, PODS, WORKLOADS
 from roadstead.kinds.object import Json, Object, Ref
 from roadstead.kinds.served import default_registry
 from roadstead.runtime.cluster import Create, Selector
 
 LOOK_SECONDS = 0.15
-TRAINED_ENOUGH_SECONDS = 4.0
-"""How long `digits` trains after its first checkpoint before the deadline comes up."""
+TRAINED_ENOUGH_SECONDS = 2.0
+"""How long those train after their first checkpoint who will have to yield."""
+STATUS_SECONDS = 15.0
+"""Longest that the status of a queue may lag behind the end of the last job."""
 
 
 @dataclass(slots=True)
@@ -35,8 +55,9 @@ class Watched:
     submitted: bool = False
     state: str = ""
     waits: str = ""
-    was_preempted: bool = False
+    preempted: set[str] = field(default_factory=set)
     runs: int = 0
+    checkpoint_at: float | None = None
     job: Json | None = None
     workload: Json | None = None
     pods: list[Json] = field(default_factory=list)
@@ -49,10 +70,12 @@ class Teller:
         self._python = python
         self._begin = time.monotonic()
         self._parts = {part.name: Watched() for part in PARTS}
+        self._most_borrowed = dict.fromkeys(TEAMS, 0)
+        self._borrowed = dict.fromkeys(TEAMS, 0)
 
     def introduce(self, url: str) -> None:
         self._say(
-            "a cluster of its own is up: one machine with 8 simulated H100s; teams vision and speech have 4 each",
+            "a cluster of its own is up: one machine with 8 simulated H100s; teams vision and speech have 4 each and may borrow",
             bold=True,
         )
         click.echo(f"        look with kubectl:  export KUBECONFIG={self._home.kubeconfig}   ({url})")
@@ -60,31 +83,51 @@ class Teller:
     async def tell(self, limit_seconds: float) -> int:
         async with Client(self._home) as client:
             await self._submit(client, "queues.yaml")
-            for part in (DIGITS, TOGETHER):
-                await self._submit_part(client, part)
+            await self._submit_part(client, DIGITS)
             deadline = self._begin + limit_seconds
-            checkpoint_at: float | None = None
-            while time.monotonic() < deadline:
+            while not self._has_ended():
+                await self._look_at_all(client)
                 for part in PARTS:
-                    await self._look(client, part)
-                if self._parts[TOGETHER.name].state == "running" and not self._parts[SWEEP.name].submitted:
-                    await self._submit_part(client, SWEEP)
-                if checkpoint_at is None and (self._scratch / "digits" / "model.pickle").exists():
-                    checkpoint_at = time.monotonic()
-                if (
-                    checkpoint_at is not None
-                    and not self._parts[URGENT.name].submitted
-                    and time.monotonic() - checkpoint_at > TRAINED_ENOUGH_SECONDS
-                ):
-                    await self._submit_part(client, URGENT)
-                if all(self._is_over(watched) for watched in self._parts.values()):
+                    if not self._parts[part.name].submitted and self._is_time_for(part):
+                        await self._submit_part(client, part)
+                if time.monotonic() > deadline:
+                    self._say(f"not over after {limit_seconds:.0f} s", bold=True)
                     break
                 await asyncio.sleep(LOOK_SECONDS)
-            else:
-                self._say(f"not over after {limit_seconds:.0f} s", bold=True)
-            for part in PARTS:
-                await self._look(client, part)
+            deadline = time.monotonic() + STATUS_SECONDS
+            await self._look_at_all(client)
+            while any(self._borrowed.values()) and time.monotonic() < deadline:
+                await asyncio.sleep(LOOK_SECONDS)
+                await self._look_at_all(client)
         return self._close()
+
+    def _has_ended(self) -> bool:
+        """Nobody runs or waits any more: all went well, or somebody ended before the next one's time came."""
+        submitted = [watched for watched in self._parts.values() if watched.submitted]
+        return all(self._is_over(watched) for watched in submitted)
+
+    def _is_time_for(self, part: Part) -> bool:
+        """What has to be seen before the next of them comes."""
+        match part:
+            case _ if part == SURVEY:
+                return self._runs(DIGITS)
+            case _ if part == URGENT:  # both have something to lose, and the loan is in the books
+                trained = self._has_trained(DIGITS) and self._has_trained(SURVEY)
+                return trained and self._borrowed[BORROWER] > 0
+            case _ if part == TOGETHER:
+                return self._runs(URGENT)
+            case _ if part == SWEEP:
+                return self._runs(TOGETHER)
+        return False
+
+    def _runs(self, part: Part) -> bool:
+        return self._parts[part.name].state == "running"
+
+    def _has_trained(self, part: Part) -> bool:
+        watched = self._parts[part.name]
+        if watched.checkpoint_at is None and (self._scratch / part.name / "model.pickle").exists():
+            watched.checkpoint_at = time.monotonic()
+        return watched.checkpoint_at is not None and time.monotonic() - watched.checkpoint_at > TRAINED_ENOUGH_SECONDS
 
     @staticmethod
     def _is_over(watched: Watched) -> bool:
@@ -111,6 +154,24 @@ class Teller:
 
     # ------------------------------------------------------------------ looking
 
+    async def _look_at_all(self, client: Client) -> None:
+        for part in PARTS:
+            await self._look(client, part)
+        for team in TEAMS:
+            await self._look_at_queue(client, team)
+
+    async def _look_at_queue(self, client: Client, team: str) -> None:
+        queue = await client.cluster.get(Ref(CLUSTER_QUEUES, "", team))
+        amount = borrowed(queue.decode()) if queue is not None else 0
+        if amount != self._borrowed[team]:
+            self._borrowed[team] = amount
+            self._most_borrowed[team] = max(amount, self._most_borrowed[team])
+            others = " and ".join(name for name in TEAMS if name != team)
+            said = (
+                f"uses {amount} GPUs of {others}, which left them idle" if amount else "has given back all it borrowed"
+            )
+            self._say(f"ClusterQueue {team} {said}", bold=True)
+
     async def _look(self, client: Client, part: Part) -> None:
         watched = self._parts[part.name]
         if not watched.submitted:
@@ -133,9 +194,11 @@ class Teller:
         return None
 
     async def _report(self, client: Client, part: Part, watched: Watched, workload: Object | None) -> None:
-        if is_true(watched.workload, "Preempted") and not watched.was_preempted:
-            watched.was_preempted = True
-            self._say(f"{part.name} is preempted: it writes a checkpoint and yields its GPUs", bold=True)
+        preempted = true_condition(watched.workload, "Preempted")
+        if preempted is not None and preempted["reason"] not in watched.preempted:
+            watched.preempted.add(preempted["reason"])
+            why = "what was lent is wanted back" if preempted["reason"] == WITHIN_COHORT else "a higher priority comes"
+            self._say(f"{part.name} is preempted ({why}): it writes a checkpoint and yields its GPUs", bold=True)
         state = self._state(watched)
         if state != watched.state:
             watched.state = state
@@ -179,19 +242,21 @@ class Teller:
                 watched.job,
                 watched.workload,
                 [report for pod in watched.pods if (report := report_of(pod))],
-                watched.was_preempted,
+                watched.preempted,
             )
             for name, watched in self._parts.items()
         }
-        wrong = judge(seen)
+        wrong = judge(seen, {team: Borrowed(self._most_borrowed[team], self._borrowed[team]) for team in TEAMS})
         for complaint in wrong:
             click.echo(f"  WRONG: {complaint}", err=True)
         if wrong:
             return 1
-        again = seen[DIGITS.name].reports[0]
+        steps = {part.name: seen[part.name].reports[0]["resumed_from"] for part in (DIGITS, SURVEY)}
+        self._say("all five jobs ended as they should; two yielded and lost nothing:", bold=True)
+        self._say(f"  digits made way for a deadline of its own team and went on from step {steps[DIGITS.name]}")
+        loan = self._most_borrowed[BORROWER]
         self._say(
-            f"all four jobs ended as they should; digits yielded and went on from step {again['resumed_from']} of {again['steps']}",
-            bold=True,
+            f"  survey ran on {loan} borrowed GPUs, gave them back when they were wanted, and went on from step {steps[SURVEY.name]}"
         )
         return 0
 

@@ -1,4 +1,4 @@
-"""When a queue's counts are written: what waits sooner than what runs, and nothing twice within a few seconds."""
+"""When a queue's counts are written: what is urgent sooner than the rest, and nothing twice within a few seconds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Final
 from roadstead.runtime.step import SECOND, Key
 
 LOOK_EVERY: Final = 3 * SECOND
-"""Counts are added up at most so often, and a change in who waits is written then."""
+"""Counts are added up at most so often, and what is urgent is written then."""
 WRITE_WITHIN: Final = 10 * SECOND
-"""Any other change (what runs, what it uses) is written so long after it was first noticed, if it still is one."""
+"""Any other change is written so long after it was first noticed, if it still is one."""
 
 
 class Patience:

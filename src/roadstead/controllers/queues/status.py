@@ -1,7 +1,8 @@
 """Status of ClusterQueues and LocalQueues (kueue 1.2, 1.4).
 
-Conditions are written at once. Counts change with every workload, so they are written late and together: a change in who waits
-within three seconds, what runs and what it uses within ten, and only if it is still a change then (`patience`). A short job that
+Conditions are written at once. Counts change with every workload, so they are written late and together: a change in who waits or
+in what is borrowed within three seconds, because others act on it; what runs and what it uses within ten, and only if it is still
+a change then (`patience`). A short job that
 finds room costs its queues no write at all; `roadstead queue` and `why` read the workloads themselves and never lag.
 """
 
@@ -65,7 +66,7 @@ class _QueueStatus(ABC):
         if is_said and stored == stored | counts:
             self._patience.over(key)
             return NOTHING
-        if is_said and counts[_PENDING] == stored.get(_PENDING):
+        if is_said and _urgent(counts) == _urgent(stored):
             again_at = self._patience.can_wait(key, now)
             if again_at is not None:
                 return Step(again_at=again_at)
@@ -147,6 +148,13 @@ class LocalQueueController(_QueueStatus):
         groups = cluster_queue.view(ClusterQueueView).spec.resource_groups if cluster_queue is not None else ()
         totals = add_up(read.by_index(WORKLOADS, BY_QUEUE, f"{queue.meta.namespace}/{queue.meta.name}"))
         return _counts(totals, groups, borrowed=False)
+
+
+def _urgent(status: Json) -> tuple[int, list[str]]:
+    """What others act on: who waits, and what is borrowed."""
+    flavors = status.get("flavorsReservation") or ()
+    borrowed = [str(entry.get("borrowed", "0")) for flavor in flavors for entry in flavor["resources"]]
+    return status.get(_PENDING, 0), [amount for amount in borrowed if amount != "0"]
 
 
 def _counts(totals: Totals, groups: tuple[ResourceGroupView, ...], *, borrowed: bool, has_cohort: bool = False) -> Json:

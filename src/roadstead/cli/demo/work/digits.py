@@ -1,6 +1,6 @@
 """Train a classifier on scikit-learn's bundled digits, with checkpoints: stop it anywhere and it goes on where it was.
 
-    python digits.py --steps 300 --checkpoint DIR
+    python digits.py --steps 300 --checkpoint DIR [--pace 0.008]
 
 Prints one line per ten steps. SIGTERM: write a checkpoint and leave. Its last word, the container's
 termination message, is one line of JSON: steps, resumed_from, accuracy.
@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -56,6 +57,9 @@ def main() -> int:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--report", type=Path, default=os.environ.get("ROADSTEAD_TERMINATION_LOG"))
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--pace", type=float, default=0.0, help="least seconds per step: a fast machine takes its time too"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
 
@@ -71,6 +75,7 @@ def main() -> int:
     )
     step = first
     while step < options.steps:
+        begun = time.monotonic()
         model.partial_fit(train_x, train_y, classes=np.arange(10))
         step += 1
         if step % 10 == 0 or stopping:
@@ -79,6 +84,7 @@ def main() -> int:
         if stopping:
             print(f"asked to stop: checkpoint at step {step}", flush=True)
             return 143
+        time.sleep(max(0.0, options.pace - (time.monotonic() - begun)))
     accuracy = float(model.score(test_x, test_y))
     report = json.dumps({"steps": step, "resumed_from": first, "accuracy": round(accuracy, 4)})
     print(report, flush=True)
