@@ -21,7 +21,7 @@ def having(condition: str) -> Json:
 def went_well() -> Story:
     seen = {}
     for part in PARTS:
-        report = {"accuracy": 0.97, "resumed_from": 120 if part.yields else 0}
+        report: Json = {"accuracy": 0.97, "resumed_from": 120 if part.yields else 0}
         if part.members > 1:
             report["weights"] = "abc"
         seen[part.name] = Seen(
