@@ -13,6 +13,7 @@ from typing import Any
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Object, Ref, Resource
 from roadstead.node.agent import allotment, isolation, launch, node_object, peers
+from roadstead.node.agent.access import Access
 from roadstead.node.agent.heartbeat import Heartbeat
 from roadstead.node.agent.host import Host
 from roadstead.node.agent.options import AgentOptions, NodeOptions
@@ -68,7 +69,7 @@ class Agent:
             raise RuntimeError(
                 f"Another node agent uses {options.state}: stop it first, or give this one a state directory of its own."
             )
-        self.server = LogServer(self.worker_of, options)
+        self.server = LogServer(self.worker_of, options, Access(cluster, options.now) if options.is_guest else None)
         self.recorder = Recorder(cluster, options, "kubelet")
         self.processes = ProcessRuntime(options.state)
         self.timers: Runtime = TimerRuntime(options.now, self._wake)

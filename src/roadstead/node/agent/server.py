@@ -1,7 +1,8 @@
-"""The agent's HTTPS port: logs, for the API server alone.
+"""The agent's HTTPS port: logs, for the API server.
 
-Every request needs a client certificate of the cluster's authority that names the API server (or an administrator); 401 without
-one, 403 for anybody else's. Paths and answers are the kubelet's (`pkg/kubelet/server`).
+Every request needs a client certificate of the cluster's authority. One that names the API server or an administrator may ask; about
+others a guest asks the server of its cluster (access.py). 401 without a certificate, 403 for who may not. Paths and answers are the
+kubelet's (`pkg/kubelet/server`).
 """
 
 from __future__ import annotations
@@ -9,25 +10,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httptools
 
+from roadstead.auth.identity import certificate_identity
 from roadstead.kinds.times import SECOND, parse_time
+from roadstead.node.agent.access import Access
 from roadstead.node.agent.logs import LogRequest, read_log
 from roadstead.node.agent.options import AgentOptions, Tls
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.worker import Worker
 from roadstead.node.keeper import runs
+from roadstead.runtime.cluster import Unavailable
 
 log = logging.getLogger(__name__)
 
 _HEAD_LIMIT = 64 * 1024
 _IDLE_SECONDS = 90
 _WRITE_LIMIT = 1 << 20
+_LOOK_SECONDS = 5.0
 
 
 class Refusal(Exception):
@@ -54,32 +61,63 @@ class _Head:
 
 
 class LogServer:
-    def __init__(self, worker_of: Callable[[str, str], Worker | None], options: AgentOptions) -> None:
-        """`worker_of` finds the worker of a pod by namespace and name."""
+    def __init__(
+        self, worker_of: Callable[[str, str], Worker | None], options: AgentOptions, access: Access | None = None
+    ) -> None:
+        """`worker_of` finds the worker of a pod by namespace and name. `access`: who else than those in the options may ask."""
         self._worker_of = worker_of
         self.options = options
+        self._access = access
         self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._renewal: asyncio.Task[None] | None = None
         self.connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """Listen; the port (0 without TLS files: then nothing is served)."""
         if self.options.tls is None:
             return 0
-        context = server_context(self.options.tls)
-        self._server = await asyncio.start_server(
+        family = socket.AF_INET6 if ":" in self.options.host else socket.AF_INET
+        self._socket = socket.create_server((self.options.host, self.options.port), family=family)
+        self._server = await self._listen(self._socket, self.options.tls)
+        self._renewal = asyncio.ensure_future(self._renew(self._socket, self.options.tls))
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def _listen(self, listening: socket.socket, tls: Tls) -> asyncio.Server:
+        return await asyncio.start_server(
             self._serve,
-            self.options.host,
-            self.options.port,
-            ssl=context,
+            sock=listening.dup(),
+            ssl=server_context(tls),
             limit=_HEAD_LIMIT,
             ssl_shutdown_timeout=1.0,  # uvloop's default lets a reader that went away hold up the end for 30 s
         )
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+
+    async def _renew(self, listening: socket.socket, tls: Tls) -> None:
+        """Serve new connections by the files as they are now. The socket stays, so nobody is turned away meanwhile."""
+        known = _versions(tls)
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            found = _versions(tls)
+            if found == known:
+                continue
+            try:
+                fresh = await self._listen(listening, tls)
+            except (OSError, ssl.SSLError) as error:  # half of a pair is new, say
+                log.debug("log port: the files cannot be used yet: %s", error)
+                continue
+            known = found
+            old, self._server = self._server, fresh
+            if old is not None:
+                old.close()
 
     async def stop(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
         if self._server is not None:
             self._server.close()
+        if self._socket is not None:
+            self._socket.close()
         for task in list(self.connections):
             task.cancel()
         await asyncio.gather(*self.connections, return_exceptions=True)
@@ -113,7 +151,7 @@ class LogServer:
             except asyncio.IncompleteReadError:
                 return False
         try:
-            self._authorize(writer)
+            await self._authorize(writer, head.url.decode())
             if parser.get_method() != b"GET" or not head.is_complete:
                 raise Refusal(405, "only GET without a body is served here")
             content = self._route(head.url.decode())
@@ -152,25 +190,39 @@ class LogServer:
 
     # --- who and what
 
-    def _authorize(self, writer: asyncio.StreamWriter) -> None:
+    async def _authorize(self, writer: asyncio.StreamWriter, url: str) -> None:
         certificate: Mapping[str, Any] | None = writer.get_extra_info("peercert")
         if not certificate:
             raise Refusal(401, "Unauthorized: a client certificate of the cluster's authority is needed")
         tls = self.options.tls
         assert tls is not None
-        subject = [pair for part in certificate.get("subject", ()) for pair in part]
-        names = {value for key, value in subject if key == "commonName"}
-        groups = {value for key, value in subject if key == "organizationName"}
-        if not names & set(tls.allowed_names) and not groups & set(tls.allowed_groups):
-            raise Refusal(403, f"Forbidden: {', '.join(sorted(names)) or 'nobody'} may not read logs from nodes")
+        who = certificate_identity(certificate.get("subject", ()))
+        if who is not None and (who.name in tls.allowed_names or set(who.groups) & set(tls.allowed_groups)):
+            return
+        path = _parts(url)
+        subresources = ["healthz", "proxy"] if path == ["healthz"] else ["proxy"]
+        name = who.name if who is not None else ""
+        asked = f"(user={name}, verb=get, resource=nodes, subresource(s)=[{' '.join(subresources)}])"
+        try:
+            if who is None or self._access is None:
+                raise Refusal(403, f"Forbidden {asked}")
+            if not await self._access.allows(who, self._node_of(path), subresources):
+                raise Refusal(403, f"Forbidden {asked}")
+        except Unavailable as error:
+            log.warning("log port: whether %s may ask is not known: %s", name, error)
+            raise Refusal(500, f"Authorization error {asked}") from error
+
+    def _node_of(self, path: Sequence[str]) -> str:
+        """The node that is asked: that of the pod, if it is one's of several."""
+        worker = self._worker_of(path[1], path[2]) if len(path) == 4 else None
+        return worker.host.name if worker is not None else self.options.nodes[0].name
 
     def _route(self, url: str) -> AsyncIterator[bytes]:
-        parts = urlsplit(url)
-        path = [unquote(part) for part in parts.path.strip("/").split("/")]
+        path = _parts(url)
         if path == ["healthz"]:
             return _text(b"ok")
         if len(path) == 4 and path[0] == "containerLogs":
-            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            query = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
             return self._log(path[1], path[2], path[3], parse_request(query, self.options.now()))
         raise Refusal(404, "404 page not found")
 
@@ -207,6 +259,22 @@ class LogServer:
         return begun[-1].run.run_id
 
 
+def _parts(url: str) -> list[str]:
+    return [unquote(part) for part in urlsplit(url).path.strip("/").split("/")]
+
+
+def _versions(tls: Tls) -> list[tuple[int, int]]:
+    """What tells whether one of the files has changed."""
+    found = []
+    for path in (tls.certificate, tls.key, tls.client_authority):
+        try:
+            stat = os.stat(path)
+            found.append((stat.st_mtime_ns, stat.st_ino))
+        except FileNotFoundError:
+            found.append((0, 0))
+    return found
+
+
 async def _text(body: bytes) -> AsyncIterator[bytes]:
     if body:
         yield body
@@ -219,6 +287,7 @@ async def _left(reader: asyncio.StreamReader) -> None:
 
 def _head(code: int, headers: Mapping[str, str]) -> bytes:
     words = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Not Allowed"}
+    words[500] = "Internal Server Error"
     lines = [f"HTTP/1.1 {code} {words[code]}", "Content-Type: text/plain; charset=utf-8"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

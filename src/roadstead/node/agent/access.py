@@ -1,0 +1,64 @@
+"""Who may ask this node, where the cluster's own rules say so: the API server is asked, as kubelets ask it (SubjectAccessReview
+for `nodes/proxy` and its parts; k8s `pkg/kubelet/server/auth.go`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from roadstead.auth.identity import Identity
+from roadstead.kinds.object import Json, Resource
+from roadstead.kinds.times import SECOND
+from roadstead.runtime.cluster import Cluster, Create, Refused, Unavailable
+
+ACCESS_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews")
+YES_LASTS: Final = 300 * SECOND
+NO_LASTS: Final = 30 * SECOND
+"""How long an answer holds (kubelet: authorization.webhook.cacheAuthorizedTTL and cacheUnauthorizedTTL)."""
+_KEPT: Final = 1000
+
+
+class Access:
+    """Answers of the API server, kept for a while."""
+
+    def __init__(self, cluster: Cluster, now: Callable[[], int]) -> None:
+        self._cluster = cluster
+        self._now = now
+        self._answers: dict[tuple[str, tuple[str, ...], str, str], tuple[int, bool]] = {}
+
+    async def allows(self, who: Identity, node: str, subresources: Sequence[str]) -> bool:
+        """May `who` get one of these subresources of the node? Raises Unavailable if the server does not say."""
+        for subresource in subresources:
+            if await self._allows(who, node, subresource):
+                return True
+        return False
+
+    async def _allows(self, who: Identity, node: str, subresource: str) -> bool:
+        key = (who.name, tuple(who.groups), node, subresource)
+        until, answer = self._answers.get(key, (0, False))
+        if self._now() < until:
+            return answer
+        answer = await self._ask(who, node, subresource)
+        if len(self._answers) >= _KEPT:
+            self._answers.clear()
+        self._answers[key] = (self._now() + (YES_LASTS if answer else NO_LASTS), answer)
+        return answer
+
+    async def _ask(self, who: Identity, node: str, subresource: str) -> bool:
+        attributes: Json = {
+            "verb": "get",
+            "version": "v1",
+            "resource": "nodes",
+            "subresource": subresource,
+            "name": node,
+        }
+        review: Json = {
+            "apiVersion": ACCESS_REVIEWS.api_version,
+            "kind": "SubjectAccessReview",
+            "metadata": {},
+            "spec": {"user": who.name, "groups": list(who.groups), "resourceAttributes": attributes},
+        }
+        outcome = await self._cluster.write(Create(ACCESS_REVIEWS, review))
+        if outcome.object is None:
+            raise Unavailable(str(Refused(outcome)))
+        return bool((outcome.object.decode().get("status") or {}).get("allowed"))
