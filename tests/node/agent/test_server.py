@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from roadstead.auth.certificates import Authority, KeyPair
-from roadstead.kinds.times import SECOND, format_time
+from roadstead.kinds.object import Json
+from roadstead.kinds.times import SECOND, format_time, parse_time
 from roadstead.node.agent.logs import LogRequest
 from roadstead.node.agent.options import Tls
 from roadstead.node.agent.server import Refusal, parse_request
@@ -91,7 +92,12 @@ async def test_logs_of_a_pod(tmp_path_factory: pytest.TempPathFactory) -> None:
     [
         ("/containerLogs/default/nobody/main", 404, 'pod "nobody" not found'),
         ("/containerLogs/default/p/other", 400, "container other is not valid for pod p"),
-        ("/containerLogs/default/p/main", 400, 'container "main" in pod "p" is waiting to start: ContainerCreating'),
+        ("/containerLogs/default/p/main", 400, 'container "main" in pod "p" is waiting to start: CreateContainerError'),
+        (
+            "/containerLogs/default/p/main?stream=Stderr",
+            400,
+            "stream=Stderr: this node keeps stdout and stderr in one log: ask for stream=All",
+        ),
         (
             "/containerLogs/default/p/main?previous=true",
             400,
@@ -106,7 +112,9 @@ def test_what_cannot_be_answered(tmp_path_factory: pytest.TempPathFactory, path:
     async def story() -> None:
         async with served(tmp_path_factory) as port:
             await port.it.create(pod("p", "true", container={"command": []}))
-            await port.it.until_pod("p", lambda seen: seen["status"].get("containerStatuses"))
+            await port.it.until_pod(
+                "p", lambda seen: main_status(seen)["state"].get("waiting", {}).get("reason") == "CreateContainerError"
+            )
             assert await port.client().get(path) == (code, text + "\n")
 
     story()
@@ -182,6 +190,52 @@ async def test_the_log_of_the_attempt_before(tmp_path_factory: pytest.TempPathFa
         await port.it.create(pod("p", command, policy="Always"))
         await port.it.until_pod("p", lambda seen: main_status(seen)["restartCount"] == 1 and main_status(seen)["ready"])
         assert await port.client().get("/containerLogs/default/p/main?previous=true") == (200, "first\n")
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ("Always", 'container "main" in pod "p" is waiting to start: CrashLoopBackOff'),
+        (
+            "Never",
+            'container "main" in pod "p" is terminated, it could not start: exec: "/no/such": executable file not found',
+        ),
+    ],
+)
+def test_a_container_that_could_not_start_has_no_empty_log_but_a_reason(
+    tmp_path_factory: pytest.TempPathFactory, policy: str, text: str
+) -> None:
+    @in_loop
+    async def story() -> None:
+        async with served(tmp_path_factory) as port:
+            await port.it.create(pod("p", "/no/such", "program", policy=policy))
+
+            def has_settled(seen: Json) -> bool:
+                state = main_status(seen)["state"]
+                return "terminated" in state or state.get("waiting", {}).get("reason") == "CrashLoopBackOff"
+
+            await port.it.until_pod("p", has_settled)
+            assert await port.client().get("/containerLogs/default/p/main") == (400, text + "\n")
+
+    story()
+
+
+@in_loop
+async def test_a_line_has_the_time_at_which_it_was_written(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with served(tmp_path_factory) as port:
+        command = "while [ $((n=n+1)) -le 3 ]; do date +%s%N; sleep 0.1; done"
+        await port.it.create(pod("p", "/bin/bash", "-c", command))
+        await port.it.until_phase("p", "Succeeded")
+        _, stamped = await port.client().get("/containerLogs/default/p/main?timestamps=true")
+        pairs = [line.split(" ") for line in stamped.splitlines()]
+        late = [parse_nanoseconds(when) - int(written) for when, written in pairs]
+        assert all(0 < one < 5 * SECOND for one in late), late
+        assert len(late) == 3
+
+
+def parse_nanoseconds(text: str) -> int:
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return parse_time(f"{seconds}Z") + int(fraction)
 
 
 @pytest.mark.parametrize(

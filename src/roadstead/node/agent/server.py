@@ -22,6 +22,7 @@ import httptools
 from roadstead.auth.identity import certificate_identity
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.node.agent.access import Access
+from roadstead.node.agent.log_choice import NoLog, choose_run
 from roadstead.node.agent.logs import LogRequest, read_log
 from roadstead.node.agent.options import AgentOptions, Tls
 from roadstead.node.agent.views import Pod
@@ -235,28 +236,17 @@ class LogServer:
             raise Refusal(400, f"container {container} is not valid for pod {name}")
         if worker.host.is_simulated:
             return _text(b"")
-        root, run = str(self.options.state), self._chosen(worker, pod, container, request.previous)
+        root = str(self.options.state)
+        try:
+            run = choose_run(pod, worker.host.runtime.attempts(pod), container, request.previous)
+        except NoLog as none:
+            raise Refusal(400, str(none)) from None
 
         def is_over() -> bool:
             found = runs.look(root, run)
-            return found is None or found.state in (runs.EXITED, runs.LOST)
+            return found is None or found.state == runs.EXITED  # not when LOST: the keeper may still move output
 
-        return read_log(f"{runs.directory(root, run)}/log", request, self.options.now, is_over)
-
-    def _chosen(self, worker: Worker, pod: Pod, container: str, previous: bool) -> str:
-        """The run whose log is meant (kubelet: validateContainerLogStatus)."""
-        if previous:
-            status = pod.status_of(container)
-            last = status.last_state.terminated if status is not None else None
-            if last is None or not last.container_id:
-                text = f'previous terminated container "{container}" in pod "{pod.metadata.name}" not found'
-                raise Refusal(400, text)
-            return last.container_id.removeprefix("process://")
-        begun = [one for one in worker.host.runtime.attempts(pod).get(container, ()) if one.has_started]
-        if not begun:
-            text = f'container "{container}" in pod "{pod.metadata.name}" is waiting to start: ContainerCreating'
-            raise Refusal(400, text)
-        return begun[-1].run.run_id
+        return read_log(f"{runs.directory(root, run)}/log", request, is_over)
 
 
 def _parts(url: str) -> list[str]:
@@ -324,6 +314,9 @@ def parse_request(query: Mapping[str, str], now: int) -> LogRequest:
             raise Refusal(400, f"{name}={text!r} is neither true nor false")
         return text in ("true", "1", "t")
 
+    stream = query.get("stream", "All")
+    if stream != "All":
+        raise Refusal(400, f"stream={stream}: this node keeps stdout and stderr in one log: ask for stream=All")
     seconds, since = number("sinceSeconds", 1), None
     if seconds is not None and "sinceTime" in query:
         raise Refusal(400, "at most one of sinceTime or sinceSeconds may be specified")

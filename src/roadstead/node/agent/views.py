@@ -212,7 +212,13 @@ class Terminated(msgspec.Struct, frozen=True, rename="camel"):
     container_id: str = msgspec.field(default="", name="containerID")
 
 
+class Waiting(msgspec.Struct, frozen=True, rename="camel"):
+    reason: str = ""
+    message: str = ""
+
+
 class ContainerState(msgspec.Struct, frozen=True, rename="camel"):
+    waiting: Waiting | None = None
     running: Running | None = None
     terminated: Terminated | None = None
 
