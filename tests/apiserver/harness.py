@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,16 +19,21 @@ from roadstead.apiserver.documents import Documents
 from roadstead.apiserver.logs import Agents, PodLogs
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.openapi import OpenApi
+from roadstead.auth.account_tokens import AccountTokens
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.identity import Connection
+from roadstead.auth.service_accounts import Issuer
 from roadstead.auth.tokens import Tokens
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.kinds.names import NAMESPACES
+from roadstead.kinds.object import ObjectMeta, Resource
 from roadstead.kinds.served import default_registry
 
 OWNER = Connection(peer_uid=0)
 TOKEN = "secret-token"
+ISSUER = Issuer()
+"""One for all tests: a key takes a tenth of a second."""
 
 Headers = Mapping[str, str]
 
@@ -111,12 +117,18 @@ class Api:
     def __init__(self, agents: Agents | None = None, connection: Connection = OWNER) -> None:
         registry = default_registry()
         self.store = Store.in_memory()
-        self.resources = Resources(self.store, registry)
+        self.now = time.time_ns()
+        """What the clock of tokens shows."""
+        self.resources = Resources(self.store, registry, issuer=ISSUER, clock=lambda: self.now)
         self.objects = ObjectApi(self.resources, registry, PodLogs(self.resources, registry, agents or NoAgents()))
         discovery = Discovery(registry, "127.0.0.1:6443")
-        documents = Documents(OpenApi(registry), {"storage": lambda: None}, discovery.paths())
+        issuer = self.resources.issuer
+        address = "https://127.0.0.1:6443"
+        documents = Documents(OpenApi(registry), {"storage": lambda: None}, discovery.paths(), issuer, address)
         tokens = Tokens([[TOKEN, "alice", "1", "system:masters"]])
-        self.app = App(self.objects, registry, discovery, documents, Authenticator(tokens, owner_uid=0))
+        accounts = AccountTokens(issuer, self._metadata_of, lambda: self.now)
+        authenticator = Authenticator(tokens, owner_uid=0, accounts=accounts)
+        self.app = App(self.objects, registry, discovery, documents, authenticator)
         self.connection = connection
 
     async def prepare(self) -> None:
@@ -124,6 +136,10 @@ class Api:
         assert namespaces is not None
         value = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
         await self.resources.create(namespaces, "", value)
+
+    def _metadata_of(self, resource: Resource, namespace: str, name: str) -> ObjectMeta | None:
+        found = self.store.get(resource, namespace, name)
+        return None if found is None else found.meta
 
     def _scope(self, method: str, url: str, headers: Headers, outlet: Stream | None = None) -> dict[str, Any]:
         parts = urlsplit(url)

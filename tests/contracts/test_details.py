@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import uuid
 from typing import Any
 
 import pytest
 
-from roadstead.kinds.names import CONFIG_MAPS, JOBS, NAMESPACES, NODES, PODS
+from roadstead.kinds.names import CONFIG_MAPS, JOBS, NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS
 from roadstead.kinds.object import Json, Ref, Resource
 from roadstead.runtime.cluster import Create, Delete, EventType, Result, Unavailable, Update
 from tests.contracts.adapters import World
-from tests.contracts.place import Place, a_pod, contract, stored
+from tests.contracts.place import Place, a_pod, contract, service_account, stored
 
 WRONG = (Result.INVALID, Result.UNKNOWN)
 """For requests to which a real server answers 500, as if it might have carried them out."""
@@ -295,3 +297,66 @@ async def test_a_pod_that_is_gated_or_going_is_not_bound(place: Place) -> None:
     await place.create(gated, PODS)
     assert (await place.cluster.write(binding(place))).result is Result.CONFLICT
     assert (await place.cluster.write(Delete(place.ref("p", PODS), "other"))).result is Result.CONFLICT
+
+
+# --- tokens of service accounts
+
+
+def token_request(place: Place, account: str = "default", **spec: Any) -> Create:
+    value = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "metadata": {"name": account, "namespace": place.namespace},
+        "spec": spec,
+    }
+    return Create(SERVICE_ACCOUNTS, value, "token")
+
+
+def claims(token: str) -> Json:
+    payload = token.split(".")[1]
+    found: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return found
+
+
+@contract
+async def test_a_token_for_a_pod_names_account_pod_and_audience(place: Place) -> None:
+    pod = await a_pod(place)
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": pod.meta.uid}
+    request = token_request(place, audiences=["vault"], expirationSeconds=1200, boundObjectRef=bound)
+    answer = stored(await place.cluster.write(request)).decode()
+    account = await place.get("default", SERVICE_ACCOUNTS)
+    assert (answer["kind"], answer["metadata"]["uid"]) == ("TokenRequest", account.meta.uid)
+    found = claims(answer["status"]["token"])
+    assert found["sub"] == f"system:serviceaccount:{place.namespace}:default"
+    assert (found["aud"], found["exp"] - found["iat"], found["nbf"]) == (["vault"], 1200, found["iat"])
+    ours = found["kubernetes.io"]
+    assert ours["namespace"] == place.namespace
+    assert ours["serviceaccount"] == {"name": "default", "uid": account.meta.uid}
+    assert ours["pod"] == {"name": "p", "uid": pod.meta.uid}
+
+
+@contract
+async def test_a_token_that_programs_do_not_renew_lasts_longer_than_it_says(place: Place) -> None:
+    await a_pod(place)
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": "p"}
+    answer = stored(await place.cluster.write(token_request(place, expirationSeconds=3607, boundObjectRef=bound)))
+    found = claims(answer.decode()["status"]["token"])
+    assert found["exp"] - found["iat"] == 365 * 24 * 3600
+    assert found["kubernetes.io"]["warnafter"] - found["iat"] == 3607
+
+
+@contract
+async def test_a_token_needs_its_account_and_what_it_is_bound_to(place: Place) -> None:
+    await service_account(place)
+    pod = {"apiVersion": "v1", "kind": "Pod", "name": "p"}
+    write = place.cluster.write
+    assert (await write(token_request(place, "nobody"))).result is Result.MISSING
+    assert (await write(token_request(place, boundObjectRef=pod))).result is Result.MISSING
+    await a_pod(place)
+    stale = {**pod, "uid": str(uuid.uuid4())}
+    assert (await write(token_request(place, boundObjectRef=stale))).result is Result.CONFLICT
+    assert (await write(token_request(place, expirationSeconds=5))).result is Result.INVALID
+    await place.create({"metadata": {"name": "other", "namespace": place.namespace}}, SERVICE_ACCOUNTS)
+    refused = await write(token_request(place, "other", boundObjectRef=pod))
+    assert refused.result is Result.INVALID
+    assert "cannot bind token for serviceaccount" in refused.message

@@ -24,7 +24,10 @@ from roadstead.kinds.object import Json, Object, Ref, Resource
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create `value` in a collection, or (with `subresource`, e.g. "binding") on the object it names."""
+    """Create `value` in a collection, or (with `subresource`, e.g. "binding") on the object it names.
+
+    serviceaccounts/token answers with the TokenRequest, its token in `status`; nothing of it is stored.
+    """
 
     resource: Resource
     value: Json

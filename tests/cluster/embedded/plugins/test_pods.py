@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
-from roadstead.cluster.embedded.plugins import DefaultTolerationSeconds, Priority, RuntimeClass, ServiceAccount
+from roadstead.cluster.embedded.plugins import DefaultTolerationSeconds, Priority, RuntimeClass
 from roadstead.cluster.embedded.requests import SYSTEM
 from roadstead.kinds.errors import StatusError
-from roadstead.kinds.names import PODS, PRIORITY_CLASSES, SERVICE_ACCOUNTS
+from roadstead.kinds.names import PODS, PRIORITY_CLASSES
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.served import default_registry
 
@@ -98,23 +98,6 @@ def test_an_update_keeps_what_a_client_left_out() -> None:
     assert spec == {"priority": 3, "preemptionPolicy": "Never"}
 
 
-def test_the_service_account_is_defaulted_and_a_named_one_must_exist() -> None:
-    assert admitted(ServiceAccount(), request({})) == {"serviceAccountName": "default", "serviceAccount": "default"}
-    account = Object.of(
-        SERVICE_ACCOUNTS,
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "team", "name": "robot"}},
-    )
-    assert (
-        admitted(ServiceAccount(), request({"serviceAccountName": "robot"}, stored=(account,)))["serviceAccount"]
-        == "robot"
-    )
-    with pytest.raises(StatusError) as refused:
-        admitted(ServiceAccount(), request({"serviceAccountName": "robot"}))
-    assert refused.value.message == (
-        'pods "p" is forbidden: error looking up service account team/robot: serviceaccount "robot" not found'
-    )
-
-
 TOLERATIONS: list[tuple[str, list[Json], list[str]]] = [
     ("none", [], ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]),
     ("everything is tolerated", [{"operator": "Exists"}], []),
@@ -139,7 +122,7 @@ def test_default_tolerations(present: list[Json], added: list[str]) -> None:
     assert all(toleration["tolerationSeconds"] == 300 for toleration in new)
 
 
-@pytest.mark.parametrize("plugin", [Priority(), ServiceAccount(), DefaultTolerationSeconds()])
+@pytest.mark.parametrize("plugin", [Priority(), DefaultTolerationSeconds()])
 def test_subresources_pass_untouched(plugin: Any) -> None:
     assert admitted(plugin, request({}, subresource="status")) == {}
 
