@@ -9,14 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from roadstead.kinds.object import Object, Resource
 from roadstead.runtime.clock import Clock, WallClock
 from roadstead.runtime.cluster import Cluster, Delete, Outcome, Result, Update, Write
+from roadstead.runtime.counters import Family
 from roadstead.runtime.expectations import Expectations, Waiter
 from roadstead.runtime.informer import Informer, Listener
+from roadstead.runtime.measures import (
+    ERROR,
+    REQUEUE,
+    REQUEUE_AFTER,
+    SUCCESS,
+    ControllerCounts,
+    DeciderCounts,
+    runner_families,
+)
 from roadstead.runtime.recorder import Recorder
 from roadstead.runtime.step import SECOND, Action, Controller, Decider, Index, Key
 from roadstead.runtime.view import Cache, View
@@ -58,6 +68,8 @@ class Runner:
         self._queues = {controller.name: WorkQueue(self.clock) for controller in controllers}
         self._wake = {decider.name: asyncio.Event() for decider in deciders}
         self._blocked_since: dict[Waiter, int] = {}
+        self._counts = {controller.name: ControllerCounts() for controller in controllers}
+        self._decisions = {decider.name: DeciderCounts() for decider in deciders}
         self._connect()
 
     def _resources(self) -> dict[Resource, dict[str, Index]]:
@@ -84,14 +96,17 @@ class Runner:
         def changed(key: Key, old: Object | None, new: Object | None) -> None:
             current = new or old
             assert current is not None
+            # A list may show another object under an old name: then the one before has vanished, and nothing else says so.
+            gone = old if old is not None and new is not None and old.meta.uid != new.meta.uid else None
             for decider in deciders:
                 decider.observe(resource, key, new)
                 self._wake[decider.name].set()
             for controller in concerned:
                 queue = self._queues[controller.name]
                 try:
-                    for woken in controller.watches[resource](current, self.view):
-                        queue.add(woken)
+                    for seen in (current, gone):
+                        for woken in controller.watches[resource](seen, self.view) if seen is not None else ():
+                            queue.add(woken)
                 except Exception:  # the others are to hear of this change all the same
                     log.exception("%s cannot tell whom %r concerns", controller.name, current)
             self._free(self._expectations.saw(current.ref, old, new))
@@ -126,34 +141,51 @@ class Runner:
         for informer in self.informers.values():
             await informer.synced.wait()
 
+    def families(self) -> Iterator[Family]:
+        """What has been counted so far, for metrics."""
+        return runner_families(self._counts, self._decisions, self._queues, self._workers)
+
+    def unsynced(self) -> Sequence[Resource]:
+        """What has not been listed yet."""
+        return [resource for resource, informer in self.informers.items() if not informer.synced.is_set()]
+
     async def _work(self, controller: Controller) -> None:
         for resource in {*controller.watches, *(resource for resource, _ in controller.indexes)}:
             await self.informers[resource].synced.wait()
-        queue = self._queues[controller.name]
+        queue, counts = self._queues[controller.name], self._counts[controller.name]
+        loop = asyncio.get_running_loop()
         while True:
             key = await queue.take()
+            began = loop.time()
+            counts.active += 1
             try:
-                await self._reconcile(controller, queue, key)
+                result = await self._reconcile(controller, queue, key)
+                if result:
+                    counts.results[result] += 1
+                    counts.seconds.observe(loop.time() - began)
             except asyncio.CancelledError:
                 raise
             except Exception:
+                counts.results[ERROR] += 1
                 # A bug in one controller must not stop the others; the key comes again, ever more slowly, and says so each time.
                 log.exception("%s failed on %s", controller.name, "/".join(key))
                 queue.add_after_failure(key)
             finally:
+                counts.active -= 1
                 queue.done(key)
 
-    async def _reconcile(self, controller: Controller, queue: WorkQueue, key: Key) -> None:
+    async def _reconcile(self, controller: Controller, queue: WorkQueue, key: Key) -> str:
+        """Reconcile once; gives the result as it is counted, "" if the view was not ready for it."""
         waiter = (controller.name, key)
         if self._expectations.is_blocked(waiter):
             self._blocked_since.setdefault(waiter, self.clock.now())
-            return
+            return ""
         self._blocked_since.pop(waiter, None)
         step = controller.reconcile(key, self.view, self.clock.now())
         if step.confirm and not await confirmed(self.cluster, step.confirm):
             log.debug("%s %s: what the view says is absent is there", controller.name, key)
             queue.add_after_failure(key)
-            return
+            return REQUEUE
         done = await carry_out(self.cluster, step.stages)
         for write, outcome in done:
             self._expect(waiter, write, outcome)
@@ -164,12 +196,14 @@ class Runner:
                 queue.add_at(key, step.again_at)
             for note in step.notes:
                 self.recorder.record(note)
-        elif failed.result in (Result.EXISTS, Result.CONFLICT, Result.MISSING):
+            return SUCCESS if step.again_at is None else REQUEUE_AFTER
+        if failed.result in (Result.EXISTS, Result.CONFLICT, Result.MISSING):
             log.debug("%s %s: %s", controller.name, key, failed.message)
             queue.add_after_failure(key)
-        else:
-            log.warning("%s %s: %s: %s", controller.name, "/".join(key), failed.result, failed.message)
-            queue.add_after_failure(key, failed.retry_after or 0.5)
+            return REQUEUE
+        log.warning("%s %s: %s: %s", controller.name, "/".join(key), failed.result, failed.message)
+        queue.add_after_failure(key, failed.retry_after or 0.5)
+        return ERROR
 
     def _expect(self, waiter: Waiter, write: Write, outcome: Outcome) -> None:
         if write.resource not in self.informers:
@@ -198,7 +232,8 @@ class Runner:
     async def _decide(self, decider: Decider) -> None:
         for resource in decider.resources:
             await self.informers[resource].synced.wait()
-        wake = self._wake[decider.name]
+        wake, counts = self._wake[decider.name], self._decisions[decider.name]
+        loop = asyncio.get_running_loop()
         again_at: int | None = None
         wake.set()
         while True:
@@ -207,14 +242,19 @@ class Runner:
                 async with asyncio.timeout(timeout):  # unlike wait_for (before 3.12) it never swallows a cancellation
                     await wake.wait()
             wake.clear()
+            began = loop.time()
+            counts.rounds += 1
             try:
                 actions, again_at = decider.decide(self.clock.now())
             except Exception:
+                counts.failures += 1
                 # A bug in deciding must not take the API away from everybody: nothing new starts until it decides again.
                 log.exception("%s failed; trying again in %.0f s", decider.name, DECIDER_RETRY_SECONDS)
                 await asyncio.sleep(DECIDER_RETRY_SECONDS)
                 wake.set()
                 continue
+            counts.seconds.observe(loop.time() - began)
+            counts.actions += len(actions)
             if actions:
                 await asyncio.gather(*(self._act(decider, action) for action in actions))
                 wake.set()

@@ -27,6 +27,15 @@ class WorkQueue:
         self._due: dict[Key, int] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
+        self.adds = 0
+        """Keys made ready so far."""
+        self.retries = 0
+        """Of which after a failure."""
+
+    @property
+    def depth(self) -> int:
+        """Keys ready to be taken."""
+        return len(self._ready)
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._working)
@@ -37,6 +46,7 @@ class WorkQueue:
         elif key not in self._queued:
             self._queued.add(key)
             self._ready.append(key)
+            self.adds += 1
             self._changed.set()
 
     def add_at(self, key: Key, when: int) -> None:
@@ -51,6 +61,7 @@ class WorkQueue:
         """Add `key` after a back-off that doubles with each failure in a row (10 ms to 30 s), or `at_least` seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        self.retries += 1
         delay = min(BACKOFF_FIRST << min(failures, 20), BACKOFF_MAX)
         self.add_at(key, self._clock.now() + max(delay, int(at_least * SECOND)))
 

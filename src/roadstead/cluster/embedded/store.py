@@ -16,7 +16,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from roadstead.cluster.embedded.failures import CommitFailed, CorruptStore, Stor
 from roadstead.cluster.embedded.history import Change, Feed, History, Limits, Subscription
 from roadstead.cluster.embedded.log import Durability, Log, MemoryLog, Row, SqliteLog, Upgrader
 from roadstead.kinds.object import Json, Object, Resource
+from roadstead.runtime.counters import Histogram
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,12 @@ class Store:
         self._gathering = _Batch([], [], [])
         self._is_flushing = False
         self._is_closed = False
+        self.commit_seconds = Histogram()
+        """How long batches took to reach the disk."""
+        self.writes = 0
+        """Writes stored so far."""
+        self.problem: str | None = None
+        """Why the last batch could not be stored; None if it was."""
         self._idle: asyncio.Future[None] | None = None
         self._dead: list[int] = []  # rows to erase with the next batch
         self._executor = ThreadPoolExecutor(1, "roadstead-store") if log.in_thread else None
@@ -183,6 +190,10 @@ class Store:
         collection = self._collections.get(resource)
         return len(collection) if collection else 0
 
+    def counts(self) -> Mapping[Resource, int]:
+        """How many objects of each resource are committed."""
+        return {resource: len(collection) for resource, collection in self._collections.items()}
+
     def subscribe(self, resource: Resource, since: int) -> Subscription:
         """Every change of `resource` after version `since`. Raises TooOld if some are no longer kept."""
         feed = self.feed(resource)
@@ -279,12 +290,14 @@ class Store:
             else:
                 self._conclude(batch, None)
         else:
+            began = self._monotonic()
             done = asyncio.get_running_loop().run_in_executor(
                 self._executor, self._log.commit, batch.rows, dead, self._history.floor
             )
-            done.add_done_callback(lambda finished: self._returned(batch, dead, finished))
+            done.add_done_callback(lambda finished: self._returned(batch, dead, finished, began))
 
-    def _returned(self, batch: _Batch, dead: Sequence[int], finished: asyncio.Future[None]) -> None:
+    def _returned(self, batch: _Batch, dead: Sequence[int], finished: asyncio.Future[None], began: float) -> None:
+        self.commit_seconds.observe(self._monotonic() - began)
         error = finished.exception()
         if error is not None:
             self._dead = [*dead, *self._dead]
@@ -294,7 +307,10 @@ class Store:
         self._conclude(batch, error)
 
     def _conclude(self, batch: _Batch, error: BaseException | None) -> None:
+        if batch.rows:
+            self.problem = None if error is None else str(error)
         if error is None:
+            self.writes += len(batch.rows)
             self._publish(batch.changes)
             for future in batch.futures:
                 if not future.done():
