@@ -67,6 +67,14 @@ def _workload_of_pod(changed: Object, read: Read) -> Iterable[Key]:
     return ((changed.meta.namespace, name),) if name and leaving else ()
 
 
+def _workloads_of_departed(changed: Object, read: Read) -> Iterable[Key]:
+    """A job that is gone leaves its Workloads to us, in whatever order the news comes; one that is there keeps them."""
+    found = read.get(changed.resource, *changed.key)
+    if found is None or found.meta.uid != changed.meta.uid:
+        return [workload.key for workload in read.owned_by(WORKLOADS, changed.meta.uid)]
+    return ()
+
+
 def _workloads_that_wait_for_node(changed: Object, read: Read) -> Iterable[Key]:
     for pod in leaving_pods_of(changed, read):
         yield from _workload_of_pod(pod, read)
@@ -94,7 +102,7 @@ class AfterlifeController:
     def __init__(self) -> None:
         self.watches = {
             WORKLOADS: same_key,
-            **{kind.resource: nobody for kind in ALL},
+            **{kind.resource: _workloads_of_departed for kind in ALL},
             PODS: _workload_of_pod,
             NODES: _workloads_that_wait_for_node,
             PLACEMENTS: nobody,
