@@ -114,7 +114,7 @@ class Link:
         life: Life,
         weather: Weather,
         chance: Chance,
-        heard: Callable[[Write, Outcome], None],
+        heard: Callable[[Life, Write, Outcome], None],
         before_write: Callable[[Life, Write], None] = lambda life, write: None,
         after_write: Callable[[Life, Write], None] = lambda life, write: None,
     ) -> None:
@@ -194,7 +194,7 @@ class Link:
             if error.was_reached:
                 return Outcome(Result.UNKNOWN, message=str(error))
             return Outcome(Result.THROTTLED, message=str(error), retry_after=1.0)
-        self._heard(write, outcome)
+        self._heard(self.life, write, outcome)
         return outcome
 
     async def _write_late(self, write: Write) -> Outcome:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import tempfile
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
@@ -12,27 +14,27 @@ from typing import Any, Final
 from roadstead.cluster.embedded.history import Limits
 from roadstead.cluster.embedded.log import Row
 from roadstead.compose.embedded import controllers
-from roadstead.kinds.names import JOBS, PODS
+from roadstead.kinds.names import JOBS, PODS, WORKLOADS
 from roadstead.kinds.object import Ref
 from roadstead.kinds.served import default_registry
 from roadstead.node.agent.agent import Agent
 from roadstead.node.agent.options import AgentOptions, NodeOptions
-from roadstead.runtime.cluster import Outcome, Write
+from roadstead.runtime.cluster import Outcome, Result, Write
 from roadstead.runtime.runner import Runner
 from roadstead.sim.chance import Chance
 from roadstead.sim.disk import Disk
 from roadstead.sim.history import History
 from roadstead.sim.judges import JobsJudge, Judge, PlacesJudge, PodsJudge, QuotaJudge, VersionsJudge
-from roadstead.sim.judges.base import Past, path_of
+from roadstead.sim.judges.base import Past, key_of, path_of
 from roadstead.sim.judges.digests import WatchedDecider
 from roadstead.sim.judges.ends import (
     complaints_about_jobs,
     complaints_about_leftovers,
     complaints_about_reservations,
-    complaints_about_waiting,
     is_held_by_user,
     is_possible,
     unfinished,
+    waiting_without_a_word,
 )
 from roadstead.sim.loop import VirtualLoop
 from roadstead.sim.machines import MachineRuntime, Machines
@@ -172,9 +174,19 @@ class Simulation:
         if self._changes - len(rows) < MOST_CHANGES <= self._changes:
             self.complain("restless", f"{self._changes} changes were committed: somebody does not come to rest")
 
-    def _heard(self, write: Write, outcome: Outcome) -> None:
+    def _heard(self, life: Life, write: Write, outcome: Outcome) -> None:
         if outcome.is_done:
             self.versions.acknowledged(write, outcome)
+        elif outcome.result is Result.INVALID and life.name != USER_MANAGER:
+            what = f"{life.name}: {type(write).__name__} of {write.resource} {write.ref.name} {write.subresource}"
+            self.complain("invalid", f"{what} was refused: {outcome.message}")
+
+    def logged(self, record: logging.LogRecord) -> None:
+        """Nothing that is worth an error in the log ever happens in good order."""
+        error = record.exc_info[1] if record.exc_info else None
+        told = f"{record.getMessage()}{f': {error!r}' if error is not None else ''}"
+        if record.levelno >= logging.ERROR:
+            self.complain("log", told)
 
     def complain(self, judge: str, what: str) -> None:
         """Something happened that never should. Ends the run."""
@@ -211,25 +223,22 @@ class Simulation:
     async def _see_to_the_end(self) -> None:
         """Until every job that can end has ended; what cannot must say why, and is deleted so that it blocks nobody."""
         past = self.past
-        deadline = self.loop.time() + PATIENCE_SECONDS
-        while self.loop.time() < deadline:
-            waiting = [job for job in unfinished(past) if not is_held_by_user(job)]
-            if not waiting:
-                break
-            if all(not is_possible(past, job) for job in waiting) or self.loop.time() > deadline - PATIENCE_SECONDS / 2:
-                await self._rest(SETTLE_SECONDS)
-                self._all(complaints_about_waiting(past))
-                for job in waiting:
-                    if not is_possible(past, job):
-                        self.history.add("user", f"deletes {path_of(job)}, which can never run")
-                        await self.users.delete(Ref(JOBS, job["metadata"]["namespace"], job["metadata"]["name"]))
-            await asyncio.sleep(STEP_SECONDS)
-        else:
-            for job in unfinished(past):
-                if not is_held_by_user(job):
-                    self.complain("end", f"Job {path_of(job)} does not end")
         await self._rest(SETTLE_SECONDS)
-        self._all(complaints_about_waiting(past))
+        deadline = self.loop.time() + PATIENCE_SECONDS
+        while waiting := [job for job in unfinished(past) if not is_held_by_user(job)]:
+            impossible = [job for job in waiting if not is_possible(past, job)]
+            if impossible:
+                self._judge_waiting()
+            for job in impossible:
+                self.history.add("user", f"deletes {path_of(job)}, which can never run")
+                await self.users.delete(Ref(JOBS, job["metadata"]["namespace"], job["metadata"]["name"]))
+            if self.loop.time() > deadline:
+                for job in waiting:
+                    self.complain("end", f"Job {path_of(job)} does not end")
+                return
+            await self._rest(STEP_SECONDS)
+        await self._rest(SETTLE_SECONDS)
+        self._judge_waiting()
         self._all(complaints_about_reservations(past))
         self._all(complaints_about_jobs(past, self.jobs, self.machines.ledger))
         self._compare_caches()
@@ -238,9 +247,10 @@ class Simulation:
 
     async def _clear_up(self) -> None:
         """The users delete everything; then nothing may be left, and nobody may be busy."""
-        for resource in (JOBS, PODS):
+        for resource in (JOBS, PODS, WORKLOADS):
             for obj in await self.users.list(resource):
-                await self.users.delete(obj.ref)
+                if resource is not WORKLOADS or obj.meta.controller is None:  # of a job deleted without its dependents
+                    await self.users.delete(obj.ref)
         await self._rest(SETTLE_SECONDS * 2)
         self._all(complaints_about_leftovers(self.past))
         for program in self.machines.alive():
@@ -250,6 +260,11 @@ class Simulation:
             self.decider.compare()
             if not self.decider.is_settled():
                 self.complain("digest", "the decider still assumes something, though nothing happens any more")
+
+    def _judge_waiting(self) -> None:
+        for path in waiting_without_a_word(self.past):
+            if self.decider is not None and not self.decider.why(key_of(path), self.loop.now()).refusals:
+                self.complain("end", f"{path} waits, and neither its object nor `why` says for what")
 
     async def _rest(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -281,20 +296,38 @@ class Simulation:
         await asyncio.gather(*others, return_exceptions=True)
 
 
+class _Listening(logging.Handler):
+    """What the parts say to their logs, as long as the simulation runs."""
+
+    def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._hear(record)
+
+
 def simulate(plan: Plan, show: Callable[[str], None] | None = None) -> Simulation:
+    """Carry out a plan from beginning to end, or to the first complaint. `show` is given the history line by line."""
     loop = VirtualLoop()
     history = History(loop.time, show)
-    with tempfile.TemporaryDirectory(prefix="roadstead-sim-") as directory:
-        async def main() -> Simulation:
-            simulation = Simulation(plan, loop, history, Path(directory))
-            try:
-                await simulation.run()
-            finally:
-                await simulation.end()
-            return simulation
 
+    async def main(directory: str) -> Simulation:
+        simulation = Simulation(plan, loop, history, Path(directory))
+        listening = _Listening(simulation.logged)
+        logging.getLogger().addHandler(listening)
         try:
-            return loop.run_until_complete(main())
+            await simulation.run()
         finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+            logging.getLogger().removeHandler(listening)
+            await simulation.end()
+        return simulation
+
+    gc.disable()  # what a collection finalizes, and when, is not to decide what happens
+    try:
+        with tempfile.TemporaryDirectory(prefix="roadstead-sim-") as directory:
+            return loop.run_until_complete(main(directory))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        gc.enable()

@@ -108,6 +108,12 @@ def path_of(value: Json) -> str:
     return f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else str(meta["name"])
 
 
+def key_of(path: str) -> tuple[str, str]:
+    """(namespace, name) of `namespace/name`."""
+    namespace, _, name = path.partition("/")
+    return namespace, name
+
+
 def annotation(value: Json, name: str) -> str:
     found: str = (value["metadata"].get("annotations") or {}).get(name, "")
     return found

@@ -1,7 +1,9 @@
 """What the deciding core believes follows from the objects alone: its digest equals that of a world built anew from them.
 
 Compared after every decision that left nothing assumed and on its way, and whose informers have shown all that the decider knows
-from its own writes. (Between a decision and its conclusion the world is ahead of the objects on purpose.)
+from its own writes: between a decision and its conclusion the world is ahead of the objects on purpose. So it is while a reservation
+has lost its Placement: the living world still keeps the places that it knew, because what was started there may run
+(`queueing.standings._bring_in_line`), and a new one counts the bound pods, which then speak for themselves (`ingest.registry`).
 """
 
 from __future__ import annotations
@@ -45,8 +47,9 @@ class WatchedDecider(AdmissionDecider):
         """Nothing is assumed, and the informers have caught up with our own writes."""
         if self._in_flight or self.world.bound_pods:
             return False
-        if any(one.assumed is not None or one.evicting is not None for one in self.world.workloads.values()):
-            return False
+        for one in self.world.workloads.values():
+            if one.assumed is not None or one.evicting is not None or (one.hold is not None and one.fact.placement is None):
+                return False
         return all(
             {key: obj.version for key, obj in self._known[resource].objects.items()}
             == {obj.key: obj.version for obj in self.caches[resource].list()}
