@@ -1,4 +1,4 @@
-"""Is this cluster one that the operator can work on? Asked once, at start, so that what is missing is said in one sentence
+"""Is this cluster one that the operator (or a node agent) can work on? Asked once, at start, so that what is missing is said in one sentence
 instead of in a thousand log lines."""
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ class Refused(Exception):
 
 async def preflight(cluster: RemoteCluster, resources: Sequence[Resource], rights: Sequence[Right]) -> None:
     """Raises Refused if the server cannot be asked, does not serve one of `resources`, or does not grant one of `rights`."""
-    await _must_answer(cluster)
+    await must_answer(cluster)
     await _must_serve(cluster, resources)
-    await _must_grant(cluster, rights)
+    await must_grant(cluster, rights)
 
 
-async def _must_answer(cluster: RemoteCluster) -> None:
+async def must_answer(cluster: RemoteCluster) -> None:
+    """Raises Refused if the server cannot be reached or does not take this identity."""
     try:
         status, body = await cluster.ask("/api")
     except Unavailable as error:
@@ -80,11 +81,12 @@ async def _older_kueue(cluster: RemoteCluster) -> str:
     return "" if "v1beta2" in versions else ", ".join(versions)
 
 
-async def _must_grant(cluster: RemoteCluster, rights: Sequence[Right]) -> None:
+async def must_grant(cluster: RemoteCluster, rights: Sequence[Right], hint: str = APPLY) -> None:
+    """Raises Refused, with `hint`, if the server does not grant one of `rights`."""
     granted = await asyncio.gather(*(_is_granted(cluster, right) for right in rights))
     missing = [str(right) for right, is_granted in zip(rights, granted, strict=True) if not is_granted]
     if missing:
-        raise Refused(f"This identity lacks {len(missing)} of {len(rights)} rights: {_some(missing)}.", f"{APPLY}")
+        raise Refused(f"This identity lacks {len(missing)} of {len(rights)} rights: {_some(missing)}.", hint)
 
 
 async def _is_granted(cluster: RemoteCluster, right: Right) -> bool:
@@ -95,6 +97,7 @@ async def _is_granted(cluster: RemoteCluster, right: Right) -> bool:
         "verb": right.verb,
         "namespace": right.namespace,
         "name": right.name,
+        "fieldSelector": _only(*right.selector) if right.selector else None,
     }
     review: Json = {
         "apiVersion": ACCESS_REVIEWS.api_version,
@@ -109,6 +112,10 @@ async def _is_granted(cluster: RemoteCluster, right: Right) -> bool:
             "Check that the authorization.k8s.io API is served.",
         )
     return bool((outcome.object.decode().get("status") or {}).get("allowed"))
+
+
+def _only(key: str, value: str) -> Json:
+    return {"requirements": [{"key": key, "operator": "In", "values": [value]}]}
 
 
 async def _ask(cluster: RemoteCluster, path: str) -> tuple[int, Json]:

@@ -47,7 +47,7 @@ LEASE_VERBS: Final = ("get", "update")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Right:
-    """One thing that an identity may do. `namespace` "": everywhere."""
+    """One thing that an identity may do. `namespace` "": everywhere; `selector`: to objects with this field only (key, value)."""
 
     group: str
     resource: str
@@ -55,6 +55,7 @@ class Right:
     verb: str
     namespace: str = ""
     name: str = ""
+    selector: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource

@@ -28,21 +28,17 @@ def from_kubeconfig(
     may_send: Callable[[], bool] | None = None,
 ) -> RemoteCluster:
     """The cluster that `context` ("": the file's current-context) names. Raises KubeconfigError."""
-    config = _load(path)
-    name = context or str(config.get("current-context") or "")
-    if not name:
-        raise KubeconfigError(f"{path} has no current-context. Name one, or run: kubectl config use-context NAME")
-    chosen = _named(config, "contexts", "context", name, path)
-    cluster = _named(config, "clusters", "cluster", str(chosen.get("cluster", "")), path)
-    user = _named(config, "users", "user", str(chosen["user"]), path) if chosen.get("user") else {}
-    if not cluster.get("server"):
-        raise KubeconfigError(f'{path}: cluster "{chosen.get("cluster")}" has no server. Add its URL.')
+    cluster, user, user_name = _chosen(path, context)
     for unsupported in ("exec", "auth-provider", "username"):
         if user.get(unsupported):
             raise KubeconfigError(
-                f'{path}: user "{chosen["user"]}" logs in by {unsupported}, which is not supported. '
+                f'{path}: user "{user_name}" logs in by {unsupported}, which is not supported. '
                 "Use a token, a token file or a client certificate."
             )
+    if cluster.get("proxy-url"):
+        raise KubeconfigError(
+            f"{path}: the server is reached by proxy-url, which is not supported. Use a server that can be reached directly."
+        )
     token_file = user.get("tokenFile")
     return RemoteCluster(
         str(cluster["server"]).rstrip("/"),
@@ -55,9 +51,28 @@ def from_kubeconfig(
     )
 
 
+def authority_of(path: Path, context: str = "") -> bytes:
+    """The certificates (PEM) that the file trusts a server by; empty if it leaves that to the system. Raises KubeconfigError."""
+    return _pem(_chosen(path, context)[0], "certificate-authority", path)
+
+
+def _chosen(path: Path, context: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Cluster, user and the user's name."""
+    config = _load(path)
+    name = context or str(config.get("current-context") or "")
+    if not name:
+        raise KubeconfigError(f"{path} has no current-context. Name one, or run: kubectl config use-context NAME")
+    chosen = _named(config, "contexts", "context", name, path)
+    cluster = _named(config, "clusters", "cluster", str(chosen.get("cluster", "")), path)
+    user = _named(config, "users", "user", str(chosen["user"]), path) if chosen.get("user") else {}
+    if not cluster.get("server"):
+        raise KubeconfigError(f'{path}: cluster "{chosen.get("cluster")}" has no server. Add its URL.')
+    return cluster, user, str(chosen.get("user", ""))
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.load(path.read_text(), Loader=yaml.SafeLoader)
+        config = yaml.load(path.read_bytes(), Loader=yaml.SafeLoader)
     except OSError as error:
         raise KubeconfigError(f"The kubeconfig {path} cannot be read: {error.strerror}. Check the path.") from error
     except yaml.YAMLError as error:
@@ -70,10 +85,15 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _named(config: dict[str, Any], many: str, one: str, name: str, path: Path) -> dict[str, Any]:
-    entries = [entry for entry in config.get(many) or () if isinstance(entry, dict)]
+    listed = config.get(many) or ()
+    if not isinstance(listed, list | tuple):
+        raise KubeconfigError(f"{path}: {many} is {type(listed).__name__}; it must be a list.")
+    entries = [entry for entry in listed if isinstance(entry, dict)]
     for entry in entries:
         if entry.get("name") == name:
-            found: dict[str, Any] = entry.get(one) or {}
+            found = entry.get(one) or {}
+            if not isinstance(found, dict):
+                raise KubeconfigError(f'{path}: {one} "{name}" is {type(found).__name__}; it must be a mapping.')
             return found
     known = ", ".join(sorted(str(entry.get("name")) for entry in entries)) or "none"
     raise KubeconfigError(f'{path} has no {one} "{name}" (there are: {known}). Name one of them.')
@@ -81,13 +101,23 @@ def _named(config: dict[str, Any], many: str, one: str, name: str, path: Path) -
 
 def _ssl_context(cluster: dict[str, Any], user: dict[str, Any], path: Path) -> ssl.SSLContext:
     authority = _pem(cluster, "certificate-authority", path)
-    context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+    try:
+        context = ssl.create_default_context(cadata=authority.decode("ascii") if authority else None)
+    except (ssl.SSLError, UnicodeDecodeError) as error:
+        raise KubeconfigError(
+            f"{path}: certificate-authority holds no certificate that can be read: {error}. It must be PEM."
+        ) from error
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     certificate, key = _pem(user, "client-certificate", path), _pem(user, "client-key", path)
     if certificate and key:
-        _load_pair(context, certificate, key)
+        try:
+            _load_pair(context, certificate, key)
+        except ssl.SSLError as error:
+            raise KubeconfigError(
+                f"{path}: client-certificate and client-key cannot be used: {error}. They must be PEM, and belong together."
+            ) from error
     elif certificate or key:
         raise KubeconfigError(
             f"{path}: a client certificate needs client-certificate and client-key. Add the missing one."
