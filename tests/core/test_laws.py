@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import cycle, settle
-from roadstead.core.dump import digest, memory_digest
+from roadstead.core.cycle import cycle, decide, settle
+from roadstead.core.dump import digest, dump, load, memory_digest
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, Evict
 from roadstead.core.world import World
 from roadstead.model.queues import ClusterQueue, Cohort, FlavorFungibility
 from roadstead.model.refusals import Code
-from roadstead.model.workload import Workload, WorkloadState
+from roadstead.model.workload import Member, Placement, PodSetPlacement, Workload, WorkloadState
 from tests.core.build import ANY, LOWER, NEVER, NEWER, QUOTA_ONLY, SECOND, cohort, pods, queue, work, world
 
 LIMIT = st.one_of(st.none(), st.integers(0, 4))
@@ -172,3 +174,54 @@ def test_settle_equals_cycle_after_cycle(facts: list[ClusterQueue | Cohort], wai
         made.assume(plan)
     check_ledger(made)
     assert not cycle(made, SECOND, QUOTA_ONLY).commands
+
+
+@given(nodes(), workloads(), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_a_loaded_world_decides_as_the_dumped_one(
+    facts: list[ClusterQueue | Cohort], waiting: list[Workload], random: Random
+) -> None:
+    """Dumped at any moment, with admissions assumed or seen, evictions on their way, back-offs running or over, placements lost."""
+    made = world(*facts)
+    for at in range(30):
+        now = at * SECOND
+        if waiting and random.random() < 0.5:
+            made.apply(waiting.pop())
+        if made.workloads and random.random() < 0.7:
+            made.apply(happens(made, random, now))
+        copy = load(json.loads(json.dumps(dump(made))))
+        assert dump(copy) == dump(made)
+        assert (digest(copy), copy.stranded) == (digest(made), made.stranded)
+        mine, theirs = decide(made, now, QUOTA_ONLY), decide(copy, now, QUOTA_ONLY)
+        assert theirs == mine
+        assert dump(copy) == dump(made)
+        for command in [command for plan in mine.plans for command in plan.commands]:
+            if random.random() < 0.2:
+                made.forget(command)
+
+
+def happens(made: World, random: Random, now: int) -> Workload:
+    """What somebody may find a workload to have become."""
+    key = random.choice(sorted(made.workloads))
+    standing = made.workloads[key]
+    fact, assumed = standing.fact, standing.assumed
+    if assumed is not None:
+        shown = replace(fact, state=WorkloadState.RESERVED, admission=assumed.admission, reserved_at=now, admitted=True)
+        return replace(shown, evicted="")
+    match random.randrange(6) if fact.state is WorkloadState.RESERVED else 9:
+        case 0 | 1:
+            return replace(
+                fact, state=WorkloadState.PENDING, admission=None, admitted=False, reserved_at=0, placement=None,
+                requeue_at=now + random.randrange(4) * SECOND,
+            )  # fmt: skip
+        case 2:
+            return replace(fact, state=WorkloadState.FINISHED, admission=None, admitted=False, placement=None)
+        case 3:
+            placed = Placement(tuple(PodSetPlacement(ps.name, (Member("n"),) * ps.count) for ps in fact.pod_sets))
+            return replace(fact, placement=placed if fact.placement is None else None)
+        case 4:
+            return replace(fact, evicted="Preempted")
+        case 5:
+            return replace(fact, priority=random.randrange(3))
+        case _:
+            return replace(fact, active=random.random() < 0.9, requeue_blocked=random.random() < 0.1)

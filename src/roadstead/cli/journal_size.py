@@ -12,25 +12,23 @@ DEFAULT: Final = "64Mi"
 LEAST: Final = 1 << 20
 
 
-class JournalSize(click.ParamType[int]):
-    """A Kubernetes quantity of bytes; 0 for none. Comes as a number."""
-
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            size = canonical("memory", str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no amount of bytes. Write 64Mi or 1Gi, or 0 for no journal.", param, ctx)
-        if size and size < LEAST:
-            self.fail(f"{value} is less than 1Mi. Give more, or 0 for no journal.", param, ctx)
-        return size
+def _bytes(context: click.Context, option: click.Parameter, text: str) -> int:
+    """A Kubernetes quantity of bytes; 0 for none."""
+    try:
+        size = canonical("memory", text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no amount of bytes. Write 64Mi or 1Gi, or 0 for no journal.", context, option
+        ) from error
+    if size < 0 or 0 < size < LEAST:
+        raise click.BadParameter(f"{text} is less than 1Mi. Give more, or 0 for no journal.", context, option)
+    return size
 
 
 journal_option = click.option(
     "--journal",
     "journal_size",
-    type=JournalSize(),
+    callback=_bytes,
     default=DEFAULT,
     show_default=True,
     metavar="SIZE",

@@ -89,7 +89,7 @@ def _remembered(world: World, standing: Standing) -> dict[str, Any] | None:
         "workload": standing.key,
         "place": place,
         "assumed": standing.assumed,
-        "assumedAt": standing.assumed_at,
+        "assumedAt": standing.assumed_at if standing.assumed is not None else 0,
         "evicting": standing.evicting,
         "tried": None if standing.tried is None else _dump_scan(world, standing.cluster_queue, standing.tried),
         "wasPlaced": was_placed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from roadstead.history.format import JournalError, check_head, encoded_plans, li
 
 DIFFERENCE_LINES: Final = 60
 """So many lines of a difference are kept."""
+
+LINE_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +87,25 @@ def _snapshot(path: Path, lines: Iterator[dict[str, Any]]) -> dict[str, Any] | N
     if "snapshot" not in found:
         raise JournalError(f"{path} has no snapshot in its second line.", "Something else than a crash damaged it.")
     count = found["snapshot"]["facts"]
-    facts = [fact for fact, _ in zip(lines, range(count), strict=False)]
+    facts = list(islice(lines, count))
     if len(facts) < count:
         return None
     return {"format": DUMP_FORMAT, "facts": facts, "memory": found["snapshot"]["memory"]}
 
 
-def _pretty(value: Any, indent: str = "") -> Iterator[str]:
+def _pretty(value: Any) -> Iterator[str]:
     """One line for what fits into one, so that a difference shows what is different and what it belongs to."""
     text = line(value).decode().rstrip("\n")
-    if len(text) + len(indent) <= 100 or not isinstance(value, list | dict):
-        yield indent + text
+    if len(text) <= LINE_LENGTH or not isinstance(value, list | dict):
+        yield text
         return
     items: Iterable[tuple[str, Any]]
-    items = sorted(value.items()) if isinstance(value, dict) else (("", item) for item in value)
+    items = sorted(value.items()) if isinstance(value, dict) else (("-", item) for item in value)
     for name, item in items:
-        if name:
-            yield f"{indent}{name}:"
-        else:
-            yield f"{indent}-"
-        yield from _pretty(item, indent + "  ")
+        first, *others = _pretty(item)
+        yield f"{name} {first}"
+        for each in others:
+            yield f"  {each}"
 
 
 def _difference(recorded: Iterable[str], decided: Iterable[str]) -> tuple[str, ...]:

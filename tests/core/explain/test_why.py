@@ -120,8 +120,8 @@ def test_sentences_have_three_beats_and_the_public_one_names_nobody() -> None:
     made.apply(work("in", "q", 2.5))
     refusal = ask(made, "in")[0]
     assert sentence(refusal) == (
-        "Pod set main needs 2500m cpu of flavor default; ClusterQueue q has 1 free of at most 4 and is 1500m short. "
-        "Held by: team/secret-project. Nothing to do: it starts when enough is given back."
+        "It needs 2500m cpu; ClusterQueue q has 1 free of at most 4 (flavor default). "
+        "Held by: team/secret-project. It starts by itself when 1500m more are free."
     )
     assert "secret-project" not in public_sentence(refusal)
 
@@ -131,30 +131,30 @@ def test_sentences_have_three_beats_and_the_public_one_names_nobody() -> None:
     [
         (
             Refusal(Code.PENDING_PREEMPTION, Verdict.WAIT, Level.QUEUE, needed=1),
-            "1 workload was asked to make room and has not left yet. Nothing to do: it starts when that room is free.",
+            "1 workload was asked to make room and has not left yet. It starts by itself when that room is free.",
         ),
         (
             Refusal(Code.PENDING_PREEMPTION, Verdict.WAIT, Level.QUEUE, needed=2),
-            "2 workloads were asked to make room and have not left yet. Nothing to do: it starts when that room is free.",
+            "2 workloads were asked to make room and have not left yet. It starts by itself when that room is free.",
         ),
         (
             Refusal(Code.BEHIND_HEAD, Verdict.WAIT, Level.QUEUE, needed=1, subject="q"),
-            "1 workload of ClusterQueue q is before it. Nothing to do: its turn comes by itself.",
+            "1 workload of ClusterQueue q is before it. Its turn comes by itself.",
         ),
         (
             Refusal(Code.BEHIND_HEAD, Verdict.WAIT, Level.QUEUE, needed=3),
-            "3 workloads of its queue are before it. Nothing to do: its turn comes by itself.",
+            "3 workloads of its queue are before it. Its turn comes by itself.",
         ),
         (
             Refusal(
                 Code.WAITING_FOR_QUOTA, Verdict.WAIT, Level.QUEUE, "main", "f", "nvidia.com/gpu", 2, -1, 4, "lowered"
             ),
-            "Pod set main needs 2 nvidia.com/gpu of flavor f; ClusterQueue lowered has 0 free of at most 4 and is 3 short. "
-            "Nothing to do: it starts when enough is given back.",
+            "It needs 2 nvidia.com/gpu; ClusterQueue lowered has 0 free of at most 4 (flavor f). "
+            "It starts by itself when 3 more are free.",
         ),
         (
             Refusal(Code.EXCEEDS_MAX_QUOTA, Verdict.CHANGE, Level.QUEUE, "main", "f", "nvidia.com/gpu", 2, 0, 0, "q"),
-            "Pod set main needs 2 nvidia.com/gpu of flavor f; ClusterQueue q can never have more than 0. "
+            "It needs 2 nvidia.com/gpu; ClusterQueue q can never have more than 0 (flavor f). "
             "Submit to another queue, or ask an administrator for quota.",
         ),
         (
@@ -162,7 +162,7 @@ def test_sentences_have_three_beats_and_the_public_one_names_nobody() -> None:
                 Code.EXCEEDS_MAX_QUOTA, Verdict.CHANGE, Level.QUEUE, "b", "f", "cpu", 6000, 0, 4000, "q",
                 counts=(("earlier", 3000),),
             ),
-            "Pod set b, with the pod sets before it, needs 6 cpu of flavor f; ClusterQueue q can never have more than 4. "
+            "Pod set b, with the pod sets before it, needs 6 cpu; ClusterQueue q can never have more than 4 (flavor f). "
             "Ask for at most 4, or ask an administrator for more quota.",
         ),
         (
@@ -175,8 +175,8 @@ def test_sentences_have_three_beats_and_the_public_one_names_nobody() -> None:
                 Code.DEVICES_EXHAUSTED, Verdict.WAIT, Level.FLEET, "main", "", "nvidia.com/gpu", 8, 2, 8,
                 counts=(("nvidia.com/gpu", 3),),
             ),
-            "Pod set main needs 8 nvidia.com/gpu; matching devices have room for 2 (nodes left out: 3 short of nvidia.com/gpu). "
-            "Nothing to do: it starts when enough is given back.",
+            "It needs 8 nvidia.com/gpu; matching devices have room for 2 (nodes left out: 3 short of nvidia.com/gpu). "
+            "It starts by itself when enough is given back.",
         ),
     ],
 )  # fmt: skip

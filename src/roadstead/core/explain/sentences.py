@@ -1,10 +1,12 @@
 """A refusal as a sentence in three beats: what, the numbers, what to do. Made from the refusal alone.
 
-`sentence(refusal)` is for whoever may see everyone's workloads; `public_sentence(refusal)` names no other tenant's.
+`sentence(refusal)` is for whoever may see everyone's workloads; `public_sentence(refusal)` names no other tenant's. Who shows the beats
+on lines of their own takes `public_sentence` and `blockers_line`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,9 +25,14 @@ _CAUSES: Final = {
 """Why a node was left out; any other cause is the name of a resource that it is short of."""
 
 
+_WHOLE: Final = ("", "main")
+"""Pod sets that are spoken of as the workload itself: none in particular, and the only one of a workload that has one."""
+
+
 def sentence(refusal: Refusal) -> str:
     """What stands in the way, with its numbers, then what to do about it; blockers are named."""
-    return f"{_fact(refusal)}{_blockers(refusal)} {_advice(refusal)}"
+    names = [f"{namespace}/{name}" for namespace, name in refusal.blockers]
+    return f"{_fact(refusal)}{' ' if names else ''}{blockers_line(refusal, names)} {_advice(refusal)}"
 
 
 def public_sentence(refusal: Refusal) -> str:
@@ -33,25 +40,26 @@ def public_sentence(refusal: Refusal) -> str:
     return sentence(replace(refusal, blockers=(), subject="" if refusal.code is Code.BEHIND_HEAD else refusal.subject))
 
 
-def _blockers(refusal: Refusal) -> str:
-    if not refusal.blockers:
+def blockers_line(refusal: Refusal, names: Sequence[str]) -> str:
+    """Who holds what is missing, under the names given (the refusal's own blockers, as the reader knows them); "" if nobody."""
+    if not names:
         return ""
-    names = ", ".join(f"{namespace}/{name}" for namespace, name in refusal.blockers)
+    listed = ", ".join(names)
     match refusal.code:
         case Code.PENDING_PREEMPTION:
-            return f" Asked to go: {names}."
+            return f"Asked to go: {listed}."
         case Code.BEHIND_HEAD:
-            return f" First in line: {names}."
+            return f"First in line: {listed}."
         case _:
-            return f" Held by: {names}."
+            return f"Held by: {listed}."
 
 
 def _who(refusal: Refusal) -> str:
-    return f"Pod set {refusal.pod_set}" if refusal.pod_set else "It"
+    return f"Pod set {refusal.pod_set}" if refusal.pod_set not in _WHOLE else "It"
 
 
 def _what(refusal: Refusal) -> str:
-    return f"pod set {refusal.pod_set}" if refusal.pod_set else "it"
+    return f"pod set {refusal.pod_set}" if refusal.pod_set not in _WHOLE else "it"
 
 
 def _amount(refusal: Refusal, value: int) -> str:
@@ -69,11 +77,10 @@ def _fact(refusal: Refusal) -> str:
     who = _who(r)
     match r.code:
         case Code.WAITING_FOR_QUOTA:
-            short = _amount(r, r.needed - r.available)
-            return f"{who} needs {needed} {r.resource} of flavor {r.flavor}; ClusterQueue {r.subject} has {free} free of at most {limit} and is {short} short."
+            return f"{who} needs {needed} {r.resource}; ClusterQueue {r.subject} has {free} free of at most {limit} (flavor {r.flavor})."
         case Code.EXCEEDS_MAX_QUOTA:
             who = f"{who}, with the pod sets before it," if r.counts else who
-            return f"{who} needs {needed} {r.resource} of flavor {r.flavor}; ClusterQueue {r.subject} can never have more than {limit}."
+            return f"{who} needs {needed} {r.resource}; ClusterQueue {r.subject} can never have more than {limit} (flavor {r.flavor})."
         case Code.NO_PREEMPTION_CANDIDATES:
             return "No running workload may be asked to go for it under the queue's preemption policies."
         case Code.PENDING_PREEMPTION:
@@ -192,21 +199,25 @@ def _advice(refusal: Refusal) -> str:
             return "Ask an administrator to look at the preemption policies of the queues involved."
     match refusal.verdict:
         case Verdict.WAIT:
-            return f"Nothing to do: {_ending(refusal.code)}."
+            return _ending(refusal)
         case Verdict.CHANGE:
             return "Change the request."
         case Verdict.ASK:
             return "Ask an administrator."
 
 
-def _ending(code: Code) -> str:
+def _ending(refusal: Refusal) -> str:
     """What ends the waiting, where time alone does."""
-    match code:
-        case Code.WAITING_FOR_QUOTA | Code.NODES_EXHAUSTED | Code.DEVICES_EXHAUSTED | Code.TOPOLOGY_FULL:
-            return "it starts when enough is given back"
+    match refusal.code:
+        case Code.WAITING_FOR_QUOTA:
+            short = refusal.needed - refusal.available
+            are = "is" if from_canonical(refusal.resource, short) == "1" else "are"
+            return f"It starts by itself when {_amount(refusal, short)} more {are} free."
+        case Code.NODES_EXHAUSTED | Code.DEVICES_EXHAUSTED | Code.TOPOLOGY_FULL:
+            return "It starts by itself when enough is given back."
         case Code.PENDING_PREEMPTION:
-            return "it starts when that room is free"
+            return "It starts by itself when that room is free."
         case Code.BEHIND_HEAD:
-            return "its turn comes by itself"
+            return "Its turn comes by itself."
         case _:
-            return "it is tried again by itself"
+            return "It is tried again by itself."
