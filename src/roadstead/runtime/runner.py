@@ -118,7 +118,7 @@ class Runner:
         return lambda: self._free(self._expectations.met_by_list(awaited))
 
     def _free(self, waiters: set[Waiter]) -> None:
-        for name, key in waiters:
+        for name, key in sorted(waiters):  # a set has no order of its own, and the same events must give the same run
             self._queues[name].add(key)
 
     # ------------------------------------------------------------------ running
@@ -150,7 +150,7 @@ class Runner:
         return [resource for resource, informer in self.informers.items() if not informer.synced.is_set()]
 
     async def _work(self, controller: Controller) -> None:
-        for resource in {*controller.watches, *(resource for resource, _ in controller.indexes)}:
+        for resource in dict.fromkeys((*controller.watches, *(resource for resource, _ in controller.indexes))):
             await self.informers[resource].synced.wait()
         queue, counts = self._queues[controller.name], self._counts[controller.name]
         loop = asyncio.get_running_loop()
@@ -223,7 +223,7 @@ class Runner:
                 if not self._expectations.is_blocked(waiter):
                     del self._blocked_since[waiter]
                 elif since < limit:
-                    for ref in self._expectations.waiting_for(waiter):
+                    for ref in sorted(self._expectations.waiting_for(waiter)):
                         log.warning("%s %s waits for %s to appear; listing again", waiter[0], waiter[1], ref.name)
                         self.informers[ref.resource].relist()
 
