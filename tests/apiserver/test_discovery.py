@@ -135,14 +135,23 @@ async def test_version_and_health(api: Api) -> None:
         assert (answer.status, answer.body) == (200, b"ok")
     verbose = await api.ask("GET", "/readyz?verbose")
     assert verbose.body == b"[+]ping ok\n[+]storage ok\nreadyz check passed\n"
-    assert b"storage" not in (await api.ask("GET", "/livez?verbose&exclude=storage")).body
+    excluding = await api.ask("GET", "/livez?verbose&exclude=storage&exclude=nothing")
+    assert excluding.body == (
+        b"[+]ping ok\n[+]storage excluded: ok\n"
+        b'warn: some health checks cannot be excluded: no matches for "nothing"\nlivez check passed\n'
+    )
     assert "/version" in (await api.ask("GET", "/")).json["paths"]
-    api.app._documents._checks = {"storage": lambda: "the disk is full"}
+    api.app._documents.health.checks = {"storage": lambda: "the disk is full", "shutdown": lambda: "stopping"}
     failing = await api.ask("GET", "/readyz")
     assert (failing.status, failing.body) == (
         500,
-        b"[+]ping ok\n[-]storage failed: the disk is full\nreadyz check failed\n",
+        b"[+]ping ok\n[-]storage failed: the disk is full\n[-]shutdown failed: stopping\nreadyz check failed\n",
     )
+    assert (await api.ask("GET", "/readyz?exclude=storage&exclude=shutdown")).status == 200
+    one = await api.ask("GET", "/livez/storage")
+    assert (one.status, one.body) == (500, b"internal server error: the disk is full\n")
+    assert (await api.ask("GET", "/livez/shutdown")).status == 404  # alive, and must not be restarted for it
+    assert b"shutdown" not in (await api.ask("GET", "/livez?verbose&exclude=storage")).body
 
 
 def test_versions_stand_in_the_order_of_trust() -> None:

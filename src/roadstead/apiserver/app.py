@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import time
 from collections.abc import Callable, Collection
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +19,7 @@ from roadstead.apiserver.bodies import ClientGone
 from roadstead.apiserver.discovery import BINDINGS, Discovery
 from roadstead.apiserver.documents import Documents
 from roadstead.apiserver.errors import PathUnknown, method_not_allowed, not_served, unauthorized
+from roadstead.apiserver.metrics import RequestCounts
 from roadstead.apiserver.negotiate import negotiate
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.paths import ResourcePath, parse_path
@@ -55,7 +57,9 @@ class App:
         authenticator: Authenticator,
         host_names: Collection[str] = (),
         answers: Answers | None = None,
+        requests: RequestCounts | None = None,
     ) -> None:
+        self._requests = requests or RequestCounts()
         self._objects = objects
         self._registry = registry
         self._discovery = discovery
@@ -69,6 +73,14 @@ class App:
         if scope["type"] != "http":
             raise RuntimeError(f"This application speaks http, not {scope['type']}.")
         exchange = Exchange(scope, receive, send)
+        began = time.perf_counter()
+        try:
+            await self._answer(exchange)
+        finally:
+            seconds = time.perf_counter() - began
+            self._requests.answered(exchange.method, exchange.target, exchange.is_watch, exchange.status, seconds)
+
+    async def _answer(self, exchange: Exchange) -> None:
         try:
             await self._serve(exchange)
         except StatusError as error:
@@ -141,6 +153,7 @@ class App:
                 raise not_served()
             if exchange.method != "GET":
                 raise method_not_allowed()
+        exchange.target = target
         await self._objects.serve(exchange, kind, target, User(identity.name, tuple(identity.groups)))
 
     async def _serve_discovery(self, exchange: Exchange, target: ResourcePath | None) -> None:

@@ -1,13 +1,15 @@
-"""What is not about objects: version, health, OpenAPI, keys of tokens, the list of paths (kubernetes-api sections 1.4 and 3)."""
+"""What is not about objects: version, health, OpenAPI, metrics, keys of tokens, the list of paths (kubernetes-api sections 1.4 and 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
 
 from roadstead.apiserver.errors import method_not_allowed
+from roadstead.apiserver.health import ENDPOINTS, Check, Health
+from roadstead.apiserver.metrics import CONTENT_TYPE, Exposition
 from roadstead.apiserver.negotiate import JSON
 from roadstead.apiserver.openapi import OpenApi
 from roadstead.apiserver.query import parse_query
@@ -15,7 +17,7 @@ from roadstead.apiserver.responses import Exchange
 from roadstead.apiserver.version import version_info
 from roadstead.auth.service_accounts import CONFIGURATION_PATH, JWKS_PATH, Issuer
 
-HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
+METRICS: Final = "/metrics"
 OPENAPI_V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 OPENAPI_V2: Final = bytes([0x0A, 0x03, 0x32, 0x2E, 0x30])
 """An OpenAPI v2 document in protobuf that says only `swagger: "2.0"`. kubectl asks for one before `create -f` of a List or of a
@@ -28,19 +30,21 @@ class Documents:
     def __init__(
         self,
         openapi: OpenApi,
-        checks: Mapping[str, Callable[[], str | None]],
+        checks: Mapping[str, Check],
         paths: list[str],
         issuer: Issuer | None = None,
         address: str = "",
+        metrics: Exposition | None = None,
     ) -> None:
-        """`issuer`: whose public key to show (None: none), of a server at `address` (https://...)."""
+        """`issuer`: whose public key to show (None: none), of a server at `address` (https://...). `metrics`: None: no /metrics."""
         self._openapi = openapi
-        self._checks = checks
+        self.health = Health(checks)
+        self._metrics = metrics
         self._issuer = issuer
         self._address = address
         self._version = orjson.dumps(version_info())
         keys = () if issuer is None else (CONFIGURATION_PATH, JWKS_PATH)
-        listed = sorted({*paths, *keys, *HEALTH_PATHS, *(f"{path}/{name}" for path in HEALTH_PATHS for name in checks)})
+        listed = sorted({*paths, *keys, *self.health.paths(), *([METRICS] if metrics else [])})
         self._root = orjson.dumps({"paths": [*listed, *openapi.paths(), "/openapi/v2", "/version"]})
 
     async def serve(self, exchange: Exchange) -> bool:
@@ -50,12 +54,13 @@ class Documents:
             await self._serve_keys(exchange, path, self._issuer)
             return True
         head = path.split("/", 2)[1]
-        if path not in ("/", "/version") and head not in ("healthz", "livez", "readyz", "openapi"):
-            return False
-        if head in ("healthz", "livez", "readyz"):
-            if path.count("/") > 2 or not self._knows(path):
+        if head in ENDPOINTS:
+            if not self.health.knows(path):
                 return False
-        elif head == "openapi" and not (path == "/openapi/v2" or self._openapi.knows(path)):
+        elif head == "openapi":
+            if not (path == "/openapi/v2" or self._openapi.knows(path)):
+                return False
+        elif path not in ("/", "/version") and not (path == METRICS and self._metrics is not None):
             return False
         if exchange.method != "GET":
             raise method_not_allowed()
@@ -67,8 +72,10 @@ class Documents:
             await exchange.reply(200, OPENAPI_V2_TYPE, OPENAPI_V2, ((b"etag", b'"2"'), (b"vary", b"Accept")))
         elif head == "openapi":
             await self._serve_openapi(exchange, path)
+        elif path == METRICS and self._metrics is not None:
+            await exchange.reply(200, CONTENT_TYPE, self._metrics.text())
         else:
-            await self._serve_health(exchange, path)
+            await self.health.serve(exchange, path)
         return True
 
     async def _serve_keys(self, exchange: Exchange, path: str, issuer: Issuer) -> None:
@@ -80,27 +87,6 @@ class Documents:
         else:
             media, value = JSON, issuer.configuration(self._address)
         await exchange.reply(200, media, orjson.dumps(value), cache=b"public, max-age=3600")
-
-    def _knows(self, path: str) -> bool:
-        _, _, *check = path.split("/")
-        return not check or check[0] in self._checks or check[0] == "ping"
-
-    async def _serve_health(self, exchange: Exchange, path: str) -> None:
-        query = parse_query(exchange.query_string)
-        _, endpoint, *only = path.split("/")
-        lines, is_failed = [], False
-        for name, check in {"ping": lambda: None, **self._checks}.items():
-            if (only and only[0] != name) or query.get("exclude") == name:
-                continue
-            problem = check()
-            is_failed |= problem is not None
-            lines.append(f"[-]{name} failed: {problem}" if problem else f"[+]{name} ok")
-        if is_failed:
-            await exchange.reply_text(500, "\n".join([*lines, f"{endpoint} check failed\n"]))
-        elif "verbose" in query:
-            await exchange.reply_text(200, "\n".join([*lines, f"{endpoint} check passed\n"]))
-        else:
-            await exchange.reply_text(200, "ok")
 
     async def _serve_openapi(self, exchange: Exchange, path: str) -> None:
         if path == "/openapi/v3":

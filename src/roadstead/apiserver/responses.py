@@ -11,6 +11,7 @@ import orjson
 from roadstead.apiserver import encode
 from roadstead.apiserver.fanout import Outlet
 from roadstead.apiserver.negotiate import JSON, YAML
+from roadstead.apiserver.paths import ResourcePath
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json
 
@@ -29,7 +30,20 @@ _BROWSERS: Final = (b"curl", b"Wget", b"Mozilla/5.0")
 class Exchange:
     """One request and the way to answer it. Created per request: keep it light."""
 
-    __slots__ = ("_audit_id", "headers", "is_started", "method", "path", "query_string", "receive", "scope", "send")
+    __slots__ = (
+        "_audit_id",
+        "headers",
+        "is_started",
+        "is_watch",
+        "method",
+        "path",
+        "query_string",
+        "receive",
+        "scope",
+        "send",
+        "status",
+        "target",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -40,6 +54,11 @@ class Exchange:
         self.query_string: bytes = scope["query_string"]
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.is_started = False
+        self.status = 0
+        """Of the answer, once it is started."""
+        self.target: ResourcePath | None = None
+        """The resource that is asked for, once it is known to be served."""
+        self.is_watch = False
         self._audit_id = self.headers.get(b"audit-id") or str(uuid.uuid4()).encode()
 
     def header(self, name: bytes) -> str:
@@ -51,6 +70,7 @@ class Exchange:
     ) -> None:
         """Send a whole answer."""
         self.is_started = True
+        self.status = status
         headers = [
             (b"audit-id", self._audit_id),
             (b"cache-control", cache),
@@ -83,6 +103,7 @@ class Exchange:
     async def start_stream(self, content_type: str) -> None:
         """Send headers at once; the body follows in chunks."""
         self.is_started = True
+        self.status = 200
         headers = [(b"audit-id", self._audit_id), NO_CACHE, (b"content-type", content_type.encode("latin-1"))]
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
 

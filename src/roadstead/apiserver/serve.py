@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,9 @@ from uvicorn.server import ServerState
 from roadstead.apiserver.app import Answers, App
 from roadstead.apiserver.discovery import Discovery
 from roadstead.apiserver.documents import Documents
+from roadstead.apiserver.health import Check
 from roadstead.apiserver.logs import AgentClient, PodLogs
+from roadstead.apiserver.metrics import Exposition, RequestCounts, Source, server_families
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.openapi import OpenApi
 from roadstead.apiserver.protocol import ApiProtocol
@@ -52,7 +54,8 @@ class ApiServer:
     """The HTTP surface over `resources`. Keeps its authority, certificate and tokens in `state_dir` (mode 0700, files 0600).
 
     `port` 0 takes a free one. `host_names` are further names under which clients reach it (beside localhost and addresses).
-    `answers` serves questions beyond objects; see `app.Answers`.
+    `answers` serves questions beyond objects; see `app.Answers`. `metrics` are shown at /metrics beside the server's own; `checks` are
+    health checks beside its own.
     """
 
     def __init__(
@@ -66,8 +69,12 @@ class ApiServer:
         unix_socket: Path | None = None,
         host_names: Sequence[str] = (),
         answers: Answers | None = None,
+        metrics: Sequence[Source] = (),
+        checks: Mapping[str, Check] | None = None,
     ) -> None:
         self._answers = answers
+        self._metrics = metrics
+        self._checks = checks or {}
         self._resources = resources
         self._registry = registry
         self._host = host
@@ -182,12 +189,21 @@ class ApiServer:
     def _config(self, address: str) -> uvicorn.Config:
         discovery = Discovery(self._registry, address)
         issuer = self._resources.issuer
+        requests = RequestCounts()
+        store = self._resources.store
+        own: tuple[Source, ...] = (requests.families, lambda: server_families(store, self._objects.fanout))
+        checks = {"storage": lambda: store.problem, **self._checks, "shutdown": self._stopping_problem}
         documents = Documents(
-            OpenApi(self._registry), {"shutdown": self._stopping_problem}, discovery.paths(), issuer, self.url
+            OpenApi(self._registry),
+            checks,
+            discovery.paths(),
+            issuer,
+            self.url,
+            Exposition((*own, *self._metrics)),
         )
         authenticator = Authenticator(self._tokens, accounts=AccountTokens(issuer, self._metadata_of))
         names = {*self._host_names, socket.gethostname(), socket.getfqdn()}
-        app = App(self._objects, self._registry, discovery, documents, authenticator, names, self._answers)
+        app = App(self._objects, self._registry, discovery, documents, authenticator, names, self._answers, requests)
         config = uvicorn.Config(
             app,
             http=ApiProtocol,

@@ -91,6 +91,7 @@ async def stream(
     What is wrong with the request has been said by whoever made `watch`; expired history (410) is an event of its own inside the
     stream, as in the real server.
     """
+    exchange.is_watch = True
     await exchange.start_stream(JSON)
     outlet = exchange.outlet()
 

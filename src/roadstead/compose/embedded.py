@@ -43,11 +43,14 @@ from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
 from roadstead.core.world import World
 from roadstead.history.journal import DEFAULT_SIZE, Journal
+from roadstead.kinds.names import WORKLOADS
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.served import default_registry
 from roadstead.runtime.runner import Runner
 from roadstead.runtime.step import Controller
 from roadstead.views.answers import Answers
+from roadstead.views.metrics import queue_families
+from roadstead.views.workload_counts import WorkloadCounts
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +114,7 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         world = World()
         record = journal.enter_context(_recording(options, world))
         decider = AdmissionDecider(PLACE_ALL, record, [kind.resource for kind in registry], world)
+        counts = WorkloadCounts()
         api = ApiServer(
             resources,
             registry,
@@ -119,8 +123,11 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
             port=options.port,
             unix_socket=options.socket,
             answers=lambda path: answers(path),
+            metrics=(lambda: runner.families(), lambda: queue_families(runner.view, counts)),
+            checks={"informer-sync": lambda: _unsynced(runner)},
         )
         runner = Runner(cluster, controllers(registry, api.authority.certificate.decode()), [decider])
+        runner.informers[WORKLOADS].listeners.append(counts.changed)
         answers = Answers(runner.view, decider.why, runner.clock.now)
         try:
             await api.start()
@@ -150,6 +157,11 @@ def _recording(options: ServerOptions, world: World) -> Iterator[Recorder | None
         yield journal.record
     finally:
         journal.close()
+
+
+def _unsynced(runner: Runner) -> str | None:
+    waiting = ", ".join(str(resource) for resource in runner.unsynced())
+    return f"not listed yet: {waiting}" if waiting else None
 
 
 def controllers(registry: Registry, ca_text: str) -> Sequence[Controller]:

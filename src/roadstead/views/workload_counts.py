@@ -1,0 +1,163 @@
+"""Workloads counted as they change: how many are where, and what has happened since this process started. For metrics.
+
+An informer's listener: each change costs O(1), so that a scrape costs only what is printed. What happened before the start is not
+counted (as in Kueue, whose counters start with its process); where workloads stand is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+from roadstead.kinds.object import Object
+from roadstead.kinds.times import SECOND, parse_time
+from roadstead.kinds.views.common import Condition, find_condition
+from roadstead.kinds.views.kueue import WorkloadView
+from roadstead.runtime.counters import Histogram
+from roadstead.runtime.step import Key
+
+WAIT_BOUNDS: Final = (1.0, *(2.5 * 2**step for step in range(13)))
+"""Kueue's buckets for waiting, in seconds: 1, then 2.5 doubled (kueue 8.1)."""
+LONG_BOUNDS: Final = (1.0, *(2.5 * 2**step for step in range(15)))
+"""The same for what may take longer."""
+
+ACTIVE, INADMISSIBLE, RESERVING, ADMITTED, FINISHED = "active", "inadmissible", "reserving", "admitted", "finished"
+
+
+class Place(NamedTuple):
+    """Where a workload stands: its LocalQueue, the ClusterQueue that holds quota for it ("" if none does), and its state."""
+
+    namespace: str
+    queue: str
+    cluster_queue: str
+    state: str
+
+
+class Origin(NamedTuple):
+    """Whose something is that happened. `cluster_queue` is "" where only the LocalQueue is known."""
+
+    namespace: str
+    queue: str
+    cluster_queue: str
+    priority_class: str
+
+
+class WorkloadCounts:
+    """Hang `changed` on the informer of Workloads."""
+
+    def __init__(self) -> None:
+        self.places: Counter[Place] = Counter()
+        self.reserved: Counter[Origin] = Counter()
+        self.admitted: Counter[Origin] = Counter()
+        self.finished: Counter[Origin] = Counter()
+        self.evicted: Counter[tuple[Origin, str]] = Counter()
+        self.preempted: Counter[tuple[str, str]] = Counter()
+        """(ClusterQueue that took the quota, reason of the condition Preempted)."""
+        self.reserve_waits: dict[Origin, Histogram] = {}
+        self.admit_waits: dict[Origin, Histogram] = {}
+        self.executions: dict[Origin, Histogram] = {}
+        self._known: dict[Key, Place] = {}
+
+    def changed(self, key: Key, old: Object | None, new: Object | None) -> None:
+        """An informer's listener."""
+        before = self._known.pop(key, None)
+        if before is not None:
+            self.places[before] -= 1
+            if not self.places[before]:
+                del self.places[before]
+        if new is None:
+            return
+        view = new.view(WorkloadView)
+        place = _place(new.meta.namespace, view)
+        self.places[place] += 1
+        self._known[key] = place
+        if old is not None and old.meta.uid == new.meta.uid:
+            self._compare(old.view(WorkloadView), view, new, place)
+
+    def _compare(self, old: WorkloadView, new: WorkloadView, workload: Object, place: Place) -> None:
+        if old.status.conditions == new.status.conditions:
+            return
+        held = new.status.admission or old.status.admission
+        class_ref = new.spec.priority_class_ref
+        origin = Origin(
+            place.namespace, place.queue, held.cluster_queue if held else "", class_ref.name if class_ref else ""
+        )
+        if _became(old, new, "QuotaReserved"):
+            self.reserved[origin] += 1
+            _observe(self.reserve_waits, origin, _waited(workload, old, new, "QuotaReserved"), WAIT_BOUNDS)
+        if _became(old, new, "Admitted"):
+            self.admitted[origin] += 1
+            _observe(self.admit_waits, origin, _waited(workload, old, new, "Admitted"), LONG_BOUNDS)
+        evicted = _became(old, new, "Evicted")
+        if evicted is not None:
+            self.evicted[origin, evicted.reason] += 1
+        preempted = _became(old, new, "Preempted")
+        if preempted is not None:
+            self.preempted[_preemptor_queue(preempted.message) or origin.cluster_queue, preempted.reason] += 1
+        finished = _became(old, new, "Finished")
+        if finished is not None:
+            self.finished[origin] += 1
+            admitted = find_condition(old.status.conditions, "Admitted")
+            if admitted is not None and admitted.is_true:
+                _observe(self.executions, origin, _seconds_between(admitted, finished), LONG_BOUNDS)
+
+
+def _place(namespace: str, view: WorkloadView) -> Place:
+    conditions = view.status.conditions
+    held = view.status.admission.cluster_queue if view.status.admission else ""
+    state = ACTIVE
+    if _is_true(conditions, "Finished"):
+        state = FINISHED
+    elif _is_true(conditions, "Admitted"):
+        state = ADMITTED
+    elif _is_true(conditions, "QuotaReserved"):
+        state = RESERVING
+    elif view.spec.active is False or find_condition(conditions, "QuotaReserved") is not None:
+        state = INADMISSIBLE  # looked at and refused, or put aside
+    return Place(namespace, view.spec.queue_name, held, state)
+
+
+def _preemptor_queue(message: str) -> str:
+    """The ClusterQueue at the end of the preemptor's path in Preempted's message (kueue 3.9), or ""."""
+    path = message.partition("preemptor path: ")[2].partition(";")[0]
+    return path.rpartition("/")[2]
+
+
+def _is_true(conditions: tuple[Condition, ...], type: str) -> bool:
+    found = find_condition(conditions, type)
+    return found is not None and found.is_true
+
+
+def _became(old: WorkloadView, new: WorkloadView, type: str) -> Condition | None:
+    """The condition, if it is True now and was not."""
+    now = find_condition(new.status.conditions, type)
+    if now is None or not now.is_true or _is_true(old.status.conditions, type):
+        return None
+    return now
+
+
+def _waited(workload: Object, old: WorkloadView, new: WorkloadView, type: str) -> float | None:
+    """Seconds from creation, or from the last requeue, to now (kueue 8.1)."""
+    condition = find_condition(new.status.conditions, type)
+    requeued = find_condition(old.status.conditions, "Requeued")
+    since = workload.meta.creation_timestamp
+    if requeued is not None and requeued.is_true:
+        since = requeued.last_transition_time
+    if condition is None or not condition.last_transition_time or not since:
+        return None
+    return (parse_time(condition.last_transition_time) - parse_time(since)) / SECOND
+
+
+def _seconds_between(first: Condition, last: Condition) -> float | None:
+    if not first.last_transition_time or not last.last_transition_time:
+        return None
+    return (parse_time(last.last_transition_time) - parse_time(first.last_transition_time)) / SECOND
+
+
+def _observe(into: dict[Origin, Histogram], origin: Origin, seconds: float | None, bounds: tuple[float, ...]) -> None:
+    if seconds is None:
+        return
+    found = into.get(origin)
+    if found is None:
+        found = into[origin] = Histogram(bounds)
+    found.observe(max(seconds, 0.0))
