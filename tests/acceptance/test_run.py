@@ -65,7 +65,7 @@ def test_the_first_minute(cluster: Cluster) -> None:
     why = cluster.roadstead("why", "waits").stdout
     assert "needs 1 nvidia.com/gpu" in why
     assert "0 free of at most 8" in why
-    assert f"Held by: default/job-{name.removeprefix('job.batch/')}" in why
+    assert f"Held by: default/{name.removeprefix('job.batch/')}." in why
     path = Path(cluster.roadstead("kubeconfig", "--path").stdout.strip())
     assert yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
     assert cluster.roadstead("kubeconfig").stdout == path.read_text()
@@ -205,6 +205,29 @@ def test_logs_of_a_pod_with_several_containers(cluster: Cluster) -> None:
     third = cluster.roadstead("logs", "-c", "three", "several", check=False)
     assert third.returncode == 1
     assert "no container three; it has one, two" in third.stderr
+
+
+def test_parts_of_logs(cluster: Cluster) -> None:
+    """By lines, by time, with times, and of the attempt before; kubectl and roadstead agree."""
+    command = "if [ -e seen ]; then echo again; sleep 60; fi; touch seen; echo one; sleep 1.2; echo two; exit 1"
+    container = {"name": "main", "image": "local", "command": ["sh", "-c", command]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "parts"},
+           "spec": {"restartPolicy": "OnFailure", "containers": [container]}}  # fmt: skip
+    assert cluster.ask("POST", "/api/v1/namespaces/default/pods", pod)[0] == 201
+    cluster.until(lambda: cluster.roadstead("logs", "parts", check=False).stdout == "again\n", "the second attempt runs")
+    assert cluster.roadstead("logs", "-p", "parts").stdout == "one\ntwo\n"
+    assert cluster.roadstead("logs", "-p", "--tail", "1", "parts").stdout == "two\n"
+    assert cluster.roadstead("logs", "--since", "1h", "parts").stdout == "again\n"
+    stamped = cluster.roadstead("logs", "-p", "--timestamps", "parts").stdout.splitlines()
+    (first, one), (second, two) = (line.split(" ") for line in stamped)
+    assert (one, two) == ("one", "two")
+    assert cluster.roadstead("logs", "-p", "--since", f"{second[:19]}Z", "parts").stdout.endswith("two\n")
+    assert first[:19] < second[:19]
+    wrong = cluster.roadstead("logs", "--since", "yesterday", "parts", check=False)
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
+        1, "error: --since yesterday is neither how long ago nor a time."
+    )  # fmt: skip
+    assert cluster.ask("DELETE", "/api/v1/namespaces/default/pods/parts?gracePeriodSeconds=1")[0] == 200
 
 
 def test_streams_that_are_closed(cluster: Cluster) -> None:

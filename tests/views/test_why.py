@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from roadstead.kinds.errors import StatusError
-from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, PODS
+from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, PODS, WORKLOAD_PRIORITY_CLASSES
 from roadstead.kinds.object import Json
 from roadstead.views.answers import Answers
+from roadstead.views.queue import queue_page
 from roadstead.views.why import NothingOfThatName, Why, why_answer
-from tests.controllers.queueing.lab import QueueLab, job
+from tests.controllers.queueing.lab import QueueLab, cluster_queue, job
 
 
 def why(lab: QueueLab, name: str) -> Why:
@@ -34,9 +35,15 @@ def test_a_job_behind_full_quota_learns_what_is_missing_and_who_holds_it() -> No
         assert (refusal.needed, refusal.available, refusal.limit) == (2000, 1000, 4000)
         assert refusal.verdict.value == "wait"
         assert refusal.blockers == (("default", lab.workload_of("first")["metadata"]["name"]),)
-        assert answer.headline
+        assert answer.headline == (
+            "It needs 2 cpu; ClusterQueue default has 1 free of at most 4 (flavor default). "
+            "It starts by itself when 1 more is free."
+        )
         assert answer.line is not None
         assert answer.line.job == "second"
+        (reason,) = [item for item in answer.as_json()["reasons"] if item["code"] == "WaitingForQuota"]
+        assert reason["sentence"] == answer.headline
+        assert reason["holders"] == "Held by: default/first.", "by the names that their users know"
 
 
 def test_a_job_that_can_never_fit_is_told_the_limit_and_to_change() -> None:
@@ -104,6 +111,18 @@ def test_what_runs_says_where_and_with_which_devices() -> None:
         assert why(lab, "train").state == "Succeeded"
 
 
+def test_what_a_team_borrows_is_on_the_page() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4", quota={"cpu": "1"}, queue={"cohortName": "lab"})
+        lab.create(CLUSTER_QUEUES, cluster_queue("other", {"cpu": "3"}, cohortName="lab"))
+        lab.create(JOBS, job("wide", cpu="4", seconds=60))
+        lab.settle()
+        mine, other = queue_page(lab.brain.view, lab.clock).queues
+        assert (mine.cohort, mine.local_queues, other.local_queues) == ("lab", 1, 0)
+        (cell,) = mine.quotas
+        assert (cell.nominal, cell.used, cell.borrowed) == ("1", "4", "3")
+
+
 def test_a_victim_says_that_it_is_being_stopped() -> None:
     with QueueLab() as lab:
         lab.furnish(cpu="4")
@@ -120,7 +139,19 @@ def test_an_unknown_priority_class_is_named_before_there_is_a_workload() -> None
         lab.furnish()
         lab.create(JOBS, job("odd", labels={"kueue.x-k8s.io/priority-class": "urgent"}))
         lab.settle()
-        assert '"urgent"' in why(lab, "odd").headline
+        answer = why(lab, "odd")
+        assert '"urgent"' in answer.headline
+        (line,) = queue_page(lab.brain.view, lab.clock).workloads
+        assert (line.job, line.name, line.state.value, line.cluster_queue) == ("odd", "", "Waiting", "default")
+        assert line.message == answer.headline
+        urgent = {"metadata": {"name": "urgent"}, "value": 7}
+        lab.create(
+            WORKLOAD_PRIORITY_CLASSES,
+            {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "WorkloadPriorityClass", **urgent},
+        )
+        lab.settle()
+        (line,) = queue_page(lab.brain.view, lab.clock).workloads
+        assert (line.job, line.state.value, line.priority) == ("odd", "Running", 7)
 
 
 def test_a_job_of_no_queue_and_a_bare_pod_have_answers_too() -> None:
@@ -161,7 +192,14 @@ def test_answers_are_json_by_path() -> None:
         assert [line["state"] for line in page["workloads"]] == ["Running", "Waiting"]
         (queue,) = page["queues"]
         assert (queue["pending"], queue["admitted"]) == (1, 1)
-        assert queue["quotas"][0] == {"flavor": "default", "resource": "cpu", "nominal": "4", "used": "4"}
+        assert (queue["cohort"], queue["localQueues"]) == ("", 1)
+        assert queue["quotas"][0] == {
+            "flavor": "default",
+            "resource": "cpu",
+            "nominal": "4",
+            "used": "4",
+            "borrowed": "0",
+        }
         assert answers("queue/elsewhere")["workloads"] == []
         assert answers("why/default/second")["reasons"][0]["sentence"]
         for path in ("why/default/ghost", "nonsense", "why"):

@@ -25,7 +25,9 @@ def command(home: str | None, namespace: str, all_namespaces: bool, form: str) -
         click.echo(dump(page, form))
     elif form == "name":
         for line in page["workloads"]:
-            click.echo(f"workload.kueue.x-k8s.io/{line['name']}")
+            click.echo(
+                f"workload.kueue.x-k8s.io/{line['name']}" if line["name"] else f"{line['kind'].lower()}/{line['job']}"
+            )
     elif not page["workloads"]:
         click.echo("nothing runs and nothing waits" + ("" if all_namespaces else f" in namespace {namespace}"))
     else:
@@ -47,9 +49,8 @@ def _table(lines: list[dict[str, Any]], *, wide: bool) -> str:
     header = ["NAMESPACE", "NAME", "QUEUE", "PRIORITY", "STATE", "AGE", "PODS", "WAITS FOR / RUNS ON"]
     rows = []
     for line in lines:
-        said = line["message"] if line["state"] == "waiting" or not line["nodes"] else ", ".join(line["nodes"])
         row = [line["namespace"], line["job"] or line["name"], line["queue"], line["priority"], line["state"]]
-        row += [human(line["ageSeconds"]), line["pods"], said]
+        row += [human(line["ageSeconds"]), line["pods"], _said(line)]
         if wide:
             row += [
                 line["clusterQueue"],
@@ -57,3 +58,11 @@ def _table(lines: list[dict[str, Any]], *, wide: bool) -> str:
             ]
         rows.append(row)
     return table([*header, "CLUSTERQUEUE", "REQUESTS"] if wide else header, rows)
+
+
+def _said(line: dict[str, Any]) -> str:
+    """Where it runs; where it still runs and why it must go; or what it waits for."""
+    nodes = ", ".join(line["nodes"])
+    if line["state"] == "Stopping":
+        return f"leaves {nodes or 'its nodes'} ({line['reason']}), then waits again"
+    return nodes or str(line["message"])

@@ -28,7 +28,9 @@ def command(home: str | None, namespace: str, form: str, name: str) -> None:
         return
     click.echo(answer["headline"])
     for reason in answer["reasons"]:
-        if reason["sentence"] != answer["headline"]:  # which the first of them is, blockers and all
-            click.echo(f"  {reason['verdict']:6}  {reason['sentence']}")
+        if reason["sentence"] != answer["headline"]:
+            click.echo(f"  also ({reason['verdict']}): {reason['sentence']}")
+        if reason["holders"]:
+            click.echo(f"  {reason['holders']}")
     for detail in answer["details"]:
         click.echo(f"  {detail}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from roadstead.expr.quantity import QuantityError, canonical, from_canonical
@@ -9,28 +10,32 @@ from roadstead.kinds.names import CLUSTER_QUEUES, LOCAL_QUEUES, PLACEMENTS, WORK
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import find_condition
-from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadView
+from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, ResourceQuotaView, WorkloadView
 from roadstead.runtime.step import Read
+from roadstead.views.unqueued import unqueued_lines
 from roadstead.views.workload import State, WorkloadLine, line_of
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaLine:
-    """One cell of a ClusterQueue: nominal quota and what its workloads hold of it, as quantities."""
+    """One cell of a ClusterQueue: nominal quota, what its workloads hold, and how much of that is borrowed, as quantities."""
 
     flavor: str
     resource: str
     nominal: str
     used: str
+    borrowed: str
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLine:
-    """One ClusterQueue: is it open, and how full."""
+    """One ClusterQueue: is it open, how full, and how many LocalQueues lead to it."""
 
     name: str
+    cohort: str
     is_active: bool
     message: str
+    local_queues: int
     pending: int
     admitted: int
     quotas: tuple[QuotaLine, ...]
@@ -49,6 +54,8 @@ class QueuePage:
             "queues": [
                 {
                     "name": queue.name,
+                    "cohort": queue.cohort,
+                    "localQueues": queue.local_queues,
                     "active": queue.is_active,
                     "message": queue.message,
                     "pending": queue.pending,
@@ -59,6 +66,7 @@ class QueuePage:
                             "resource": quota.resource,
                             "nominal": quota.nominal,
                             "used": quota.used,
+                            "borrowed": quota.borrowed,
                         }
                         for quota in queue.quotas
                     ],
@@ -87,10 +95,18 @@ def queue_page(read: Read, now: int, *, namespace: str = "", finished: bool = Fa
             continue
         if not namespace or line.namespace == namespace:
             lines.append((_order(workload, line), line))
+    for job, line in unqueued_lines(read, now):
+        if not namespace or line.namespace == namespace:
+            lines.append(((line.cluster_queue, 2, 0, 0, job.meta.uid), line))
     lines.sort(key=lambda item: item[0])
+    leading = Counter(queue.view(LocalQueueView).spec.cluster_queue for queue in read.list(LOCAL_QUEUES))
     queues = tuple(
         _queue_line(
-            queue, pending.get(queue.meta.name, 0), admitted.get(queue.meta.name, 0), used.get(queue.meta.name, {})
+            queue,
+            leading[queue.meta.name],
+            pending.get(queue.meta.name, 0),
+            admitted.get(queue.meta.name, 0),
+            used.get(queue.meta.name, {}),
         )
         for queue in read.list(CLUSTER_QUEUES)
     )
@@ -129,19 +145,31 @@ def _canonical(resource: str, amount: str | int | float) -> int:
         return 0
 
 
-def _queue_line(queue: Object, pending: int, admitted: int, used: dict[tuple[str, str], int]) -> QueueLine:
+def _queue_line(
+    queue: Object, local_queues: int, pending: int, admitted: int, used: dict[tuple[str, str], int]
+) -> QueueLine:
     view = queue.view(ClusterQueueView)
     active = find_condition(view.status.conditions, "Active")
+    cohort = view.spec.cohort_name
     quotas = tuple(
-        QuotaLine(
-            flavor.name,
-            quota.name,
-            from_canonical(quota.name, _canonical(quota.name, quota.nominal_quota)),
-            from_canonical(quota.name, used.get((flavor.name, quota.name), 0)),
-        )
+        _quota_line(flavor.name, quota, used.get((flavor.name, quota.name), 0), has_cohort=bool(cohort))
         for group in view.spec.resource_groups
         for flavor in group.flavors
         for quota in flavor.resources
     )
-    is_active = active is None or active.is_true
-    return QueueLine(queue.meta.name, is_active, "" if active is None else active.message, pending, admitted, quotas)
+    return QueueLine(
+        name=queue.meta.name,
+        cohort=cohort,
+        is_active=active is None or active.is_true,
+        message="" if active is None else active.message,
+        local_queues=local_queues,
+        pending=pending,
+        admitted=admitted,
+        quotas=quotas,
+    )
+
+
+def _quota_line(flavor: str, quota: ResourceQuotaView, used: int, *, has_cohort: bool) -> QuotaLine:
+    nominal = _canonical(quota.name, quota.nominal_quota)
+    borrowed = max(0, used - nominal) if has_cohort else 0
+    return QuotaLine(flavor, quota.name, *(from_canonical(quota.name, each) for each in (nominal, used, borrowed)))

@@ -5,14 +5,14 @@ Reasons come from the core's verdicts (made anew for this question); everything 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from roadstead.core.explain.sentences import sentence
+from roadstead.core.explain.sentences import blockers_line, sentence
 from roadstead.core.plan import Verdicts
 from roadstead.integrations import ALL
-from roadstead.integrations.base import JobKind, priority_class_of, queue_of
-from roadstead.kinds.names import PLACEMENTS, PODS, WORKLOAD_ANNOTATION, WORKLOAD_PRIORITY_CLASSES, WORKLOADS
+from roadstead.integrations.base import JobKind, queue_of
+from roadstead.kinds.names import PLACEMENTS, PODS, WORKLOAD_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import WorkloadView
@@ -20,6 +20,7 @@ from roadstead.kinds.views.placement import PlacementView
 from roadstead.model.refusals import Refusal
 from roadstead.runtime.step import Key, Read
 from roadstead.views.queue import cluster_queue_of
+from roadstead.views.unqueued import what_keeps_it_out
 from roadstead.views.workload import State, WorkloadLine, line_of
 
 Ask = Callable[[Key], Verdicts]
@@ -28,7 +29,8 @@ Ask = Callable[[Key], Verdicts]
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`headline` is one sentence that answers by itself; `refusals` are what stands in the way, the binding one first."""
+    """`headline` answers by itself, short: what binds, with its numbers, and what to do. `refusals` are everything that stands in
+    the way, the binding one first; `holders` how their users call the workloads that these name."""
 
     namespace: str
     name: str
@@ -37,6 +39,7 @@ class Why:
     line: WorkloadLine | None = None
     refusals: tuple[Refusal, ...] = ()
     details: tuple[str, ...] = ()
+    holders: Mapping[Key, str] = field(default_factory=dict)
 
     def as_json(self) -> Json:
         value: Json = {
@@ -45,29 +48,39 @@ class Why:
             "state": self.state,
             "headline": self.headline,
             "details": list(self.details),
-            "reasons": [_refusal_json(refusal) for refusal in self.refusals],
+            "reasons": [self._reason(refusal) for refusal in self.refusals],
         }
         if self.line is not None:
             value["workload"] = self.line.as_json()
         return value
 
+    def _reason(self, refusal: Refusal) -> Json:
+        names = [self.holders.get(key, key[1]) for key in refusal.blockers]
+        shown = [f"{key[0]}/{name}" for key, name in zip(refusal.blockers, names, strict=True)]
+        return {
+            "code": refusal.code.value,
+            "verdict": refusal.verdict.value,
+            "level": refusal.level.value,
+            "podSet": refusal.pod_set,
+            "flavor": refusal.flavor,
+            "resource": refusal.resource,
+            "needed": refusal.needed,
+            "available": refusal.available,
+            "limit": refusal.limit,
+            "subject": refusal.subject,
+            "blockers": [
+                {"namespace": key[0], "name": key[1], "job": name}
+                for key, name in zip(refusal.blockers, names, strict=True)
+            ],
+            "counts": dict(refusal.counts),
+            "sentence": _short(refusal),
+            "holders": blockers_line(refusal, shown),
+        }
 
-def _refusal_json(refusal: Refusal) -> Json:
-    return {
-        "code": refusal.code.value,
-        "verdict": refusal.verdict.value,
-        "level": refusal.level.value,
-        "podSet": refusal.pod_set,
-        "flavor": refusal.flavor,
-        "resource": refusal.resource,
-        "needed": refusal.needed,
-        "available": refusal.available,
-        "limit": refusal.limit,
-        "subject": refusal.subject,
-        "blockers": [{"namespace": namespace, "name": name} for namespace, name in refusal.blockers],
-        "counts": dict(refusal.counts),
-        "sentence": sentence(refusal),
-    }
+
+def _short(refusal: Refusal) -> str:
+    """The sentence without those who are in the way: they have a line of their own."""
+    return sentence(replace(refusal, blockers=()))
 
 
 class NothingOfThatName(LookupError):
@@ -108,17 +121,7 @@ def _about_job(kind: JobKind, job: Object, read: Read, ask: Ask, now: int) -> Wh
                 "It is suspended and in no queue. Set spec.suspend to false, or give it a queue label.",
             )
         return Why(*job.key, State.RUNNING.value, "It does not wait: it is in no queue and runs at once.")
-    wanted = priority_class_of(value)
-    if wanted and read.get(WORKLOAD_PRIORITY_CLASSES, "", wanted) is None:
-        return Why(
-            *job.key,
-            State.WAITING.value,
-            f'WorkloadPriorityClass "{wanted}" does not exist, so it is not queued. '
-            "Create the class, or name one that exists (kubectl get workloadpriorityclasses).",
-        )
-    return Why(
-        *job.key, State.WAITING.value, "It was only just submitted: its Workload is being made. Ask again in a moment."
-    )
+    return Why(*job.key, State.WAITING.value, what_keeps_it_out(job, read)[1])
 
 
 def _about_workload(name: str, workload: Object, read: Read, ask: Ask, now: int) -> Why:
@@ -136,10 +139,10 @@ def _about_workload(name: str, workload: Object, read: Read, ask: Ask, now: int)
             message = finished.message if finished is not None else ""
             return Why(namespace, name, line.state.value, f"It does not wait: it has ended. {message}".rstrip(), line)
         case _:
-            return _waiting(namespace, name, workload, line, ask)
+            return _waiting(namespace, name, workload, line, read, ask)
 
 
-def _waiting(namespace: str, name: str, workload: Object, line: WorkloadLine, ask: Ask) -> Why:
+def _waiting(namespace: str, name: str, workload: Object, line: WorkloadLine, read: Read, ask: Ask) -> Why:
     try:
         refusals = ask(workload.key).refusals
     except KeyError:
@@ -147,7 +150,18 @@ def _waiting(namespace: str, name: str, workload: Object, line: WorkloadLine, as
     if not refusals:
         headline = "Nothing stands in its way: it is about to be admitted. Ask again in a moment."
         return Why(namespace, name, line.state.value, headline, line)
-    return Why(namespace, name, line.state.value, sentence(refusals[0]), line, refusals)
+    holders = _names(refusals, read)
+    return Why(namespace, name, line.state.value, _short(refusals[0]), line, refusals, holders=holders)
+
+
+def _names(refusals: Sequence[Refusal], read: Read) -> dict[Key, str]:
+    """What their users call the workloads that these refusals name: the job's name where there is one."""
+    found: dict[Key, str] = {}
+    for key in dict.fromkeys(key for refusal in refusals for key in refusal.blockers):
+        workload = read.get(WORKLOADS, *key)
+        owner = workload.meta.controller if workload is not None else None
+        found[key] = owner.name if owner is not None else key[1]
+    return found
 
 
 def _running(line: WorkloadLine, workload: Object) -> str:
@@ -186,4 +200,4 @@ def _about_pod(pod: Object, read: Read, ask: Ask) -> Why:
         refusals = ()
     if not refusals:
         return Why(*pod.key, State.WAITING.value, "Nothing stands in its way: it is about to get a node.")
-    return Why(*pod.key, State.WAITING.value, sentence(refusals[0]), None, refusals)
+    return Why(*pod.key, State.WAITING.value, _short(refusals[0]), None, refusals, holders=_names(refusals, read))

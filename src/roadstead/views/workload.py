@@ -29,7 +29,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkloadLine:
-    """One row of a queue. `job` is what its user called it; times are seconds; `requests` are totals of all its pods."""
+    """One row of a queue. `job` is what its user called it, `name` the Workload ("" while it has none); times are seconds;
+    `requests` are totals of all its pods."""
 
     namespace: str
     name: str

@@ -211,8 +211,8 @@ def _ending(refusal: Refusal) -> str:
     match refusal.code:
         case Code.WAITING_FOR_QUOTA:
             short = refusal.needed - refusal.available
-            are = "is" if from_canonical(refusal.resource, short) == "1" else "are"
-            return f"It starts by itself when {_amount(refusal, short)} more {are} free."
+            amount = _amount(refusal, short)
+            return f"It starts by itself when {amount} more {'is' if amount == '1' else 'are'} free."
         case Code.NODES_EXHAUSTED | Code.DEVICES_EXHAUSTED | Code.TOPOLOGY_FULL:
             return "It starts by itself when enough is given back."
         case Code.PENDING_PREEMPTION:
