@@ -52,6 +52,21 @@ def test_a_missing_mount_point_in_a_directory_of_the_machine_leaves_its_entries_
     assert not Path("/etc/of-a-test").exists()
 
 
+def test_links_on_the_way_to_a_mount_point_are_followed(box: Box, tier: str, tmp_path: Path) -> None:
+    """/var/run is such a link nearly everywhere."""
+    (tmp_path / "token").write_text("t")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "kept").write_text("k")
+    (tmp_path / "link").symlink_to("real")
+    end, log = box.run(
+        f"cat {tmp_path}/link/a/b/token {tmp_path}/real/a/b/token {tmp_path}/real/kept",
+        isolation=tier,
+        binds=[bind(tmp_path, f"{tmp_path}/link/a/b", read_only=True)],
+    )
+    assert (end.exit_code, log) == (0, "ttk")
+    assert not (tmp_path / "real" / "a").exists()
+
+
 def test_a_read_only_volume_refuses_writes(box: Box, tier: str, tmp_path: Path) -> None:
     binds = [bind(tmp_path, "/mnt", read_only=True)]
     end, log = box.run("touch /mnt/x", isolation=tier, binds=binds)

@@ -149,6 +149,22 @@ def spec_of(
     return spec
 
 
+def unmounted(pod: Pod, container: Container, tier: str) -> str:
+    """What to tell of volumes that are not where the container wants them, since this node cannot mount; "" if all are.
+
+    A hostPath that is wanted at its own path is there anyway.
+    """
+    if tier != isolation.BARE:
+        return ""
+    own = {volume.name: volume.host_path.path for volume in pod.spec.volumes if volume.host_path is not None}
+    missing = [
+        f'"{mount.name}" is not at {mount.mount_path} but at ${volumes.variable(mount.name)}'
+        for mount in container.volume_mounts
+        if own.get(mount.name, "") != mount.mount_path or mount.sub_path or mount.sub_path_expr
+    ]
+    return f"This node cannot mount (isolation {tier}): " + "; ".join(missing) if missing else ""
+
+
 def _given(pod: Pod, run: str, place: Place, hosts: Path | None) -> dict[str, str]:
     given = {"PATH": _FALLBACK_PATH, **place.inherited}
     given |= {"HOSTNAME": pod.hostname, **devices.variables(pod, place.profile)}

@@ -269,6 +269,9 @@ class Worker:
         self._problems.pop(name, None)
         self._retries.pop(name, None)
         self.host.note(current, "Normal", "Started", f"Started container {name}")
+        unmounted = launch.unmounted(pod, start.container, self.host.tier) if start.number == 0 else ""
+        if unmounted and not self.host.is_simulated:
+            self.host.note(current, "Warning", "VolumesNotMounted", f"Container {name}: {unmounted}")
         return True
 
     async def _spec(self, pod: Pod, start: Start, run: str) -> Json:
