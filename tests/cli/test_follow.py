@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx2
@@ -82,20 +82,23 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def log(
-        self, namespace: str, pod: str, container: str, *, follow: bool
+        self, namespace: str, pod: str, container: str, *, follow: bool, options: Mapping[str, str]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         assert (namespace, container, follow) == ("default", "main", True)
         script = self.now["logs"][pod]
         if isinstance(script, Exception):
             raise script
-        yield chunks(script)
+        yield chunks(script, int(options["fromByte"]))
 
 
-async def chunks(script: list[bytes | Exception]) -> AsyncIterator[bytes]:
+async def chunks(script: list[bytes | Exception], skip: int) -> AsyncIterator[bytes]:
     for step in script:
         if isinstance(step, Exception):
             raise step
-        yield step
+        fresh = step[skip:]
+        skip -= len(step) - len(fresh)
+        if fresh:
+            yield fresh
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +123,13 @@ def test_output_that_appears_with_the_end_is_printed() -> None:
     first = {"job": job(), "pods": []}
     last = {"job": job("Complete"), "pods": [pod("a", ended(0), "Succeeded")], "logs": {"a": [b"hi\n"]}}
     assert watch(first, last)[:2] == (Ending(0), b"hi\n")
+
+
+def test_a_container_that_could_not_start_has_no_output_and_is_not_asked_for_ever() -> None:
+    refused = LogRefused("container main is terminated, it could not start.", "", 400)
+    moment = {"job": job("Failed"), "pods": [pod("a", ended(128), "Failed")], "logs": {"a": refused}}
+    ending, printed, _ = watch(moment)
+    assert (ending.exit_code, printed) == (128, b"")
 
 
 def test_bytes_stay_bytes() -> None:

@@ -36,6 +36,7 @@ PASSED_ON: Final = (
     "tailLines",
     "limitBytes",
     "stream",
+    "fromByte",  # our own: a follower that was cut off goes on where it was
 )
 CONNECT_SECONDS: Final = 10.0
 ADDRESS_ORDER: Final = ("InternalIP", "Hostname", "InternalDNS", "ExternalDNS", "ExternalIP")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -67,11 +67,11 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def log(
-        self, namespace: str, pod: str, container: str, *, follow: bool
+        self, namespace: str, pod: str, container: str, *, follow: bool, options: Mapping[str, str] | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Chunks of a container's output; with `follow` until it ends. Raises LogRefused."""
+        """Chunks of a container's output; with `follow` until it ends. `options`: more of PodLogOptions. Raises LogRefused."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
-        parameters = {"container": container, "follow": "true" if follow else "false"}
+        parameters = {"container": container, "follow": "true" if follow else "false", **(options or {})}
         async with self._http.stream(
             "GET", path, params=parameters, timeout=httpx2.Timeout(None, connect=5.0)
         ) as response:

@@ -1,7 +1,7 @@
 """Follow one job from waiting to its end: say why it waits, print its output, know its exit code.
 
 The follower asks again and again and believes only what is stored, so a server or an agent that restarts meanwhile costs a pause and
-nothing else: output is read again from its beginning and what was printed is left out.
+nothing else: output is read again from the byte after the last that was printed.
 """
 
 from __future__ import annotations
@@ -144,22 +144,24 @@ class Follower:
             self._printed[uid] = 0
             self._tell(f"running as pod {pod.meta.name}")
         container = pod.decode()["spec"]["containers"][0]["name"]
-        skip = self._printed[uid]
+        options = {"fromByte": str(self._printed[uid])}
+        is_refused = False
         try:
-            async with self._client.log(pod.meta.namespace, pod.meta.name, container, follow=True) as chunks:
+            async with self._client.log(
+                pod.meta.namespace, pod.meta.name, container, follow=True, options=options
+            ) as chunks:
                 async for chunk in chunks:
-                    fresh = chunk[skip:]
-                    skip -= len(chunk) - len(fresh)
-                    if fresh:
-                        self._write(fresh)
-                        self._printed[uid] += len(fresh)
+                    self._write(chunk)
+                    self._printed[uid] += len(chunk)
         except LogRefused as error:
-            if error.status != 404:
+            if error.status not in (400, 404):
                 raise
+            is_refused = error.status == 400  # it could not start: its end, or whoever asks what keeps it, says why
         now = await self._client.cluster.get(pod.ref)  # a stream that was cut off ends like one that is complete
         if now is None or now.meta.uid != uid or has_ended(now.decode()):
             self._done.add(uid)
-        self._quiet_since = time.monotonic()
+        if not is_refused:
+            self._quiet_since = time.monotonic()
 
     async def _failure(self, message: str) -> Ending:
         """The ending of the last pod that failed, as a shell would report it; 1 if no process did."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -23,13 +25,62 @@ POLL_SECONDS = 0.2
 @namespace_option
 @click.option("-f", "--follow", is_flag=True, help="Wait until it has output, and go on until it ends.")
 @click.option("-c", "--container", default="", metavar="NAME", help="Container. Default: the first.")
+@click.option("-p", "--previous", is_flag=True, help="The attempt before, of a container that was started again.")
+@click.option("--timestamps", is_flag=True, help="Begin each line with the time at which it was written.")
+@click.option("--tail", type=click.IntRange(min=-1), default=-1, metavar="LINES", help="Only the last LINES lines.")
+@click.option(
+    "--since", default="", metavar="WHEN", help="Only what was written since: 30s, 5m, 1h30m ago, or a time (RFC 3339)."
+)
 @click.argument("name")
-def command(home: str | None, namespace: str, follow: bool, container: str, name: str) -> None:
+def command(
+    home: str | None,
+    namespace: str,
+    follow: bool,
+    container: str,
+    previous: bool,
+    timestamps: bool,
+    tail: int,
+    since: str,
+    name: str,
+) -> None:
     """Print the output of job NAME (its newest pod) or of pod NAME."""
-    asyncio.run(_logs(find_home(home), namespace, name, container, follow))
+    options = {
+        **({"previous": "true"} if previous else {}),
+        **({"timestamps": "true"} if timestamps else {}),
+        **({"tailLines": str(tail)} if tail >= 0 else {}),
+        **since_option(since),
+    }
+    asyncio.run(_logs(find_home(home), namespace, name, container, follow, options))
 
 
-async def _logs(home: Home, namespace: str, name: str, container: str, follow: bool) -> None:
+def since_option(text: str) -> dict[str, str]:
+    """What `--since` asks the server for: seconds for a duration, else the time as it is. Failure if it is neither.
+
+    >>> since_option("1h30m")
+    {'sinceSeconds': '5400'}
+    """
+    from roadstead.kinds.times import parse_time
+
+    if not text:
+        return {}
+    units = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if units is not None:
+        hours, minutes, seconds = (int(part or 0) for part in units.groups())
+        total = hours * 3600 + minutes * 60 + seconds
+        if total > 0:
+            return {"sinceSeconds": str(total)}
+    try:
+        parse_time(text)
+    except ValueError:
+        raise Failure(
+            f"--since {text} is neither how long ago nor a time.", "Write 30s, 5m, 1h30m, or 2026-01-31T12:00:00Z."
+        ) from None
+    return {"sinceTime": text}
+
+
+async def _logs(
+    home: Home, namespace: str, name: str, container: str, follow: bool, options: Mapping[str, str]
+) -> None:
     from roadstead.cli.client import Client
 
     async with Client(home) as client:
@@ -42,7 +93,9 @@ async def _logs(home: Home, namespace: str, name: str, container: str, follow: b
             )
         if not container and len(names) > 1:
             note(f"output of container {names[0]}; the others are {', '.join(names[1:])} (-c NAME)")
-        async with client.log(namespace, pod.meta.name, container or names[0], follow=follow) as chunks:
+        async with client.log(
+            namespace, pod.meta.name, container or names[0], follow=follow, options=options
+        ) as chunks:
             async for chunk in chunks:
                 write_bytes(chunk)
 

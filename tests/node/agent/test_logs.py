@@ -57,6 +57,8 @@ def read(path: str, **options: object) -> str:
         ({"since": T0 + 2 * SECOND + 1}, "four"),
         ({"since": T0 + SECOND, "tail_lines": 1}, "four"),
         ({"follow": True}, "one\ntwo\nthree\nfour"),
+        ({"from_byte": 6}, "o\nthree\nfour"),
+        ({"from_byte": 99}, ""),
     ],
 )
 def test_which_part(log: str, options: dict[str, object], expected: str) -> None:

@@ -25,7 +25,8 @@ _DATING_SECONDS = (0.002, 0.02)  # between looks for the time of what just came,
 
 @dataclass(frozen=True, slots=True)
 class LogRequest:
-    """`since`: nanoseconds since the epoch; None = from the beginning. `tail_lines` None = all."""
+    """`since`: nanoseconds since the epoch; None = from the beginning. `tail_lines` None = all. `from_byte`: what came before it is
+    known already (our own: who was cut off goes on there)."""
 
     follow: bool = False
     previous: bool = False
@@ -33,6 +34,7 @@ class LogRequest:
     tail_lines: int | None = None
     since: int | None = None
     limit_bytes: int | None = None
+    from_byte: int = 0
 
 
 class Times:
@@ -128,6 +130,7 @@ class _Reading:
         """The offset of the first line wanted."""
         size, start = os.fstat(self.fd).st_size, read_begin(self.path)
         request = self.request
+        start = max(start, min(size, request.from_byte))
         if request.since is not None:
             start = max(start, _line_start(self.fd, min(size, self.times.first_offset_since(request.since))))
         if request.tail_lines is not None:

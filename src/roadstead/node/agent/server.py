@@ -132,6 +132,8 @@ class LogServer:
                 pass
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ssl.SSLError):
             pass
+        except asyncio.CancelledError:
+            pass  # by `stop` alone; asyncio's streams make a traceback of a task that ends cancelled
         except httptools.HttpParserError as error:
             log.debug("log port: %s", error)
         except Exception:
@@ -334,4 +336,5 @@ def parse_request(query: Mapping[str, str], now: int) -> LogRequest:
         number("tailLines", 0),
         since,
         number("limitBytes", 1),
+        number("fromByte", 0) or 0,
     )

@@ -17,6 +17,7 @@ cannot do that the log keeps growing. A line that is not in `log.times` yet was 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -111,8 +112,10 @@ class Output:
             if self._index_begin:
                 linux.punch_hole(self.times, 0, self._index_begin)
         except OSError as error:
-            # Not known here: the log stays whole. `begin` on disk is then a promise of less than there is.
-            self._can_forget = error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM)
+            if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM):  # not known here: the log stays whole
+                self._can_forget = False
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(self.path, BEGIN))
 
     def _line_after(self, offset: int) -> int:
         """Where the first line at or after `offset` begins; `offset` itself in the middle of a very long one."""
