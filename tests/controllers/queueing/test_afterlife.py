@@ -1,11 +1,11 @@
-"""Whoever minds the Workloads of departed jobs hears of the departure, in whatever order the news of the kinds comes."""
+"""Whoever minds Workloads hears of jobs and pods that depart, in whatever order the news of the kinds comes."""
 
 from __future__ import annotations
 
 import pytest
 
-from roadstead.controllers.workload import AfterlifeController
-from roadstead.kinds.names import JOBS, WORKLOADS
+from roadstead.controllers.workload import AfterlifeController, WorkloadController
+from roadstead.kinds.names import JOBS, PODS, WORKLOAD_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Object, Resource, owner_reference
 from roadstead.runtime.step import Key
 from roadstead.runtime.view import Cache, View
@@ -31,3 +31,30 @@ def test_a_job_that_is_gone_wakes_its_workloads(now_there: str | None, woken: li
     if now_there is not None:
         caches[JOBS].put(an_object(JOBS, "Job", "train", now_there))
     assert list(AfterlifeController().watches[JOBS](job, View(caches))) == woken
+
+
+def a_pod(uid: str, workload: str, owner: Object, **metadata: object) -> Object:
+    value = an_object(PODS, "Pod", "train-0", uid, owner).decode()
+    value["metadata"] |= {"annotations": {WORKLOAD_ANNOTATION: workload}, **metadata}
+    return Object.of(PODS, {**value, "status": {"phase": "Running"}})
+
+
+@pytest.mark.parametrize("by", ["afterlife", "the job's reconciler"])
+@pytest.mark.parametrize(
+    ("now_there", "is_marked", "is_woken"),
+    [("the one", False, False), ("the one", True, True), (None, False, True), ("another", False, True)],
+    ids=["runs", "being deleted", "gone without a mark", "replaced"],
+)
+def test_a_pod_that_goes_wakes_who_waits_for_it(
+    now_there: str | None, is_marked: bool, is_woken: bool, by: str
+) -> None:
+    """Pods without grace vanish in one step: the last version that was seen bears no sign of it."""
+    caches = {resource: Cache(resource) for resource in (JOBS, WORKLOADS, PODS)}
+    job = an_object(JOBS, "Job", "train", "job")
+    marks = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if is_marked else {}
+    pod = a_pod("the one", "w", job, **marks)
+    if now_there is not None:
+        caches[PODS].put(pod if now_there == "the one" else a_pod(now_there, "w", job))
+    controller = AfterlifeController() if by == "afterlife" else WorkloadController()
+    name = "w" if by == "afterlife" else "train"
+    assert list(controller.watches[PODS](pod, View(caches))) == ([("default", name)] if is_woken else [])

@@ -13,6 +13,7 @@ from roadstead.controllers.node_lifecycle import BY_NODE, node_of
 from roadstead.controllers.workload.pods import (
     WORKLOAD_INDEX,
     end_of_grace,
+    is_departing,
     leaving_pods_of,
     live_pods,
     pods_by_workload,
@@ -45,7 +46,6 @@ from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadPriorityClassView, WorkloadView
-from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Update, Write
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, nobody, same_key
 
@@ -61,10 +61,8 @@ def _shut_out(workload: Object) -> Iterable[str]:
 
 def _workload_of_pod(changed: Object, read: Read) -> Iterable[Key]:
     """Only pods that are leaving matter: somebody may be waiting for the last of them."""
-    del read
     name = changed.meta.annotations.get(WORKLOAD_ANNOTATION)
-    leaving = changed.meta.deletion_timestamp is not None or changed.view(PodView).has_ended
-    return ((changed.meta.namespace, name),) if name and leaving else ()
+    return ((changed.meta.namespace, name),) if name and is_departing(changed, read) else ()
 
 
 def _workloads_of_departed(changed: Object, read: Read) -> Iterable[Key]:

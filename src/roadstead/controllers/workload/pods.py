@@ -49,6 +49,15 @@ def is_lost(pod: Object, read: Read, now: int) -> bool:
     return until is not None and bool(name) and parse_time(until) <= now and not _is_ready(read, name)
 
 
+def is_departing(pod: Object, read: Read) -> bool:
+    """For KeysOf: the pod is being deleted, has ended, or is gone. One without grace vanishes unmarked: the last version that was
+    seen of it says nothing."""
+    if pod.meta.deletion_timestamp is not None or pod.view(PodView).has_ended:
+        return True
+    found = read.get(PODS, *pod.key)
+    return found is None or found.meta.uid != pod.meta.uid
+
+
 def end_of_grace(pods: Iterable[Object], now: int) -> int | None:
     """When the next of these pods, being deleted, has used up its grace; None if none has any left."""
     times = [parse_time(pod.meta.deletion_timestamp) for pod in pods if pod.meta.deletion_timestamp]

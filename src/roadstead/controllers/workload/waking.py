@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from roadstead.controllers.workload.pods import leaving_pods_of
+from roadstead.controllers.workload.pods import is_departing, leaving_pods_of
 from roadstead.integrations.base import JobKind
 from roadstead.kinds.names import WORKLOAD_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Object
 from roadstead.kinds.views.kueue import WorkloadView
-from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.step import Key, KeysOf, Read
 
 PRIORITY_CLASS_INDEX: Final = "priority-class"
@@ -41,8 +40,7 @@ def jobs_of_departing_pod(kind: JobKind) -> KeysOf:
     def keys(changed: Object, read: Read) -> Iterable[Key]:
         if WORKLOAD_ANNOTATION not in changed.meta.annotations:
             return ()
-        leaving = changed.meta.deletion_timestamp is not None or changed.view(PodView).has_ended
-        return owner_keys(changed, read) if leaving else ()
+        return owner_keys(changed, read) if is_departing(changed, read) else ()
 
     return keys
 
