@@ -195,7 +195,7 @@ async def _raw(server: ApiServer, data: bytes) -> bytes:
     [
         (b"FOO /api/v1/pods HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 405 "),
         (b"rubbish\r\n\r\n", b"HTTP/1.1 400 "),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (HEAD_LIMIT + 10) + b"\r\n\r\n", b"HTTP/1.1 400 "),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (HEAD_LIMIT + 10) + b"\r\n\r\n", b"HTTP/1.1 431 "),
         (
             b"GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             b"HTTP/1.1 401 ",
@@ -250,3 +250,38 @@ def test_a_watcher_that_does_not_read_costs_bounded_memory_and_nobody_else_anyth
             fast_writer.close()
 
     asyncio.run(asyncio.wait_for(check(), 30))
+
+
+ODD_TARGETS = {
+    b"/%zz": b"400",
+    b"/api/v1/namespaces/a%z": b"400",
+    b"/api/v1/namespaces/a%": b"400",
+    b"/api/v1/namespaces/a%25b": b"404",
+    b"/api/v1/namespaces/%ff": b"404",
+    b"/api/v1/namespaces/%00": b"404",
+    b"/api/v1/namespaces/\xff": b"400",
+    b"//": b"200",
+    b"/api//v1": b"404",
+    b"*": b"404",
+    b"api": b"400",
+    b"/" + b"x" * 5000: b"404",
+    b"/" + b"x" * 70_000: b"414",
+    b"/api/v1/pods?limit=%zz": b"400",
+    b"/api?x=%zz": b"200",
+}
+
+
+def test_odd_urls_get_clear_answers_and_leave_no_trace(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def check() -> None:
+        path = tmp_path / "api.sock"
+        async with running(tmp_path, unix_socket=path):
+            for target, status in ODD_TARGETS.items():
+                reader, writer = await asyncio.open_unix_connection(path)
+                writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                answer = await asyncio.wait_for(reader.read(), 10)
+                writer.close()
+                assert (target[:40], answer[9:12]) == (target[:40], status)
+                assert answer.partition(b"\r\n\r\n")[2]
+
+    asyncio.run(check())
+    assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]

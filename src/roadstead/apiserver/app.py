@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Callable, Collection
 from typing import Any, Final, TypeAlias
@@ -117,6 +118,7 @@ class App:
         if identity is None:
             raise unauthorized()
         path = exchange.path
+        _check_path(exchange.scope.get("raw_path", b""), path)
         target = parse_path(path)
         if identity is ANONYMOUS:
             raise _denied(identity, exchange, target, self._registry)
@@ -196,6 +198,20 @@ class App:
         except ValueError:
             return False
         return True
+
+
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2}).{0,2}")
+
+
+def _check_path(raw: bytes, path: str) -> None:
+    """Raises StatusError 400 for a path with a broken escape (Go's net/url refuses it too), PathUnknown for what is no path."""
+    if b"%" in raw:
+        found = _BAD_ESCAPE.search(raw)
+        if found is not None:
+            escape = found[0].decode("latin-1")
+            raise bad_request(f'invalid URL escape "{escape}" in the path; write a percent sign as %25')
+    if not path.startswith("/"):
+        raise PathUnknown
 
 
 def _host_of(header: str) -> str:

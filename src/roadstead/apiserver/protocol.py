@@ -20,6 +20,8 @@ from roadstead.auth.identity import Connection, certificate_identity
 HEAD_LIMIT: Final = 1 << 20
 """Bytes of request line and headers together; Go's limit."""
 
+URL_LIMIT: Final = 65_535
+"""Bytes; the parser's limit."""
 WRITE_LIMIT: Final = 64 << 10
 """Bytes waiting in a connection beyond which nothing more is written to it. TLS would allow eight times as much."""
 
@@ -78,6 +80,8 @@ class ApiProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._outlet.resumed()
 
+    _refusal = ""
+
     def data_received(self, data: bytes) -> None:
         self._newest = data
         super().data_received(data)
@@ -85,10 +89,13 @@ class ApiProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_size = 0
+        self._refusal = ""
 
     def on_url(self, url: bytes) -> None:
         self._grow_head(len(url))
         super().on_url(url)
+        if len(self.url) > URL_LIMIT:
+            self._refuse(f"414 URI Too Long: at most {URL_LIMIT} bytes; send long selectors in fewer requests")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._grow_head(len(name) + len(value))
@@ -98,11 +105,23 @@ class ApiProtocol(HttpToolsProtocol):
         """Request line and headers are read before anybody is authenticated: they may not grow without end."""
         self._head_size += size
         if self._head_size > HEAD_LIMIT:
-            raise httptools.HttpParserError(f"the head of the request exceeds {HEAD_LIMIT} bytes")
+            self._refuse(f"431 Request Header Fields Too Large: at most {HEAD_LIMIT} bytes with the request line")
+
+    def _refuse(self, status_and_why: str) -> None:
+        """Stop reading this request and answer it so; the connection ends with it."""
+        self._refusal = status_and_why
+        raise httptools.HttpParserError(status_and_why)
 
     def send_400_response(self, msg: str) -> None:
         """What the parser does not understand. A method it has never heard of is not a malformed request: 405, as the real
         server answers."""
+        if self._refusal:
+            status = self._refusal.partition(":")[0]
+            body = f"{self._refusal}\n".encode()
+            head = b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.transport.write(head % (status.encode(), len(body)) + body)
+            self.transport.close()
+            return
         if not _REQUEST_LINE.match(self._newest) or _method_of(self._newest) in _KNOWN_METHODS:
             super().send_400_response(msg)
             return
