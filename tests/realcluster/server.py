@@ -143,7 +143,7 @@ class RealServer:
 
     def restart_apiserver(self) -> None:
         """Kill the API server and start another on what etcd holds; `wait_until_ready` says when it serves. Call this in a
-        thread that lives as long as the server shall (see _end_with_parent)."""
+        thread that lives as long as the server shall (see end_with_parent)."""
         process = self._processes.pop("kube-apiserver")
         process.kill()
         process.wait()
@@ -201,6 +201,7 @@ class RealServer:
                 "--kubelet-preferred-address-types=InternalIP,Hostname",  # as kubeadm: names of nodes are in no DNS
                 f"--token-auth-file={here}/tokens.csv",
                 "--authorization-mode=Node,RBAC",
+                "--enable-admission-plugins=NodeRestriction",
                 "--service-cluster-ip-range=10.96.0.0/16",
                 "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={here}/accounts.key",
@@ -216,7 +217,7 @@ class RealServer:
                 stdout=file,
                 stderr=file,
                 cwd=self.directory,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         self._processes[command[1]] = process
 
@@ -308,7 +309,7 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A killed test session leaves no server behind. The parent is the thread that started it (prctl(2))."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

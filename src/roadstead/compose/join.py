@@ -83,6 +83,7 @@ async def _join(setup: JoinSetup, ready: Callable[[], None]) -> None:
             host=papers.address,
             port=setup.port,
             is_guest=True,
+            api_server=lambda: cluster.url,
             on_ready=lambda port: ready(),
         )
         await _first_of(_run(cluster, options), papers.keep(), stopping.wait())

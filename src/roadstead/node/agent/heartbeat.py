@@ -115,5 +115,8 @@ class Heartbeat:
 
     def _went_well(self, verb: str, outcome: Outcome) -> bool:
         if not outcome.is_done:
-            log.warning("node %s could not be %s: %s %s", self.node.name, verb, outcome.result, outcome.message)
+            level = (
+                logging.DEBUG if outcome.result is Result.CONFLICT else logging.WARNING
+            )  # others write on nodes, too
+            log.log(level, "node %s could not be %s: %s %s", self.node.name, verb, outcome.result, outcome.message)
         return outcome.is_done
