@@ -280,3 +280,14 @@ def test_ctrl_c_asks_once_on_a_terminal_and_cancels(cluster: Cluster, answers: l
     finally:
         os.close(terminal)
     cluster.until(lambda: cluster.ask("GET", f"{JOBS}/asked")[0] == 404, "the job is gone")
+
+
+def test_queues_that_were_deleted_stay_away_and_come_back_when_asked_for(cluster: Cluster) -> None:
+    queue = "/apis/kueue.x-k8s.io/v1beta2/namespaces/default/localqueues/default"
+    assert cluster.ask("DELETE", queue)[0] == 200
+    cluster.until(lambda: cluster.ask("GET", queue)[0] == 404, "the queue is gone")
+    assert "There is no LocalQueue: jobs start at once" in cluster.roadstead("status").stdout
+    assert cluster.roadstead("run", "--", "echo", "no queue, no wait").stdout == "no queue, no wait\n"
+    assert "there again" in cluster.roadstead("up", "--default-queues").stdout
+    cluster.until(lambda: cluster.ask("GET", queue)[0] == 200, "the queue is back")
+    assert "no LocalQueue" not in cluster.roadstead("status").stdout

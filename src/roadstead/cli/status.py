@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from roadstead.cli.default_queues import note_about
 from roadstead.cli.home import Home, find_home
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cli.output import dump, home_option, output_option, table
@@ -37,19 +38,22 @@ def command(home: str | None, form: str) -> None:
 
 
 async def _status(home: Home) -> dict[str, Any]:
+    from roadstead.apiserver.app import ANSWERS_PREFIX
     from roadstead.cli.client import Client
-    from roadstead.kinds.names import CLUSTER_QUEUES, NODES
+    from roadstead.kinds.names import LOCAL_QUEUES, NODES
 
     server, node = running(home, "server"), running(home, "node")
     async with Client(home) as client:
         nodes = [obj.decode() for obj in (await client.cluster.list(NODES)).items]
-        queues = [obj.decode() for obj in (await client.cluster.list(CLUSTER_QUEUES)).items]
+        queues = (await client.ask(ANSWERS_PREFIX + "queue"))["queues"]
+        local_queues = len((await client.cluster.list(LOCAL_QUEUES)).items)
     return {
         "server": {"pid": server.pid, "url": server.record.get("url")} if server else None,
         "nodeAgent": {"pid": node.pid} if node else None,
         "state": str(home.root),
         "nodes": [_node(obj) for obj in nodes],
-        "queues": [_queue(obj) for obj in queues],
+        "queues": queues,
+        "note": note_about(queues, local_queues),
     }
 
 
@@ -72,38 +76,6 @@ def _node(node: Json) -> dict[str, Any]:
     }
 
 
-def _queue(queue: Json) -> dict[str, Any]:
-    status = queue.get("status", {})
-    quota = {
-        (flavor["name"], resource["name"]): resource["nominalQuota"]
-        for group in queue["spec"].get("resourceGroups") or ()
-        for flavor in group["flavors"]
-        for resource in flavor["resources"]
-    }
-    used = {
-        (flavor["name"], resource["name"]): resource["total"]
-        for flavor in status.get("flavorsReservation") or ()
-        for resource in flavor["resources"]
-    }
-    active: Any = next((entry for entry in status.get("conditions") or () if entry["type"] == "Active"), {})
-    return {
-        "name": queue["metadata"]["name"],
-        "active": active.get("status") == "True",
-        "why": "" if active.get("status") == "True" else active.get("message", "not looked at yet"),
-        "pending": status.get("pendingWorkloads", 0),
-        "admitted": status.get("admittedWorkloads", 0),
-        "usage": [
-            {
-                "flavor": flavor,
-                "resource": resource,
-                "used": str(used.get((flavor, resource), "0")),
-                "quota": str(amount),
-            }
-            for (flavor, resource), amount in quota.items()
-        ],
-    }
-
-
 def _page(answer: dict[str, Any], *, wide: bool) -> str:
     server, agent = answer["server"], answer["nodeAgent"]
     lines = [
@@ -122,20 +94,29 @@ def _page(answer: dict[str, Any], *, wide: bool) -> str:
             ],
         ),
         "",
-        table(
-            ("QUEUE", "PENDING", "ADMITTED", "USED OF QUOTA"),
-            [
-                (
-                    queue["name"] + ("" if queue["active"] else f" (inactive: {queue['why']})"),
-                    queue["pending"],
-                    queue["admitted"],
-                    " ".join(
-                        (f"{cell['flavor']}/" if wide else "") + f"{cell['resource']}={cell['used']}/{cell['quota']}"
-                        for cell in queue["usage"]
-                    ),
-                )
-                for queue in answer["queues"]
-            ],
-        ),
+        answer["note"] or _queues(answer["queues"], wide=wide),
     ]
     return "\n".join(lines)
+
+
+def _queues(queues: list[dict[str, Any]], *, wide: bool) -> str:
+    """What each queue has and holds, as its workloads say now: never behind, as the stored counts may be."""
+    header = ["QUEUE", "PENDING", "ADMITTED", "USED OF QUOTA"]
+    rows = []
+    for queue in queues:
+        used = " ".join(_cell(quota, wide=wide) for quota in queue["quotas"])
+        row = [queue["name"] + _remark(queue), queue["pending"], queue["admitted"], used]
+        rows.append([*row, queue["cohort"], queue["localQueues"]] if wide else row)
+    return table([*header, "COHORT", "LOCALQUEUES"] if wide else header, rows)
+
+
+def _remark(queue: dict[str, Any]) -> str:
+    if not queue["active"]:
+        return f" (inactive: {queue['message'] or 'not looked at yet'})"
+    return "" if queue["localQueues"] else " (no LocalQueue leads here)"
+
+
+def _cell(quota: dict[str, Any], *, wide: bool) -> str:
+    flavor = f"{quota['flavor']}/" if wide else ""
+    borrowed = f" ({quota['borrowed']} borrowed)" if quota["borrowed"] != "0" else ""
+    return f"{flavor}{quota['resource']}={quota['used']}/{quota['nominal']}{borrowed}"

@@ -35,10 +35,22 @@ DEFAULT_PORT = 6443
 @click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
               help="A node and its (simulated) devices, e.g. gpu=h100x8; may be repeated. "
                    "Default: those of last time, else this machine as it is.")  # fmt: skip
-def command(home: str | None, port: int, durability: str, journal_size: int, nodes: tuple[str, ...]) -> None:
+@click.option("--default-queues", is_flag=True,
+              help="Make the default queue, flavor and priority classes again where they were deleted.")  # fmt: skip
+def command(
+    home: str | None, port: int, durability: str, journal_size: int, nodes: tuple[str, ...], default_queues: bool
+) -> None:
     """Start the embedded cluster: an API server and a node agent, in the background, away from this terminal."""
+    from roadstead.cli.default_queues import look, make_again
+
     where = find_home(home)
+    if default_queues and running(where, "server") and running(where, "node"):
+        make_again(where)
+        click.echo("The default queue, flavor and classes are there again: roadstead status")
+        return
     found = bring_up(where, port=port, durability=durability, nodes=nodes, journal_size=journal_size)
+    if default_queues:
+        make_again(where)
     click.echo(f"Roadstead is up at {found.record['url']} (state: {where.root}).")
     click.echo("")
     if home:
@@ -47,6 +59,8 @@ def command(home: str | None, port: int, durability: str, journal_size: int, nod
     click.echo(f"  {program} run -- hostname                # submit, follow, relay the exit code")
     click.echo(f"  export KUBECONFIG={shlex.quote(str(where.kubeconfig))}")
     click.echo("  kubectl get nodes,clusterqueues          # and every other kubectl command")
+    if note := look(where):
+        click.echo(f"\n{note}")
 
 
 def bring_up(

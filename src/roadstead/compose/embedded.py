@@ -27,7 +27,8 @@ from roadstead.compose.running import beside, stopped
 from roadstead.controllers.admission import PLACE_ALL, AdmissionDecider
 from roadstead.controllers.admission.decider import Journal as Recorder
 from roadstead.controllers.binder import Binder
-from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
+from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController
+from roadstead.controllers.fleet_quota import FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.job import JobController
 from roadstead.controllers.namespace import NamespaceController

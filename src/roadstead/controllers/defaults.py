@@ -1,7 +1,7 @@
 """The set-up that an embedded cluster has from its first second, so that the first submit finds a queue.
 
-`BOOTSTRAP` are the namespaces that whoever starts the cluster creates first (EXISTS is fine). From then on two controllers keep
-house: `DefaultsController` makes what is missing, `FleetQuotaController` lets a queue's quota follow the machines.
+`BOOTSTRAP` are the namespaces that whoever starts the cluster creates first (EXISTS is fine). From then on `DefaultsController` makes
+what is missing; `fleet_quota` lets the default queue's quota follow the machines.
 
 Nothing that a user changed is changed back. What the system cannot do without (its namespaces and priority classes) is made again
 if it is deleted; the queues and classes for people are made once: a ConfigMap remembers that they were, so that who deletes the
@@ -13,28 +13,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
-from roadstead.expr.quantity import QuantityError, canonical, from_canonical
+from roadstead.controllers.fleet_quota import FLEET, QUOTA_ANNOTATION
+from roadstead.expr.quantity import from_canonical
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
     CONFIG_MAPS,
     DEFAULT_LOCAL_QUEUE,
     LOCAL_QUEUES,
     NAMESPACES,
-    NODES,
     PRIORITY_CLASSES,
     RESOURCE_FLAVORS,
     WORKLOAD_PRIORITY_CLASSES,
 )
 from roadstead.kinds.object import Json, Object, Resource
-from roadstead.kinds.views.common import has_condition
-from roadstead.kinds.views.node import NodeView
-from roadstead.model.amounts import CPU, MEMORY, PODS
-from roadstead.runtime.cluster import Create, Update
-from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order
+from roadstead.model.amounts import CPU, MEMORY
+from roadstead.runtime.cluster import Create
+from roadstead.runtime.step import Index, Key, KeysOf, Read, Step, in_order
 
-QUOTA_ANNOTATION: Final = "roadstead.dev/quota"
-"""On ClusterQueues: `fleet` lets the nominal quota follow what the Ready nodes have. Remove it to own the numbers."""
-FLEET: Final = "fleet"
 MARKER: Final = ("kube-system", "roadstead-defaults")
 """The ConfigMap that remembers that the default queues were made."""
 THE_KEY: Final = ("", "defaults")
@@ -162,70 +157,3 @@ class DefaultsController:
             if read.get(resource, value["metadata"].get("namespace", ""), value["metadata"]["name"]) is None
         ]
         return in_order(*missing)
-
-
-def _fleet_queues(changed: Object, read: Read) -> Iterable[Key]:
-    del changed
-    return [queue.key for queue in read.by_index(CLUSTER_QUEUES, QUOTA_ANNOTATION, FLEET)]
-
-
-def _follows(queue: Object) -> Iterable[str]:
-    value = queue.meta.annotations.get(QUOTA_ANNOTATION)
-    return (value,) if value else ()
-
-
-def _itself(changed: Object, read: Read) -> Iterable[Key]:
-    del read
-    return (changed.key,) if changed.meta.annotations.get(QUOTA_ANNOTATION) == FLEET else ()
-
-
-class FleetQuotaController:
-    """Keeps the nominal quota of annotated ClusterQueues at what the Ready nodes have in all.
-
-    Only a queue with one resource group and one flavor can follow: with more there is no telling which machine belongs to which.
-    A resource that was covered stays covered, with 0 when its last machine is away; borrowing and lending limits stay.
-    """
-
-    name: ClassVar[str] = "fleet-quota"
-    watches: Mapping[Resource, KeysOf] = {CLUSTER_QUEUES: _itself, NODES: _fleet_queues}
-    indexes: Mapping[tuple[Resource, str], Index] = {(CLUSTER_QUEUES, QUOTA_ANNOTATION): _follows}
-
-    def reconcile(self, key: Key, read: Read, now: int) -> Step:
-        del now
-        queue = read.get(CLUSTER_QUEUES, *key)
-        if queue is None or queue.meta.deletion_timestamp or queue.meta.annotations.get(QUOTA_ANNOTATION) != FLEET:
-            return NOTHING
-        value = queue.decode()
-        groups = value["spec"].get("resourceGroups") or []
-        if len(groups) > 1 or (groups and len(groups[0]["flavors"]) != 1):
-            return NOTHING
-        flavor: Json = groups[0]["flavors"][0] if groups else {"name": DEFAULT, "resources": []}
-        known: dict[str, Json] = {quota["name"]: quota for quota in flavor["resources"]}
-        fleet = dict.fromkeys((CPU, MEMORY, *known), 0) | _fleet_amounts(read)
-        names = sorted(fleet, key=lambda name: ({CPU: 0, MEMORY: 1}.get(name, 2), name))
-        quotas = [
-            {**known.get(name, {}), "name": name, "nominalQuota": from_canonical(name, fleet[name])} for name in names
-        ]
-        if quotas == flavor["resources"]:
-            return NOTHING
-        value["spec"]["resourceGroups"] = [
-            {"coveredResources": names, "flavors": [{**flavor, "resources": quotas}]},
-        ]
-        return in_order(Update(CLUSTER_QUEUES, value))
-
-
-def _fleet_amounts(read: Read) -> dict[str, int]:
-    """Allocatable amounts of all Ready nodes, added up. O(nodes)."""
-    found: dict[str, int] = {}
-    for node in read.list(NODES):
-        status = node.view(NodeView).status
-        if node.meta.deletion_timestamp or not has_condition(status.conditions, "Ready"):
-            continue
-        for name, quantity in status.allocatable.items():
-            if name == PODS:
-                continue
-            try:
-                found[name] = found.get(name, 0) + canonical(name, quantity)
-            except QuantityError:
-                continue  # a node that reports nonsense for a resource has none of it
-    return found

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController, FleetQuotaController
+from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController
+from roadstead.controllers.fleet_quota import FleetQuotaController
 from roadstead.controllers.queues import (
     ClusterQueueController,
     LocalQueueController,
@@ -316,6 +317,62 @@ def test_who_takes_the_annotation_away_owns_the_numbers() -> None:
         world.join(node("node-0", "4"))
         world.settle()
         assert quota(world) == {"cpu": "3", "memory": "0"}
+
+
+def set_quota(world: QueueLab, name: str, amount: str) -> None:
+    def edit(value: Json) -> None:
+        for entry in value["spec"]["resourceGroups"][0]["flavors"][0]["resources"]:
+            if entry["name"] == name:
+                entry["nominalQuota"] = amount
+
+    world.edit(CLUSTER_QUEUES, "default", edit, "")
+    world.settle()
+
+
+def notes(world: QueueLab, reason: str) -> list[str]:
+    return [note.message for note in world.notes if note.reason == reason]
+
+
+def test_a_number_set_by_hand_stays_and_the_others_go_on_following() -> None:
+    with lab(with_defaults) as world:
+        start(world)
+        world.join(node("node-0", "4", 8))
+        world.settle()
+        set_quota(world, "nvidia.com/gpu", "2")
+        assert quota(world) == {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "2"}
+        (told,) = notes(world, "QuotaTakenOver")
+        assert "nvidia.com/gpu (the machines have 8)" in told
+        world.join(node("node-1", "4", 8))
+        world.restart()
+        world.settle()
+        assert quota(world) == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2"}
+        assert len(notes(world, "QuotaTakenOver")) == 1, "told once"
+
+        def hand_back(value: Json) -> None:
+            del value["metadata"]["annotations"]["roadstead.dev/quota-set"]
+
+        world.edit(CLUSTER_QUEUES, "default", hand_back, "")
+        world.settle()
+        assert quota(world) == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "16"}
+
+
+def test_a_resource_that_somebody_added_or_took_out_is_his_too() -> None:
+    with lab(with_defaults) as world:
+        start(world)
+        world.join(node("node-0", "4", 8))
+        world.settle()
+
+        def edit(value: Json) -> None:
+            licenses = {"name": "example.com/license", "nominalQuota": "5"}
+            group = value["spec"]["resourceGroups"][0]
+            kept = [entry for entry in group["flavors"][0]["resources"] if entry["name"] != "nvidia.com/gpu"]
+            group["flavors"][0]["resources"] = [*kept, licenses]
+            group["coveredResources"] = ["cpu", "memory", "example.com/license"]
+
+        world.edit(CLUSTER_QUEUES, "default", edit, "")
+        world.join(node("node-1", "4", 8))
+        world.settle()
+        assert quota(world) == {"cpu": "8", "memory": "32Gi", "example.com/license": "5"}
 
 
 def test_what_people_change_or_delete_stays_changed_and_what_the_system_needs_comes_back() -> None:
