@@ -7,17 +7,22 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
 from roadstead.auth.certificates import Authority, KeyPair
-from roadstead.kinds.object import Json
+from roadstead.kinds.object import Json, Object
 from roadstead.kinds.times import SECOND, format_time, parse_time
+from roadstead.node.agent import server
+from roadstead.node.agent.access import ACCESS_REVIEWS
 from roadstead.node.agent.logs import LogRequest
 from roadstead.node.agent.options import Tls
 from roadstead.node.agent.server import Refusal, parse_request
+from roadstead.runtime.cluster import Cluster, Create, Outcome, Result, Write
 from tests.cluster.loop import in_loop
-from tests.node.agent.world import World, main_status, pod, world
+from tests.node.agent.world import World, main_status, pod, until, world
 
 NOW = 1_800_000_000 * SECOND
 
@@ -65,12 +70,14 @@ class Port:
 
 
 @asynccontextmanager
-async def served(factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
+async def served(factory: pytest.TempPathFactory, judge: str = "", **options: Any) -> AsyncIterator[Port]:
     directory = factory.mktemp("world")
     authority = Authority.load_or_create(directory)
     authority.issue_server("system:node").save(directory / "node.crt", directory / "node.key")
     async with world(directory) as it:
-        await it.start_agent(tls=Tls(directory / "node.crt", directory / "node.key", authority.path))
+        if judge:
+            it.cluster = Judged(it.cluster, judge)
+        await it.start_agent(tls=Tls(directory / "node.crt", directory / "node.key", authority.path), **options)
         yield Port(it, authority, directory)
 
 
@@ -149,6 +156,70 @@ async def test_a_certificate_of_another_authority_is_refused(tmp_path_factory: p
         client = Client(port.authority, port.directory, port.it.port, stranger)
         with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
             await client.get("/healthz")
+
+
+class Judged:
+    """A cluster that says yes to access reviews about one user, no to others, and nothing about `nobody`."""
+
+    def __init__(self, cluster: Cluster, user: str) -> None:
+        self._cluster, self._user = cluster, user
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    async def write(self, write: Write) -> Outcome:
+        if not isinstance(write, Create) or write.resource != ACCESS_REVIEWS:
+            return await self._cluster.write(write)
+        user = write.value["spec"]["user"]
+        if user == "nobody":
+            return Outcome(Result.UNKNOWN, message="no answer")
+        answer = {**write.value, "status": {"allowed": user == self._user}}
+        return Outcome(Result.DONE, Object(write.resource, orjson.dumps(answer)))
+
+
+@in_loop
+async def test_a_guest_asks_the_server_of_its_cluster(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with served(tmp_path_factory, judge="alice", is_guest=True) as port:
+        asked = "resource=nodes, subresource(s)=[healthz proxy])"
+        assert await port.client("alice").get("/healthz") == (200, "ok")
+        assert await port.client("bob").get("/healthz") == (403, f"Forbidden (user=bob, verb=get, {asked}\n")
+        assert await port.client("nobody").get("/healthz") == (
+            500,
+            f"Authorization error (user=nobody, verb=get, {asked}\n",
+        )
+        assert (await port.client(None).get("/healthz"))[0] == 401
+
+
+@in_loop
+async def test_renewed_files_count_at_once_and_disturb_nobody(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.01)
+    async with served(tmp_path_factory) as port:
+        gate = port.directory / "go"
+        await port.it.create(pod("p", f"echo begin; until [ -e {gate} ]; do sleep 0.01; done; echo end"))
+        await port.it.until_phase("p", "Running")
+        _, reader, writer = await port.client().open("/containerLogs/default/p/main?follow=true")
+        pieces = chunks(reader)
+        assert await anext(pieces) == "begin\n"
+        fresh = Authority.load_or_create(port.directory / "fresh")
+        before = port.client()
+        fresh.issue_server("system:node").save(port.directory / "node.crt", port.directory / "node.key")
+        port.authority.path.write_bytes(fresh.certificate)
+        after = Client(fresh, port.directory, port.it.port, fresh.issue_client("kube-apiserver-kubelet-client"))
+
+        async def is_taken() -> bool:
+            try:
+                return await after.get("/healthz") == (200, "ok")
+            except (OSError, asyncio.IncompleteReadError):
+                return False
+
+        await until(is_taken)
+        with pytest.raises((OSError, asyncio.IncompleteReadError)):
+            await before.get("/healthz")
+        gate.touch()
+        assert "".join([piece async for piece in pieces]) == "end\n"
+        writer.close()
 
 
 @in_loop

@@ -3,13 +3,13 @@ for `nodes/proxy` and its parts; k8s `pkg/kubelet/server/auth.go`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from roadstead.auth.identity import Identity
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.times import SECOND
-from roadstead.runtime.cluster import Cluster, Create, Refused, Unavailable
+from roadstead.runtime.cluster import Create, Outcome, Refused, Unavailable, Write
 
 ACCESS_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews")
 YES_LASTS: Final = 300 * SECOND
@@ -21,8 +21,9 @@ _KEPT: Final = 1000
 class Access:
     """Answers of the API server, kept for a while."""
 
-    def __init__(self, cluster: Cluster, now: Callable[[], int]) -> None:
-        self._cluster = cluster
+    def __init__(self, write: Callable[[Write], Awaitable[Outcome]], now: Callable[[], int]) -> None:
+        """`write`: a Cluster's."""
+        self._write = write
         self._now = now
         self._answers: dict[tuple[str, tuple[str, ...], str, str], tuple[int, bool]] = {}
 
@@ -58,7 +59,7 @@ class Access:
             "metadata": {},
             "spec": {"user": who.name, "groups": list(who.groups), "resourceAttributes": attributes},
         }
-        outcome = await self._cluster.write(Create(ACCESS_REVIEWS, review))
+        outcome = await self._write(Create(ACCESS_REVIEWS, review))
         if outcome.object is None:
             raise Unavailable(str(Refused(outcome)))
         return bool((outcome.object.decode().get("status") or {}).get("allowed"))

@@ -69,7 +69,7 @@ class Agent:
             raise RuntimeError(
                 f"Another node agent uses {options.state}: stop it first, or give this one a state directory of its own."
             )
-        self.server = LogServer(self.worker_of, options, Access(cluster, options.now) if options.is_guest else None)
+        self.server = LogServer(self.worker_of, options, Access(cluster.write, options.now) if options.is_guest else None)
         self.recorder = Recorder(cluster, options, "kubelet")
         self.processes = ProcessRuntime(options.state)
         self.timers: Runtime = TimerRuntime(options.now, self._wake)
