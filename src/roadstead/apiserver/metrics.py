@@ -5,6 +5,7 @@ On the way of a request two dictionaries are looked up and two integers grow; na
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from roadstead.apiserver.fanout import Fanout
+
+log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 REQUEST_BOUNDS: Final = (
@@ -170,7 +173,7 @@ class Exposition:
         self._seconds = 0.0
 
     def text(self) -> bytes:
-        """O(series). A source that fails is left out of this scrape: the others are still worth having; raises nothing."""
+        """O(series). A source that fails is left out of this scrape: the others are still worth having."""
         # Loaded by the first scrape: most servers are never scraped, and commands that only ask a question must start fast.
         from prometheus_client import (
             CollectorRegistry,
@@ -191,7 +194,12 @@ class Exposition:
         return text
 
     def _collected(self) -> list[Family]:
-        found = [family for source in self._sources for family in source()]
+        found: list[Family] = []
+        for source in self._sources:
+            try:
+                found += source()
+            except Exception:
+                log.exception("a source of metrics failed")
         took = Family("roadstead_scrape_seconds", "gauge", "Time on the serving loop of the scrape before this one")
         took.add(self._seconds)
         return [*found, took]
