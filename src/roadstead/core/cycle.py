@@ -203,6 +203,8 @@ class _Cycle:
 
     def _cells_fit(self, entry: Entry, assignment: Assignment) -> bool:
         node = entry.table.node
+        if not self.victims and not entry.targets:
+            return all(amount <= node.free(slot) for slot, amount in assignment.usage.items())
         removed = [*self.victims.values(), *(t for t in entry.targets if t.standing.key not in self.victims)]
         parts: list[tuple[QuotaNode, Usage]] = []
         for target in removed:
@@ -283,8 +285,8 @@ class _Cycle:
             PodSetAssignment(
                 name=choice.pod_set.name,
                 count=choice.count,
-                flavors=tuple((resource, taken.flavor) for resource, taken in choice.choices.items()),
-                usage=tuple((resource, choice.requests[resource]) for resource in choice.choices),
+                flavors=tuple([(resource, taken.flavor) for resource, taken in choice.choices.items()]),
+                usage=tuple([(resource, choice.requests[resource]) for resource in choice.choices]),
                 topology=topologies.get(choice.pod_set.name),
             )
             for choice in assignment.pod_sets

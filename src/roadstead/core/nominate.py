@@ -6,9 +6,10 @@ Changes nothing that it does not restore. Called by `cycle` for each head and by
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from roadstead.core.entry import Entry, Outcome
-from roadstead.core.flavors.assign import Allowed, Oracle, assign, effective_counts
+from roadstead.core.flavors.assign import Allowed, assign, effective_counts
 from roadstead.core.flavors.assignment import Assignment, Mode
 from roadstead.core.flavors.partial import search_counts
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
@@ -77,11 +78,7 @@ def _try_size(
     allowed: Sequence[Allowed] | None,
 ) -> tuple[Assignment, Ask | None, list[Target]]:
     table, standing = entry.table, entry.standing
-
-    def simulate(slot: Slot, amount: int) -> tuple[Mode, int]:
-        return possibility(world, table, standing, slot, amount, rules)
-
-    oracle = Oracle(simulate, may_preempt_while_borrowing(table, rules))
+    oracle = _Preemption(world, table, standing, rules)
     assignment = assign(world, table, standing, oracle, counts, allowed, tried)
     ask = None
     if assignment.mode is not Mode.NO_FIT:
@@ -90,6 +87,23 @@ def _try_size(
             _consult_fleet(world, assignment, ask)
     targets = _victims(world, entry, assignment, ask, rules) if assignment.mode is Mode.PREEMPT else []
     return assignment, ask, targets
+
+
+@dataclass(slots=True)
+class _Preemption:
+    """What flavor assignment asks about preemption on behalf of one workload (`assign.Oracle`)."""
+
+    world: World
+    table: QueueTable
+    standing: Standing
+    rules: Rules
+
+    def simulate(self, slot: Slot, amount: int) -> tuple[Mode, int]:
+        return possibility(self.world, self.table, self.standing, slot, amount, self.rules)
+
+    @property
+    def while_borrowing(self) -> bool:
+        return may_preempt_while_borrowing(self.table, self.rules)
 
 
 def _victims(world: World, entry: Entry, assignment: Assignment, ask: Ask | None, rules: Rules) -> list[Target]:

@@ -5,12 +5,9 @@ This is about facts, not about permission: a blocker may be one that no policy l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from heapq import merge
-from itertools import islice
 from typing import Final
 
-from roadstead.core.queueing.standing import Standing
+from roadstead.core.queueing.standing import PreemptionOrder, Standing
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import Slot
 from roadstead.core.world import World
@@ -30,19 +27,33 @@ def quota_blockers(world: World, table: QueueTable, slot: Slot) -> tuple[Workloa
 
 
 def _quota_blockers(world: World, table: QueueTable, slot: Slot) -> tuple[WorkloadKey, ...]:
-    def holders(name: str, rank: int) -> Iterator[tuple[int, tuple[int, int, str, WorkloadKey], Standing]]:
-        for order, standing in world.holders.get(name, ()):
-            if standing.hold is not None and any(used == slot and amount for used, amount in standing.hold.usage):
-                yield rank, order, standing
+    others: list[tuple[PreemptionOrder, Standing]] = []
+    for node in table.node.root.queues():
+        if node is not table.node and node.usage.get(slot, 0):
+            others += _first_holders(world, node.name, slot, SHOWN)
+    others.sort()
+    first = others[:SHOWN]
+    if len(first) < SHOWN:
+        first += _first_holders(world, table.name, slot, SHOWN - len(first))
+    if any(standing.is_leaving for _, standing in first):
+        first.sort(key=lambda item: not item[1].is_leaving)
+    return tuple([standing.key for _, standing in first])
 
-    sources = [
-        holders(node.name, 1 if node is table.node else 0)
-        for node in table.node.root.queues()
-        if node.usage.get(slot, 0)
-    ]
-    first = list(islice(merge(*sources, key=lambda item: item[:2]), SHOWN))
-    first.sort(key=lambda item: (not item[2].is_leaving, *item[:2]))
-    return tuple(standing.key for _, _, standing in first)
+
+def _first_holders(world: World, queue: str, slot: Slot, count: int) -> list[tuple[PreemptionOrder, Standing]]:
+    """The first so many holders of a cell in one queue. Orders are all different: they end with the workload's key."""
+    found: list[tuple[PreemptionOrder, Standing]] = []
+    for item in world.holders.get(queue, ()):
+        hold = item[1].hold
+        if hold is None:
+            continue
+        for used, amount in hold.usage:
+            if used == slot and amount:
+                found.append(item)
+                break
+        if len(found) == count:
+            break
+    return found
 
 
 def fleet_blockers(

@@ -6,9 +6,9 @@ one preemption search for each cell that does not fit and where one is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from roadstead.core.flavors.assignment import Assignment, Choice, Mode, PodSetChoice
 from roadstead.core.flavors.match import matches_affinity, untolerated_taint
@@ -22,16 +22,18 @@ from roadstead.model.queues import ResourceFlavor
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
 from roadstead.model.workload import PodSet
 
-Simulate: TypeAlias = Callable[[Slot, int], tuple[Mode, int]]
-"""Preemption for one cell alone: (NO_CANDIDATES, PREEMPT or RECLAIM; borrowing level afterwards)."""
 
+class Oracle(Protocol):
+    """What assignment asks about preemption."""
 
-@dataclass(frozen=True, slots=True)
-class Oracle:
-    """What assignment asks about preemption: would it help in one cell, and may it be tried where the queue would still borrow?"""
+    def simulate(self, slot: Slot, amount: int) -> tuple[Mode, int]:
+        """Would it help in this cell alone: (NO_CANDIDATES, PREEMPT or RECLAIM; borrowing level afterwards)."""
+        ...
 
-    simulate: Simulate
-    while_borrowing: bool
+    @property
+    def while_borrowing(self) -> bool:
+        """May it be tried where the queue would still borrow?"""
+        ...
 
 
 Allowed: TypeAlias = Mapping[ResourceName, Collection[FlavorName]]
@@ -48,29 +50,32 @@ def assign(
     tried: Tried | None = None,
 ) -> Assignment:
     """Flavors for every pod set, or as far as it went when one got none. `counts` replaces the pod sets' sizes."""
-    fact = standing.fact
+    pod_sets = standing.fact.pod_sets
     result = Assignment()
-    sizes = effective_counts(standing) if counts is None else counts
-    remembered: list[tuple[tuple[str, int], ...]] = [() for _ in fact.pod_sets]
-    for members in _groups(fact.pod_sets):
+    remembered: list[tuple[tuple[str, int], ...]] = [()] * len(pod_sets)
+    for wanted in _wanted(table, standing, counts):
+        first = wanted.members[0]
         chosen = [
-            PodSetChoice(fact.pod_sets[i], sizes[i], pod_set_requests(table, fact.pod_sets[i], sizes[i]))
-            for i in members
+            PodSetChoice(pod_sets[i], size, requests)
+            for i, size, requests in zip(wanted.members, wanted.sizes, wanted.requests, strict=True)
         ]
-        start = dict(tried.pod_sets[members[0]]) if tried is not None else {}
-        _assign_group(world, table, result, chosen, oracle, start, allowed[members[0]] if allowed is not None else None)
-        for i, choice in zip(members, chosen, strict=True):
+        start = tried.pod_sets[first] if tried is not None else ()
+        _assign_group(world, table, result, chosen, wanted, oracle, start, allowed[first] if allowed else None)
+        for i, choice in zip(wanted.members, chosen, strict=True):
             result.pod_sets.append(choice)
             for resource, taken in choice.choices.items():
-                result.usage[taken.slot] = result.usage.get(taken.slot, 0) + choice.requests.get(resource, 0)
-                result.level = max(result.level, taken.level)
-            remembered[i] = tuple((resource, taken.tried) for resource, taken in choice.choices.items())
+                slot = taken.slot
+                result.usage[slot] = result.usage.get(slot, 0) + choice.requests.get(resource, 0)
+                if taken.level > result.level:
+                    result.level = taken.level
+            remembered[i] = tuple([(resource, taken.tried) for resource, taken in choice.choices.items()])
             if choice.requests and not choice.choices:
                 result.failed = True
         if result.failed:
             break
-    order = {ps.name: i for i, ps in enumerate(fact.pod_sets)}
-    result.pod_sets.sort(key=lambda ps: order[ps.pod_set.name])
+    if len(result.pod_sets) > 1:
+        order = {ps.name: i for i, ps in enumerate(pod_sets)}
+        result.pod_sets.sort(key=lambda ps: order[ps.pod_set.name])
     result.tried = Tried(world.cycles + 1, table.node.root.generation, standing.shape, tuple(remembered))
     return result
 
@@ -81,7 +86,67 @@ def effective_counts(standing: Standing) -> list[int]:
     return [max(0, ps.count - done.get(ps.name, 0)) for ps in standing.fact.pod_sets]
 
 
-def pod_set_requests(table: QueueTable, pod_set: PodSet, count: int) -> dict[ResourceName, int]:
+@dataclass(slots=True)
+class _Part:
+    """What pod sets want of one resource group: amounts in total, and which of its flavors they may use at all: True or
+    why not; filled in as they are looked at."""
+
+    first: ResourceName
+    group: GroupTable
+    requests: dict[ResourceName, int]
+    usable: list[Literal[True] | Refusal | None]
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """Pod sets that share their flavors (those with the same topology group name): indices, sizes, requests of each; by resource
+    group; and what no group covers."""
+
+    members: tuple[int, ...]
+    sizes: tuple[int, ...]
+    requests: tuple[dict[ResourceName, int], ...]
+    parts: tuple[_Part, ...]
+    not_covered: Refusal | None
+
+
+def _wanted(table: QueueTable, standing: Standing, counts: Sequence[int] | None) -> tuple[_Wanted, ...]:
+    """The same for every workload of a class as long as no queue and no flavor changes: worked out once for each table."""
+    key = standing.shape if counts is None else (standing.shape, *counts)
+    known: tuple[_Wanted, ...] | None = table.memo.get(key)
+    if known is None:
+        sizes = effective_counts(standing) if counts is None else counts
+        known = tuple(
+            _wants(table, standing.fact.pod_sets, sizes, members) for members in _groups(standing.fact.pod_sets)
+        )
+        table.memo[key] = known
+    return known
+
+
+def _wants(table: QueueTable, pod_sets: Sequence[PodSet], sizes: Sequence[int], members: Sequence[int]) -> _Wanted:
+    requests = tuple(_requests(table, pod_sets[i], sizes[i]) for i in members)
+    total: dict[ResourceName, int] = {}
+    for each in requests:
+        for resource, amount in each.items():
+            total[resource] = total.get(resource, 0) + amount
+    parts: dict[int, _Part] = {}
+    not_covered = None
+    for resource in total:
+        at = table.group_of.get(resource)
+        if at is None:
+            name = pod_sets[members[0]].name
+            not_covered = Refusal(
+                Code.RESOURCE_NOT_COVERED, Verdict.CHANGE, Level.QUEUE, name, "", resource, total[resource],
+                subject=table.name,
+            )  # fmt: skip
+            break
+        if at not in parts:
+            group = table.groups[at]
+            inside = {r: total[r] for r in total if table.group_of.get(r) == at}
+            parts[at] = _Part(resource, group, inside, [None] * len(group.flavors))
+    return _Wanted(tuple(members), tuple(sizes[i] for i in members), requests, tuple(parts.values()), not_covered)
+
+
+def _requests(table: QueueTable, pod_set: PodSet, count: int) -> dict[ResourceName, int]:
     """Total requests of a pod set, by resource name in order; `pods` where the queue has a quota for it."""
     requests = {name: amount * count for name, amount in pod_set.pod.requests if amount or name in table.group_of}
     if table.covers_pods:
@@ -103,38 +168,30 @@ def _assign_group(
     table: QueueTable,
     result: Assignment,
     chosen: list[PodSetChoice],
+    wanted: _Wanted,
     oracle: Oracle,
-    start: Mapping[ResourceName, int],
+    start: tuple[tuple[ResourceName, int], ...],
     allowed: Allowed | None,
 ) -> None:
     """Fill in the choices of pod sets that share flavors; leave them empty (with refusals) if a resource finds none."""
-    total: dict[ResourceName, int] = {}
-    for pod_set in chosen:
-        for resource, amount in pod_set.requests.items():
-            total[resource] = total.get(resource, 0) + amount
     found: dict[ResourceName, Choice] = {}
     refusals: list[Refusal] = []
     fits = True
-    name = chosen[0].pod_set.name
-    for resource in total:
-        if resource in found:
-            continue
-        at = table.group_of.get(resource)
-        if at is None:
-            refusals.append(_not_covered(table, name, resource, total[resource]))
-            found = {}
-            break
-        group = table.groups[at]
-        requests = {r: total[r] for r in total if table.group_of.get(r) == at}
-        search = _Search(world, table, result, chosen, oracle, group, requests, allowed)
-        choices = search.run(start.get(resource, -1) + 1)
+    begin = dict(start)
+    for part in wanted.parts:
+        search = _Search(world, table, result, chosen, oracle, part, allowed)
+        choices = search.run(begin.get(part.first, -1) + 1)
         if search.mode is not Mode.FIT:
             refusals.extend(search.refusals)  # flavors passed over on the way to one that fits are no reason to wait
+            fits = False
         if not choices:
             found = {}
             break
-        fits = fits and search.mode is Mode.FIT
         found.update(choices)
+    else:
+        if wanted.not_covered is not None:
+            refusals.append(wanted.not_covered)
+            found = {}
     for pod_set in chosen:
         pod_set.fits = fits
         pod_set.choices = {resource: found[resource] for resource in pod_set.requests if resource in found}
@@ -144,6 +201,20 @@ def _assign_group(
 class _Search:
     """The scan over one resource group's flavors for one group of pod sets."""
 
+    __slots__ = (
+        "allowed",
+        "group",
+        "mode",
+        "oracle",
+        "part",
+        "pod_sets",
+        "refusals",
+        "requests",
+        "result",
+        "table",
+        "world",
+    )
+
     def __init__(
         self,
         world: World,
@@ -151,8 +222,7 @@ class _Search:
         result: Assignment,
         pod_sets: list[PodSetChoice],
         oracle: Oracle,
-        group: GroupTable,
-        requests: Mapping[ResourceName, int],
+        part: _Part,
         allowed: Allowed | None,
     ) -> None:
         self.world = world
@@ -160,8 +230,9 @@ class _Search:
         self.result = result
         self.pod_sets = pod_sets
         self.oracle = oracle
-        self.group = group
-        self.requests = requests
+        self.part = part
+        self.group = part.group
+        self.requests = part.requests
         self.allowed = allowed
         self.refusals: list[Refusal] = []
         self.mode = Mode.NO_FIT  # of the flavor taken
@@ -173,8 +244,7 @@ class _Search:
         last = len(self.group.flavors) - 1
         at = start - 1
         for at in range(start, last + 1):
-            flavor = self._usable(at)
-            if flavor is None:
+            if not self._may_use(at):
                 continue
             choices, mode, level = self._test(at)
             if mode is Mode.NO_FIT:
@@ -189,36 +259,42 @@ class _Search:
         self.mode = best_mode
         return best
 
-    def _usable(self, at: int) -> ResourceFlavor | None:
-        """The flavor at this index, if pods of these sets may use it at all."""
+    def _may_use(self, at: int) -> bool:
+        """May pods of these sets use the flavor at this index at all? If not, for which reason is noted."""
+        if self.allowed is not None and self.world.flavor(self.group.flavors[at]) is not None:
+            name = self.group.flavors[at]
+            if any(name not in self.allowed.get(resource, ()) for resource in self.requests):
+                return False
+        known = self.part.usable[at]
+        if known is None:
+            known = self.part.usable[at] = self._why_not(at) or True
+        if known is True:
+            return True
+        self.refusals.append(known)
+        return False
+
+    def _why_not(self, at: int) -> Refusal | None:
+        """What keeps pods of these sets from the flavor at this index, whatever is free. Depends on the class and the table alone."""
         name = self.group.flavors[at]
         flavor = self.world.flavor(name)
         label = self.pod_sets[0].pod_set.name
         if flavor is None:
-            self.refusals.append(Refusal(Code.FLAVOR_NOT_FOUND, Verdict.ASK, Level.FLAVOR, label, name, subject=name))
-            return None
-        if self.allowed is not None and any(name not in self.allowed.get(r, ()) for r in self.requests):
-            return None
+            return Refusal(Code.FLAVOR_NOT_FOUND, Verdict.ASK, Level.FLAVOR, label, name, subject=name)
         for choice in self.pod_sets:
             mismatch = self._topology_mismatch(flavor, choice)
             if mismatch is not None:
-                self.refusals.append(mismatch)
-                return None
+                return mismatch
         for choice in self.pod_sets:
             pod = choice.pod_set.pod
             taint = untolerated_taint(flavor, pod)
             if taint is not None:
-                self.refusals.append(
-                    Refusal(
-                        Code.UNTOLERATED_TAINT, Verdict.CHANGE, Level.FLAVOR, label, name,
-                        subject=f"{taint.key}={taint.value}:{taint.effect}",
-                    )
+                return Refusal(
+                    Code.UNTOLERATED_TAINT, Verdict.CHANGE, Level.FLAVOR, label, name,
+                    subject=f"{taint.key}={taint.value}:{taint.effect}",
                 )  # fmt: skip
-                return None
             if not matches_affinity(flavor, pod, [key for key, _ in flavor.node_labels]):
-                self.refusals.append(Refusal(Code.NODE_AFFINITY_MISMATCH, Verdict.CHANGE, Level.FLAVOR, label, name))
-                return None
-        return flavor
+                return Refusal(Code.NODE_AFFINITY_MISMATCH, Verdict.CHANGE, Level.FLAVOR, label, name)
+        return None
 
     def _topology_mismatch(self, flavor: ResourceFlavor, choice: PodSetChoice) -> Refusal | None:
         """kueue.md 4.3: sets that ask for a topology need a flavor that has it, and only they may use one."""
@@ -320,9 +396,3 @@ class _Search:
         if self.table.fact.fungibility.preference == "PreemptionOverBorrowing":
             return (-level, mode)
         return (mode, -level)
-
-
-def _not_covered(table: QueueTable, pod_set: str, resource: ResourceName, needed: int) -> Refusal:
-    return Refusal(
-        Code.RESOURCE_NOT_COVERED, Verdict.CHANGE, Level.QUEUE, pod_set, "", resource, needed, subject=table.name
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from roadstead.core.quota.tree import QuotaNode, QuotaTree, Slot
 from roadstead.model.amounts import PODS, FlavorName, ResourceName
@@ -41,6 +42,8 @@ class QueueTable:
     inactive: tuple[str, ...]
     missing_flavors: tuple[FlavorName, ...]
     is_topology_only: bool  # every flavor has a topology: pod sets without a request are placed too (kueue.md 4.2)
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What flavor assignment worked out for a class of workloads in this queue. Goes with the table."""
 
     @property
     def name(self) -> str:

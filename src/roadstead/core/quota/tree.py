@@ -72,17 +72,19 @@ class QuotaNode:
         used = self.usage.get(slot, 0)
         if parent is None:
             return self.subtree.get(slot, 0) - used
-        local = self.local.get(slot, 0)
         above = parent.available(slot)
-        limit = self.borrow.get(slot)
-        if limit is not None:
-            stored = self.subtree.get(slot, 0) - local
-            above = min(above, stored - max(0, used - local) + limit)
-        return max(0, local - used) + above
+        local = self.local.get(slot, 0) if self.local else 0
+        if self.borrow:
+            limit = self.borrow.get(slot)
+            if limit is not None:
+                stored = self.subtree.get(slot, 0) - local
+                above = min(above, stored - max(0, used - local) + limit)
+        return above if used >= local else local - used + above
 
     def free(self, slot: Slot) -> int:
         """What the scheduler counts as available: never negative."""
-        return max(0, self.available(slot))
+        available = self.available(slot)
+        return available if available > 0 else 0
 
     def local_available(self, slot: Slot) -> int:
         """What is left of the part that this node never lends."""
@@ -134,18 +136,24 @@ class QuotaNode:
         """Count `amount` more as used here and, beyond what is local, in the cohorts above. O(depth)."""
         node: QuotaNode | None = self
         while node is not None and amount:
-            used = node.usage.get(slot, 0)
-            node.usage[slot] = used + amount
-            amount -= min(amount, max(0, node.local.get(slot, 0) - used))
+            usage = node.usage
+            used = usage.get(slot, 0)
+            usage[slot] = used + amount
+            if node.local:
+                amount -= min(amount, max(0, node.local.get(slot, 0) - used))
             node = node.parent
 
     def remove(self, slot: Slot, amount: int) -> None:
         """The exact inverse of `add`."""
         node: QuotaNode | None = self
         while node is not None and amount:
-            used = node.usage.get(slot, 0)
-            node.usage[slot] = used - amount
-            amount = min(amount, max(0, used - node.local.get(slot, 0)))
+            usage = node.usage
+            used = usage.get(slot, 0)
+            usage[slot] = used - amount
+            if node.local:
+                amount = min(amount, max(0, used - node.local.get(slot, 0)))
+            elif used < amount:
+                amount = max(0, used)
             node = node.parent
 
     def path(self) -> list[QuotaNode]:

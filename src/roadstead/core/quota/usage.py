@@ -11,16 +11,19 @@ def admission_usage(tree: QuotaTree, admission: Admission, fact: Workload) -> Us
 
     Pods reported as done lower the count only below what was admitted: an admission of fewer pods already left them out.
     """
-    done = dict(fact.reclaimable)
-    wanted = {pod_set.name: pod_set.count - done.get(pod_set.name, 0) for pod_set in fact.pod_sets}
+    wanted = {pod_set.name: pod_set.count for pod_set in fact.pod_sets}
+    for name, count in fact.reclaimable:
+        if name in wanted:
+            wanted[name] = max(0, wanted[name] - count)
     total: dict[Slot, int] = {}
     for pod_set in admission.pod_sets:
         amounts = dict(pod_set.usage)
-        needed = max(0, wanted.get(pod_set.name, pod_set.count))
+        admitted = pod_set.count
+        needed = wanted.get(pod_set.name, admitted)
         for resource, flavor in pod_set.flavors:
             amount = amounts.get(resource, 0)
-            if needed < pod_set.count:
-                amount = amount // pod_set.count * needed
+            if needed < admitted:
+                amount = amount // admitted * needed
             slot = tree.slot((flavor, resource))
             total[slot] = total.get(slot, 0) + amount
     return tuple(total.items())
