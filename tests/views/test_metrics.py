@@ -7,12 +7,13 @@ from typing import Any
 
 import orjson
 
-from roadstead.kinds.names import CLUSTER_QUEUES, LOCAL_QUEUES, WORKLOADS
+from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, WORKLOADS
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.runtime.counters import Family, Histogram
 from roadstead.runtime.view import Cache, View
 from roadstead.views.metrics import queue_families
 from roadstead.views.workload_counts import WorkloadCounts
+from tests.controllers.queueing.lab import QueueLab, job
 
 AT = "2026-01-01T00:00:{:02}Z"
 
@@ -205,3 +206,18 @@ def test_queues_quotas_and_usage_in_base_units() -> None:
         for status in ("pending", "active", "terminating")
     ] == [0, 1, 0]
     assert watched.value("kueue_local_queue_status", name="lq", active="Unknown") == 1
+
+
+def test_attempts_are_cycles_that_looked_at_a_workload() -> None:
+    with QueueLab() as lab:
+        counts = WorkloadCounts()
+        lab.decider._journal = lambda given, now, plans: counts.decided(plans)
+        lab.furnish(cpu="4")
+        assert counts.attempts == {"success": 0, "inadmissible": 0}
+        lab.create(JOBS, job("fits", cpu="3", seconds=60))
+        lab.settle()
+        assert counts.attempts["success"] == 1
+        lab.create(JOBS, job("waits", cpu="3"))
+        lab.settle()
+        assert counts.attempts["success"] == 1
+        assert counts.attempts["inadmissible"] >= 1

@@ -42,6 +42,8 @@ from roadstead.controllers.queues import (
 )
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
+from roadstead.core.given import Given
+from roadstead.core.plan import Plan
 from roadstead.core.world import World
 from roadstead.history.journal import DEFAULT_SIZE, Journal
 from roadstead.kinds.names import WORKLOADS
@@ -114,8 +116,8 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
             await cluster.write(write)  # EXISTS from the second start on
         world = World()
         record = journal.enter_context(_recording(options, world))
-        decider = AdmissionDecider(PLACE_ALL, record, [kind.resource for kind in registry], world)
         counts = WorkloadCounts()
+        decider = AdmissionDecider(PLACE_ALL, _counting(counts, record), [kind.resource for kind in registry], world)
         api = ApiServer(
             resources,
             registry,
@@ -158,6 +160,17 @@ def _recording(options: ServerOptions, world: World) -> Iterator[Recorder | None
         yield journal.record
     finally:
         journal.close()
+
+
+def _counting(counts: WorkloadCounts, record: Recorder | None) -> Recorder:
+    """A journal that counts, and passes on."""
+
+    def heard(given: Sequence[Given], now: int, plans: Sequence[Plan]) -> None:
+        counts.decided(plans)
+        if record is not None:
+            record(given, now, plans)
+
+    return heard
 
 
 def _unsynced(runner: Runner) -> str | None:

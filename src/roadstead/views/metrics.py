@@ -35,6 +35,12 @@ def queue_families(read: Read, counts: WorkloadCounts, role: str = ROLE) -> Iter
     """Everything about queues; series of queues that are gone are gone."""
     leads_to = {queue.key: queue.view(LocalQueueView).spec.cluster_queue for queue in read.list(LOCAL_QUEUES)}
     cluster_queues = read.list(CLUSTER_QUEUES)
+    attempts = Family(
+        "kueue_admission_attempts", "counter", "Cycles that looked at a workload, by whether they admitted one"
+    )
+    for result, number in counts.attempts.items():
+        attempts.add(number, result=result, replica_role=role)
+    yield attempts
     yield from _standing(cluster_queues, leads_to, counts, role)
     yield from _happened(counts, leads_to, role)
     yield from _cluster_queues(cluster_queues, role)

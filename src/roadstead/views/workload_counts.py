@@ -7,8 +7,10 @@ counted (as in Kueue, whose counters start with its process); where workloads st
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from roadstead.core.plan import Admit, Plan
 from roadstead.kinds.object import Object
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.kinds.views.common import Condition, find_condition
@@ -56,7 +58,17 @@ class WorkloadCounts:
         self.reserve_waits: dict[Origin, Histogram] = {}
         self.admit_waits: dict[Origin, Histogram] = {}
         self.executions: dict[Origin, Histogram] = {}
+        self.attempts: Counter[str] = Counter({"success": 0, "inadmissible": 0})
+        """Cycles that looked at a workload, by whether they admitted one."""
         self._known: dict[Key, Place] = {}
+
+    def decided(self, plans: Iterable[Plan]) -> None:
+        """One plan for each cycle; those that looked at no workload in a queue are no attempts."""
+        for plan in plans:
+            if any(isinstance(command, Admit) for command in plan.commands):
+                self.attempts["success"] += 1
+            elif plan.verdicts:
+                self.attempts["inadmissible"] += 1
 
     def changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         """An informer's listener."""
