@@ -111,19 +111,37 @@ def write(cluster: Cluster, name: str) -> str:
 def test_a_teams_queue_and_why_a_job_waits_in_it(cluster: Cluster) -> None:
     cluster.kubectl("apply", "-f", str(EXAMPLES / "team-queue.yaml"))
     manifest = yaml.safe_load((EXAMPLES / "job.yaml").read_text())
-    manifest["metadata"] = {"name": "big", "namespace": "astronomy"}
+    manifest["metadata"] = {"name": "big", "labels": {"kueue.x-k8s.io/queue-name": "astronomy"}}
     manifest["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "2"
     path = cluster.home / "big.json"
     path.write_text(json.dumps(manifest))
     cluster.kubectl("apply", "-f", str(path))
     cluster.until(
-        lambda: "ExceedsMaxQuota" in cluster.kubectl("get", "workloads", "-n", "astronomy", "-o", "json").stdout,
+        lambda: "ExceedsMaxQuota" in cluster.kubectl("get", "workloads", "-o", "json").stdout,
         "a verdict is stored",
     )
-    why = cluster.roadstead("why", "-n", "astronomy", "big").stdout
+    why = cluster.roadstead("why", "big").stdout
     assert "needs 2 cpu" in why
     assert "can never have more than 1" in why
     assert "big" in cluster.roadstead("queue", "-A").stdout
+    cluster.kubectl("delete", "job", "big")
+
+
+def test_a_cohort_lends_what_a_team_leaves_idle(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "-f", str(EXAMPLES / "cohort.yaml"))
+    assert cluster.kubectl("get", "cohorts", "-o", "name").stdout == "cohort.kueue.x-k8s.io/sciences\n"
+    borrowed = "jsonpath={.status.flavorsReservation[0].resources[0].borrowed}"
+    cluster.kubectl("wait", f"--for={borrowed}=300m", "clusterqueue/biology", "--timeout=30s")
+    assert "cpu=800m/500m (300m borrowed)" in cluster.roadstead("status").stdout
+    cluster.kubectl("wait", "--for=condition=Complete", "job/borrower", "--timeout=40s")
+    cluster.kubectl("wait", f"--for={borrowed}=0", "clusterqueue/biology", "--timeout=30s")
+
+
+def test_all_examples_come_together_and_go_together(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "-f", str(EXAMPLES))
+    done = cluster.kubectl("delete", "-f", str(EXAMPLES), "--timeout=60s")
+    assert done.stderr == ""
+    assert cluster.kubectl("get", "cohorts,topologies", "-o", "name").stdout == ""
 
 
 def test_what_is_served_is_listed(cluster: Cluster) -> None:
