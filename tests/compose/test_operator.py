@@ -145,13 +145,18 @@ class World:
         await self.create(LOCAL_QUEUES, queue)
         await self.create(WORKLOAD_PRIORITY_CLASSES, {"metadata": {"name": "high"}, "value": 9})
 
-    async def submit(self, name: str, queue: str = "lab", **labels: str) -> None:
+    async def submit(self, name: str, queue: str = "lab", *, held: bool = True, priority_class: str = "") -> None:
+        """A one-cpu job; `held` at creation, as the policy of `roadstead manifests` does it."""
         container = {"name": "main", "image": "none", "resources": {"requests": {"cpu": CPU}}}
-        queued = {"kueue.x-k8s.io/queue-name": queue} if queue else {}
+        labels = {"kueue.x-k8s.io/queue-name": queue, "kueue.x-k8s.io/priority-class": priority_class}
         template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
         value = {
-            "metadata": {"name": name, "namespace": "default", "labels": {**queued, **labels}},
-            "spec": {"template": template},
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "labels": {key: value for key, value in labels.items() if value},
+            },
+            "spec": {"template": template, "suspend": held and bool(queue)},
         }
         await self.create(JOBS, value)
 
@@ -245,7 +250,7 @@ async def _story(here: World) -> None:
     await until(finished, "the first's workload is finished")
     await until(lambda: here.is_active("three"), "the third runs")
 
-    await here.submit("urgent", **{"kueue.x-k8s.io/priority-class": "high"})
+    await here.submit("urgent", priority_class="high")
     await until(lambda: here.is_active("urgent"), "the urgent one runs")
     preempted = [name for name in ("two", "three") if (await here.condition(name, "Preempted"))[0] == "True"]
     assert len(preempted) == 1
@@ -313,7 +318,7 @@ def test_quota_is_all_that_is_decided_here(tmp_path: Path) -> None:
 def test_a_job_that_no_policy_held_is_suspended_at_first_sight_and_admitted_in_its_turn(tmp_path: Path) -> None:
     async def story() -> None:
         async with world(tmp_path, cpu="0") as here:
-            await here.submit("job")
+            await here.submit("job", held=False)
             await until(lambda: here.is_active("job"), "nobody held it")
             operator = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
 

@@ -39,7 +39,7 @@ async def must_answer(cluster: RemoteCluster) -> None:
         status, body = await cluster.ask("/api")
     except Unavailable as error:
         raise Refused(
-            f"The API server {cluster.url} cannot be reached: {error}.",
+            f"The API server {cluster.url} cannot be reached: {_sentence(error)}",
             "Check the server's address in the kubeconfig, and that it runs: kubectl get --raw /readyz",
         ) from error
     if status == 401:
@@ -123,8 +123,12 @@ async def _ask(cluster: RemoteCluster, path: str) -> tuple[int, Json]:
         return await cluster.ask(path)
     except Unavailable as error:
         raise Refused(
-            f"The API server {cluster.url} went away: {error}.", "Start the operator again when it is back."
+            f"The API server {cluster.url} went away: {_sentence(error)}", "Start the operator again when it is back."
         ) from error
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).rstrip(".") + "."
 
 
 def _some(names: Iterable[str]) -> str:
