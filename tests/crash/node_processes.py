@@ -15,15 +15,18 @@ from pathlib import Path
 
 import roadstead
 from roadstead.apiserver.serve import ApiServer
+from roadstead.auth.service_accounts import KEY_FILE, Issuer
 from roadstead.cluster.embedded.plugins import default_plugins
+from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.cluster.remote import RemoteCluster
-from roadstead.kinds.names import NAMESPACES
+from roadstead.kinds.names import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
+from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.served import default_registry
 from roadstead.node.agent.pod_state import Backoff
 from roadstead.node.main import AgentOptions, NodeOptions, run_agent
-from roadstead.runtime.cluster import Unavailable
+from roadstead.runtime.cluster import Create, Unavailable
 
 NODE = "n1"
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -99,9 +102,21 @@ async def _agent(directory: Path) -> None:
     await run_agent(cluster, options)
 
 
+BORN: tuple[tuple[Resource, Json], ...] = (
+    (NAMESPACES, {"metadata": {"name": "default"}}),
+    (SERVICE_ACCOUNTS, {"metadata": {"name": "default", "namespace": "default"}}),
+    (CONFIG_MAPS, {"metadata": {"name": "kube-root-ca.crt", "namespace": "default"}, "data": {"ca.crt": "PEM"}}),
+)
+"""What controllers make in every namespace: pods mount it."""
+
+
 async def _server(directory: Path) -> None:
     registry = default_registry()
-    resources = Resources(Store.open(directory / "data"), registry, default_plugins())
+    issuer = Issuer(directory / "pki" / KEY_FILE)
+    resources = Resources(Store.open(directory / "data"), registry, default_plugins(), issuer=issuer)
+    cluster = EmbeddedCluster(resources)
+    for resource, value in BORN:
+        await cluster.write(Create(resource, value))  # EXISTS from the second start on
     server = ApiServer(resources, registry, state_dir=directory / "pki", unix_socket=directory / "api.sock")
     await server.start()
     await asyncio.Event().wait()

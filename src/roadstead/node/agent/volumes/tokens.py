@@ -17,7 +17,7 @@ from roadstead.kinds.object import Json
 from roadstead.kinds.times import SECOND
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.volumes.contents import TokenFile
-from roadstead.runtime.cluster import Cluster, Create, Refused
+from roadstead.runtime.cluster import Cluster, Create
 
 MOST_SECONDS: Final = 24 * 3600
 """A token is renewed when it is so old (less a little, so that not all are at once), or at 80 % of its life: k8s
@@ -48,7 +48,7 @@ async def request(cluster: Cluster, pod: Pod, wanted: TokenFile) -> str:
         token = (outcome.object.decode().get("status") or {}).get("token")
         if token:
             return str(token)
-    raise NoToken(str(Refused(outcome)) if not outcome.is_done else "the answer holds no token")
+    raise NoToken(outcome.message or ("the answer holds no token" if outcome.is_done else outcome.result))
 
 
 def renew_at(token: bytes, seconds: int) -> int:
