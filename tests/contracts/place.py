@@ -59,10 +59,12 @@ class Place:
         assert found is not None
         return found
 
-    async def follow(self, since: str, count: int, **narrowed: Any) -> list[WatchEvent]:
-        """The next `count` changes of this namespace's ConfigMaps after `since`."""
+    async def follow(
+        self, since: str, count: int, resource: Resource = CONFIG_MAPS, **narrowed: Any
+    ) -> list[WatchEvent]:
+        """The next `count` changes in this namespace after `since`."""
         found: list[WatchEvent] = []
-        events = self.cluster.watch(CONFIG_MAPS, since, self.namespace, **narrowed)
+        events = self.cluster.watch(resource, since, self.namespace, **narrowed)
         try:
             async for event in events:
                 if event.object is not None:

@@ -382,6 +382,41 @@ async def test_a_pod_on_a_node_is_marked_first_and_removed_by_the_second_delete(
     assert await place.cluster.get(place.ref("p", PODS)) is None
 
 
+@contract
+async def test_a_node_sees_its_pods_come_and_go(place: Place) -> None:
+    """What a node agent rests on: a watch of the pods of one node alone."""
+    of_node = Selector(fields="spec.nodeName=n1")
+    await a_pod(place)
+    listing = await place.cluster.list(PODS, place.namespace, of_node)
+    assert listing.items == ()
+    value = {"metadata": {"name": "p", "namespace": place.namespace}, "target": {"kind": "Node", "name": "n1"}}
+    assert (await place.cluster.write(Create(PODS, value, "binding"))).is_done
+    running = (await place.get("p", PODS)).decode()
+    running["status"]["phase"] = "Running"
+    pod = await place.update(running, PODS, "status")
+    stored(await place.delete(pod, grace_seconds=20))
+    ended = (await place.get("p", PODS)).decode()
+    ended["status"]["phase"] = "Failed"
+    pod = await place.update(ended, PODS, "status")
+    assert (await place.delete(pod, grace_seconds=0)).object is None
+    events = await place.follow(listing.resource_version, 4, PODS, selector=of_node)
+    assert [(event.type, (event.object or pod).decode()["status"]["phase"]) for event in events] == [
+        (EventType.ADDED, "Pending"),
+        (EventType.MODIFIED, "Running"),
+        (EventType.MODIFIED, "Running"),
+        (EventType.MODIFIED, "Failed"),
+    ]
+    marked = events[3].object
+    assert marked is not None
+    assert marked.meta.deletion_timestamp is not None
+    (last,) = await place.follow(events[3].resource_version, 1, PODS, selector=of_node)
+    if last.type is EventType.MODIFIED:  # a removal may show as a change first: real servers set the grace to 0
+        assert last.object is not None
+        assert last.object.meta.deletion_grace_period_seconds == 0
+        (last,) = await place.follow(last.resource_version, 1, PODS, selector=of_node)
+    assert last.type is EventType.DELETED
+
+
 # --- faults
 
 

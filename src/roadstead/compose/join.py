@@ -74,6 +74,7 @@ async def _join(setup: JoinSetup, ready: Callable[[], None]) -> None:
     cluster = from_kubeconfig(setup.kubeconfig, setup.context)
     try:
         await _must_answer_soon(cluster)
+        await _must_be_a_cluster_of_others(cluster)
         await must_grant(cluster, rights(setup.nodes), _hint(setup.nodes))
         papers = Papers(cluster, setup, setup.address or own_address(cluster.url))
         options = AgentOptions(
@@ -126,6 +127,16 @@ async def _must_answer_soon(cluster: RemoteCluster) -> None:
         except Unavailable:
             await asyncio.sleep(0.2)
     await must_answer(cluster)
+
+
+async def _must_be_a_cluster_of_others(cluster: RemoteCluster) -> None:
+    status, _ = await cluster.ask("/apis/authorization.k8s.io/v1")
+    if status == 404:
+        raise Refused(
+            f"{cluster.url} answers no access reviews (404), as an embedded Roadstead server does: it takes node agents of its own "
+            "machine only.",
+            "There, run: roadstead node. Or name a Kubernetes cluster.",
+        )
 
 
 def own_address(url: str) -> str:

@@ -108,7 +108,8 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One change. For BOOKMARK `object` is None; `resource_version` is always the version to resume from."""
+    """One change. For BOOKMARK `object` is None; `resource_version` is always the version to resume from. A removal may show as a
+    MODIFIED first: real servers set a pod's grace to 0, then remove it."""
 
     type: EventType
     object: Object | None
