@@ -48,6 +48,23 @@ def write(directory: Path, content: Any) -> Path:
         ),
         (config(**{"certificate-authority-data": "%%%"}), "", "certificate-authority-data is not base64"),
         (config(**{"certificate-authority": "nowhere.crt"}), "", "certificate-authority .*nowhere.crt cannot be read"),
+        (
+            config(**{"certificate-authority-data": base64.b64encode(b"x").decode()}),
+            "",
+            "certificate-authority holds no certificate that can be read",
+        ),
+        (
+            config({f"client-{name}-data": base64.b64encode(b"x").decode() for name in ("certificate", "key")}),
+            "",
+            "client-certificate and client-key cannot be used",
+        ),
+        (config(**{"proxy-url": "http://127.0.0.1:3128"}), "", "by proxy-url, which is not supported"),
+        ({"current-context": "a", "contexts": {"a": {}}}, "", "contexts is dict; it must be a list"),
+        (
+            {"current-context": "a", "contexts": [{"name": "a", "context": "b"}]},
+            "",
+            'context "a" is str; it must be a mapping',
+        ),
     ],
 )
 def test_refused_with_a_reason(tmp_path: Path, content: Any, context: str, message: str) -> None:
