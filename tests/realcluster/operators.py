@@ -175,12 +175,17 @@ class Place:
         return RemoteCluster(self.server.url, token=self.server.token, ca_file=self.server.ca_file)
 
     def set_up(self) -> None:
-        self.apply_text(manifests("--without-deployment"))
+        self.apply_manifests()
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
         self.background.call(self._make_node())
         self.background.start(Runner(self.cluster, [Kubelet(self.node)], component="kubelet").run())
         until(lambda: self.is_held_at_creation(), "the policy holds jobs")
+
+    def apply_manifests(self) -> None:
+        """Everything but the Deployment; return once every kind is served."""
+        self.apply_text(manifests("--without-deployment"))
+        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
     async def _make_node(self) -> None:
         ready = {"type": "Ready", "status": "True", "reason": "Test", "message": "by hand"}
