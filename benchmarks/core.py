@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from roadstead.core.cycle import cycle
+from roadstead.core.cycle import cycle, decide
 from roadstead.core.plan import Admit
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
@@ -30,11 +30,17 @@ from roadstead.model.queues import (
     Quota,
     ResourceFlavor,
     ResourceGroup,
+    Topology,
 )
 from roadstead.model.selection import LabelSelector
-from roadstead.model.workload import PodClass, PodSet, Workload
+from roadstead.model.workload import Pod, PodClass, PodSet, TopologyRequest, Workload
 
 QUOTA_ONLY = Rules(place_all=False)
+GPU = "nvidia.com/gpu"
+HOST = "kubernetes.io/hostname"
+LEVELS = ("block", "rack", HOST)
+MIX = ((4, 16, 0), (8, 64, 1), (8, 64, 1), (16, 128, 2), (2, 8, 0), (32, 256, 4), (64, 512, 8), (8, 32, 1))
+"""Cores, GiB and GPUs of pods."""
 SIZES = (1, 5, 20)  # cores; as in Kueue's own load: small, medium, large
 SHARES = (70, 20, 10)
 
@@ -174,12 +180,90 @@ def placed(workloads: int, nodes: int) -> Result:
     return drive(f"placed with devices, {nodes} nodes x 8 GPUs, 10 queues", world, Rules())
 
 
+def racks(world: World, nodes: int) -> None:
+    """Nodes of 96 CPUs, 1 TiB and 8 GPUs with device names, 16 to a rack, 20 racks to a block, and a flavor with that topology."""
+    world.apply(Namespace("team"))
+    world.apply(Topology("racks", LEVELS))
+    world.apply(ResourceFlavor("f0", topology="racks"))
+    resources = (("cpu", 96_000), ("memory", 1 << 40), (GPU, 8), ("pods", 110))
+    devices = tuple(Device(f"gpu-{i}", GPU, i) for i in range(8))
+    for at in range(nodes):
+        name = f"n{at:05}"
+        labels = (("block", f"b{at // 320:03}"), (HOST, name), ("rack", f"r{at // 16:04}"))
+        world.apply(Node(name, labels, allocatable=resources, devices=devices))
+
+
+def gpu_queue(world: World, policy: PreemptionPolicy = PreemptionPolicy.NEVER) -> None:
+    quotas = FlavorQuotas("f0", (("cpu", Quota(2**60)), ("memory", Quota(2**60)), (GPU, Quota(2**60))))
+    group = ResourceGroup(("cpu", "memory", GPU), (quotas,))
+    world.apply(ClusterQueue("q", (group,), "", namespace_selector=LabelSelector(), preemption=Preemption(policy)))
+    world.apply(LocalQueue("team", "q", "q"))
+
+
+def gpu_gang(at: int, pods: int, gpus: int, priority: int = 0, topology: TopologyRequest | None = None) -> Workload:
+    pod = PodClass((("cpu", 8000 * gpus), ("memory", 64 * gpus << 30), (GPU, gpus)))
+    return Workload(
+        "team", f"w{at}", f"{at:08}", "q", (PodSet("main", pods, pod, topology=topology),), at, at, priority
+    )
+
+
+def lone_pods(nodes: int, pods: int) -> str:
+    """Pods outside queues, eight kinds interleaved, all of them waiting at once."""
+    world = World()
+    racks(world, nodes)
+    for at in range(pods):
+        cpu, memory, gpus = MIX[at % len(MIX)]
+        requests = {"cpu": cpu * 1000, "memory": memory << 30} | ({GPU: gpus} if gpus else {})
+        world.apply(Pod("team", f"p{at}", f"{at:08}", PodClass(tuple(sorted(requests.items()))), at))
+    gc.collect()
+    gc.freeze()
+    start = time.process_time()
+    plans = decide(world, 1, Rules()).plans
+    seconds = time.process_time() - start
+    bound = sum(len(plan.commands) for plan in plans)
+    return f"{f'{pods} pods outside queues, 8 kinds, {nodes} nodes':<64} {bound:>7} bound {pods - bound:>9} refused {seconds:25.2f} s  {pods / seconds:>9,.0f} pods/s"
+
+
+def gangs(nodes: int, count: int, size: int) -> str:
+    """Queued gangs of 1-GPU pods that must stay within one rack: quota, place and devices of every member."""
+    world = World()
+    racks(world, nodes)
+    gpu_queue(world)
+    for at in range(count):
+        world.apply(gpu_gang(at, size, 1, topology=TopologyRequest(required="rack")))
+    found = drive("", world, Rules())
+    return f"{f'gangs of {size} within a rack, {nodes} nodes, 1 queue':<64} {found.admitted:>7} admitted {found.seconds:38.2f} s  {found.admitted * size / found.seconds:>9,.0f} pods/s"
+
+
+def preemption_with_places(nodes: int, holders: int, pods: int) -> str:
+    """A full fleet; a gang of whole nodes that must stay within one block asks others to go: one cycle, which finds its victims."""
+    world = World()
+    racks(world, nodes)
+    gpu_queue(world, PreemptionPolicy.LOWER_PRIORITY)
+    for at in range(holders):
+        world.apply(gpu_gang(at, nodes // holders + (at < nodes % holders), 8, priority=at * 7919 % 100))
+    assert drive("", world, Rules()).admitted == holders
+    world.apply(gpu_gang(10_000_000, pods, 8, 1000, TopologyRequest(required="block")))
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        plan = cycle(world, 1, Rules())
+        times.append(time.process_time() - start)
+    return (
+        f"{f'victims among {holders} placed gangs, {nodes} nodes, {pods} in one block':<64} {len(plan.commands):>7} victims "
+        f"{min(times) * 1000:39.1f} ms a cycle"
+    )
+
+
 def run(workloads: int = 20_000, queues: int = 30) -> Iterator[str]:
     """The lines of `python -m benchmarks core`."""
     yield "Core only: no persistence, no API; one process, one core. A decision: one workload admitted or refused."
     for story in (everything_fits, second_flavor, churn, preemption):
         yield story(workloads, queues).line()
     yield placed(min(workloads, 8000), 1000).line()
+    yield lone_pods(5000, workloads)
+    yield gangs(5000, workloads // 8, 8)
+    yield preemption_with_places(2000, 700, 100)
 
 
 def main() -> None:

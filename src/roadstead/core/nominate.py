@@ -113,7 +113,7 @@ def _victims(world: World, entry: Entry, assignment: Assignment, ask: Ask | None
         question = ask
 
         def can_be_placed() -> bool:
-            return isinstance(world.fleet.place(question), Found)
+            return world.fleet.can_place(question)
 
         placeable = can_be_placed
     scarce = assignment.preempting_slots

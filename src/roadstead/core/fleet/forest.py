@@ -32,6 +32,7 @@ class Forest:
         "_cause_of",
         "_facts_seen",
         "_index",
+        "_is_plain",
         "_leader_matcher",
         "_leaf_of",
         "_matcher",
@@ -46,6 +47,7 @@ class Forest:
         self.domains: tuple[dict[Values, Domain], ...] = tuple({} for _ in demand.levels)
         self.left_out: Counter[str] = Counter()
         self.shortages = Shortages(demand.requests, self._room)
+        self._is_plain = demand.leader is None and demand.by_node and not demand.without_workloads
         self._matcher = Matcher(demand.selection)
         self._leader_matcher = Matcher(demand.leader_selection) if demand.leader_selection else None
         self._cause_of: dict[str, str] = {}
@@ -67,12 +69,20 @@ class Forest:
                 self._leave(line.name)
                 self._enter(line)
         if len(amounts) > self._amounts_seen:
-            leaf_of = self._leaf_of
-            names = dict.fromkeys(line.name for line in amounts[self._amounts_seen :])
+            names = {line.name: None for line in amounts[self._amounts_seen :]}
             self._amounts_seen = len(amounts)
+            leaf_of, requests = self._leaf_of, self.demand.requests
             for name in names:
                 leaf = leaf_of.get(name)
-                if leaf is not None:
+                if leaf is None:
+                    continue
+                if self._is_plain and len(leaf.lines) == 1:
+                    pods = fits(leaf.lines[name].free, requests)
+                    if not pods or not leaf.pods:
+                        self.shortages.changed(leaf)
+                    if pods != leaf.pods:
+                        self._raise_pods(leaf, pods)
+                else:
                     self._count(leaf)
 
     def _enter(self, line: NodeLine) -> None:

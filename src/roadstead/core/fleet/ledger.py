@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from roadstead.core.fleet.devices import DeviceAllocator
@@ -32,6 +33,7 @@ class Share:
     devices: tuple[str, ...]
 
 
+@lru_cache(maxsize=4096)
 def per_pod(requests: Requests) -> Requests:
     """What one pod takes from a node: its requests and one of the node's `pods`. `pods` itself is a reserved key (Kueue 1.6)."""
     return (*((name, amount) for name, amount in requests if amount > 0 and name != PODS), (PODS, 1))
@@ -79,8 +81,8 @@ class NodeLine:
         self.labels = dict(node.labels) if node else {}
         self.allocatable = dict(node.allocatable) if node else {}
         self.devices.set_devices(node.devices if node else ())
-        self.free = {}
-        self._update_free(self.allocatable)
+        self.free = {name: total - self.used.get(name, 0) for name, total in self.allocatable.items()}
+        self._bound_by_devices()
 
     def take(self, holder: Holder, share: Share) -> None:
         """Add a holder. O(resources + devices of the share)."""
@@ -92,32 +94,36 @@ class NodeLine:
         self._charge(share, -1, by_workload=holder.startswith(WORKLOAD_PREFIX))
 
     def _charge(self, share: Share, sign: int, *, by_workload: bool) -> None:
-        tables = (self.used,) if by_workload else (self.used, self.fixed)
-        for table in tables:
-            for name, amount in share.amounts.items():
-                left = table.get(name, 0) + sign * amount
-                if left:
-                    table[name] = left
+        amounts, used, free = share.amounts, self.used, self.free
+        for name, amount in amounts.items():
+            now = used.get(name, 0) + sign * amount
+            if now:
+                used[name] = now
+            else:
+                used.pop(name, None)
+            if name in free:
+                free[name] = self.allocatable[name] - now
+        if not by_workload:
+            fixed = self.fixed
+            for name, amount in amounts.items():
+                now = fixed.get(name, 0) + sign * amount
+                if now:
+                    fixed[name] = now
                 else:
-                    table.pop(name, None)
-        touched: Iterable[ResourceName] = share.amounts
+                    fixed.pop(name, None)
         if share.devices:
             if sign > 0:
                 self.devices.take(share.devices, by_workload=by_workload)
             else:
                 self.devices.give(share.devices, by_workload=by_workload)
-            touched = (*share.amounts, *self.devices.resources)
-        self._update_free(touched)
+        self._bound_by_devices()
 
-    def _update_free(self, names: Iterable[ResourceName]) -> None:
-        for name in names:
+    def _bound_by_devices(self) -> None:
+        """Of what is handed out by device no more is left than there are free devices."""
+        for name in self.devices.resources:
             total = self.allocatable.get(name)
-            if total is None:
-                continue
-            left = total - self.used.get(name, 0)
-            if self.devices.lists(name):
-                left = min(left, self.devices.count_free(name))
-            self.free[name] = left
+            if total is not None:
+                self.free[name] = min(total - self.used.get(name, 0), self.devices.count_free(name))
 
     def room(self, *, without_workloads: bool) -> Mapping[ResourceName, int]:
         """What is free, or would be if no workload used anything."""
@@ -138,8 +144,10 @@ def fits(room: Mapping[ResourceName, int], requests: Requests) -> int:
     for name, amount in requests:
         k = room.get(name, 0) // amount
         if k < count:
+            if k <= 0:
+                return 0
             count = k
-    return count if count > 0 else 0
+    return count
 
 
 def scarcest(room: Mapping[ResourceName, int], requests: Requests) -> ResourceName:

@@ -53,6 +53,27 @@ class Placer:
         finally:
             self._rub_all_out()
 
+    def can_place(self, ask: Ask) -> bool:
+        """Is there a place? Members are named only for pod sets that others come after."""
+        groups = _groups(ask.pod_sets)
+        try:
+            for at, (workers, leader) in enumerate(groups):
+                if workers.count == 0 and leader is None:
+                    continue
+                try:
+                    demand, want = shape_of(workers, leader, assume_empty=ask.assume_empty, exact=ask.exact)
+                except UnknownLevelError:
+                    return False
+                counts = self._books.counts(demand)
+                picks = search(counts, want) if counts.node_count else None
+                if picks is None or isinstance(picks, Shortfall):
+                    return False
+                if at < len(groups) - 1:
+                    self._fill(workers, leader, counts, picks, is_last=False)
+            return True
+        finally:
+            self._rub_all_out()
+
     def _rub_all_out(self) -> None:
         while self._rub_out:
             self._rub_out.pop()()
@@ -144,6 +165,8 @@ class Placer:
 def _groups(pod_sets: Sequence[PodSetAsk]) -> list[tuple[PodSetAsk, PodSetAsk | None]]:
     """(workers, leader) in order of first appearance; two pod sets of one group name belong together, the larger are the workers
     (Kueue: findLeaderAndWorkers)."""
+    if len(pod_sets) == 1:
+        return [(pod_sets[0], None)]
     found: dict[object, list[PodSetAsk]] = {}
     for at, pod_set in enumerate(pod_sets):
         group = pod_set.request.group if pod_set.request else ""
