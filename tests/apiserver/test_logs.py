@@ -149,6 +149,19 @@ async def test_what_the_agent_refuses_is_passed_on(api: Api) -> None:
 
 
 @with_api
+async def test_a_pod_that_its_agent_has_not_heard_of_yet_is_waiting_to_start(api: Api) -> None:
+    agents = agents_of(api)
+    agents.status = 404
+    await node(api, "n1")
+    await api.ask("POST", PODS, pod("p", nodeName="n1"))
+    await agents.lines.put(b'pod "p" not found')
+    await agents.lines.put(None)
+    answer = await api.ask("GET", f"{PODS}/p/log")
+    text = 'container "main" in pod "p" is waiting to start: ContainerCreating'
+    assert (answer.status, answer.json["message"]) == (400, text)
+
+
+@with_api
 async def test_an_agent_that_does_not_answer(api: Api) -> None:
     await node(api, "n1")
     await api.ask("POST", PODS, pod("p", nodeName="n1"))

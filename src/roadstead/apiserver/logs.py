@@ -137,6 +137,8 @@ class PodLogs:
         url = await self._url(pod.spec.node_name, namespace, name, container, query)
         try:
             async with self._agents.stream(url) as response:
+                if response.status_code == 404 and (waiting := waiting_reason(pod, container)):
+                    raise _not_started(container, name, waiting)  # the agent has not heard of the pod yet
                 if response.status_code != 200:
                     raise _refused(response.status_code, (await response.aread()).decode("utf-8", "replace"))
                 await _relay(exchange, response.aiter_raw(), stopping)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.node.keeper import client, linux, output, runs, tree
+from roadstead.node.keeper import client, linux, main, output, runs, tree
 from tests.node.keeper.box import Box, poll
 
 
@@ -119,6 +119,19 @@ def test_a_keeper_that_was_killed_has_a_successor_that_holds_output_again(own_bo
     own_box.until(run_id, runs.LOST)
     client.settle(own_box.root, run_id)
     assert own_box.log(run_id) == "first\nsecond\n"
+
+
+def test_a_keeper_keeps_descriptors_for_itself(own_box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = main.Keeper(own_box.root)
+    ids = [own_box.fresh_id() for _ in range(3)]
+    for run_id in ids:
+        own_box.prepare(run_id, "true")
+    monkeypatch.setattr(main, "_held_limit", lambda: 2)
+    for run_id in ids:
+        keeper._hold_output(run_id)
+    assert list(keeper.outputs) == ids[:2]
+    for run_id in ids:
+        keeper._drop_output(run_id)
 
 
 def test_an_index_that_grows_notes_more_rarely(tmp_path: Path) -> None:

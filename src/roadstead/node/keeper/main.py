@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -29,6 +30,7 @@ SOCKET = "keeper.sock"
 LOCK = "keeper.lock"
 FRAME_LIMIT = 1 << 20
 _ORPHANS_LIMIT = 4096
+_DESCRIPTORS_SPARE = 64
 _SETTLE_SECONDS = 5.0
 _RECEIVE_SECONDS = 5.0
 
@@ -67,9 +69,9 @@ class Keeper:
         poll = select.poll()
         poll.register(listener, select.POLLIN)
         poll.register(wake_read, select.POLLIN)
-        for run in runs.scan(self.root):
-            if run.state in (runs.STARTING, runs.RUNNING, runs.LOST):
-                self._hold_output(run.run_id)  # an earlier keeper held it
+        for run_id in runs.ids(self.root):
+            if locks.is_held(os.path.join(self.root, "runs", run_id, "lock")):
+                self._hold_output(run_id)  # an earlier keeper held it
         while True:
             ready = {fd for fd, _ in poll.poll()}
             if wake_read in ready:
@@ -146,10 +148,12 @@ class Keeper:
                 run = runs.look(self.root, other)
                 if run is None or run.state == runs.EXITED:
                     self._drop_output(other)
+        if len(self.outputs) >= _held_limit():
+            return
         try:
             self.outputs[run_id] = output.open_fifo(runs.directory(self.root, run_id))
         except OSError:
-            return  # an older run, or too many of them: then only a killed shim's last moment of output is at risk
+            return  # an older run
 
     def _drop_output(self, run_id: str) -> None:
         fd = self.outputs.pop(run_id, None)
@@ -283,6 +287,12 @@ def _be_shim(root: str, run_id: str) -> NoReturn:
         print(f"shim of {run_id}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     finally:
         os._exit(status)
+
+
+def _held_limit() -> int:
+    """How many fifos we may hold: our own descriptors must not run out. What is above it risks a killed shim's last moment of
+    output, nothing else."""
+    return max(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _DESCRIPTORS_SPARE)
 
 
 # --- frames

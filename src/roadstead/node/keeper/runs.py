@@ -24,6 +24,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from roadstead.node.keeper import locks, output
@@ -202,17 +203,23 @@ def exit_record(end: Exit) -> Json:
 def scan(root: str) -> list[Run]:
     """All runs on disk, sorted by id. O(runs)."""
     found = []
+    for run_id in ids(root):
+        try:
+            run = look(root, run_id)
+        except RunError:
+            continue  # a stranger's directory, or a damaged one: `look` on that run id says why
+        if run is not None:
+            found.append(run)
+    return found
+
+
+def ids(root: str) -> Iterator[str]:
+    """Ids of what looks like runs on disk, sorted."""
     top = os.path.join(root, "runs")
     for pod in _names(top):
         for container in _names(os.path.join(top, pod)):
             for attempt in _names(os.path.join(top, pod, container)):
-                try:
-                    run = look(root, f"{pod}/{container}/{attempt}")
-                except RunError:
-                    continue  # a stranger's directory, or a damaged one: `look` on that run id says why
-                if run is not None:
-                    found.append(run)
-    return found
+                yield f"{pod}/{container}/{attempt}"
 
 
 def _names(path: str) -> list[str]:
