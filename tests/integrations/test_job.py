@@ -134,6 +134,26 @@ def test_stop_gives_the_job_back_as_it_was(
     assert not KIND.restore(started, pod_sets)
 
 
+def test_what_a_workload_could_not_keep_of_the_template_is_still_there_after_a_stop() -> None:
+    """The API server may be newer than the schema of its Workloads, which then drop fields of pods."""
+    value = job().decode()
+    value["spec"]["template"]["spec"]["newInThisServer"] = {"a": 1}
+    started = Object.of(JOBS, value).decode()
+    pod_sets = KIND.pod_sets(Object.of(JOBS, value))
+    del pod_sets[0]["template"]["spec"]["newInThisServer"]
+    KIND.start(started, [INFO])
+    KIND.set_suspended(started, True)
+    assert KIND.restore(started, pod_sets)
+    assert started == value
+
+
+def test_older_servers_are_told_that_a_suspended_job_never_started() -> None:
+    value = job(status={"startTime": "2026-01-01T00:00:00Z", "active": 0}).decode()
+    assert KIND.forget_start(value)
+    assert value["status"] == {"active": 0}
+    assert not KIND.forget_start(value)
+
+
 RECLAIM = [
     ("all still to do", {"parallelism": 4, "completions": 10}, {"succeeded": 0}, {}),
     ("more left than slots", {"parallelism": 4, "completions": 10}, {"succeeded": 6}, {}),

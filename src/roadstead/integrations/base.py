@@ -141,11 +141,13 @@ def withdraw(template: Json, original: Mapping[str, Any], *, keep: Sequence[str]
     The rest of the template is left alone: nothing changed it, and a server may know fields of pods that the Workload it was
     copied into does not.
     """
-    metadata, spec = template.setdefault("metadata", {}), template.setdefault("spec", {})
+    metadata, spec = template.get("metadata") or {}, template["spec"]
     was = original.get("metadata") or {}
     own = {key: value for key, value in (metadata.get("labels") or {}).items() if key in keep}
     _put(metadata, "labels", {**(was.get("labels") or {}), **own})
     _put(metadata, "annotations", was.get("annotations"))
+    if metadata:
+        template["metadata"] = metadata
     for name in ("nodeSelector", "tolerations"):
         _put(spec, name, (original.get("spec") or {}).get(name))
 
