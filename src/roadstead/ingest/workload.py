@@ -8,8 +8,8 @@ from roadstead.ingest import topology
 from roadstead.ingest.placement import placement_of, speaks_for
 from roadstead.ingest.pod_class import UnreadableError, pod_class
 from roadstead.ingest.reading import Notes, amounts, time_of, view
-from roadstead.kinds.object import Object, ObjectMeta
-from roadstead.kinds.views.common import Condition, find_condition
+from roadstead.kinds.object import Object
+from roadstead.kinds.views.common import Condition, Conditioned, find_condition
 from roadstead.kinds.views.kueue import (
     AdmissionView,
     PodSetAssignmentView,
@@ -104,18 +104,9 @@ def _state(conditions: dict[str, Condition], *, has_admission: bool) -> Workload
     return WorkloadState.PENDING
 
 
-class _Conditions(msgspec.Struct, frozen=True):
-    conditions: tuple[Condition, ...] = ()
-
-
-class _StatusOnly(msgspec.Struct, frozen=True):
-    metadata: ObjectMeta = ObjectMeta()
-    status: _Conditions = _Conditions()
-
-
 def _state_alone(obj: Object) -> WorkloadState:
     """FINISHED or PENDING of a workload whose other fields can't be read: without an admission it can't be counted as reserving."""
-    found = view(obj, _StatusOnly, [])
+    found = view(obj, Conditioned, [])
     finished = find_condition(found.status.conditions, "Finished") if found else None
     return WorkloadState.FINISHED if finished and finished.is_true else WorkloadState.PENDING
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from roadstead.controllers.queues import ClusterQueueController, LocalQueueController
-from roadstead.kinds.names import CLUSTER_QUEUES, COHORTS, JOBS, LOCAL_QUEUES, WORKLOADS
+from roadstead.kinds.names import CLUSTER_QUEUES, COHORTS, JOBS, LOCAL_QUEUES, RESOURCE_FLAVORS, WORKLOADS
 from roadstead.kinds.object import Json
-from tests.controllers.queueing.lab import QueueLab, all_controllers, cluster_queue, job, local_queue
+from tests.controllers.queueing.lab import QueueLab, all_controllers, cluster_queue, job, local_queue, node
 
 QUEUE = "kueue.x-k8s.io/queue-name"
 
@@ -94,3 +94,65 @@ def test_a_cohort_object_adds_quota_of_its_own_and_a_parent_to_borrow_from() -> 
         assert world.job_state("wide") == "running"
         assert cell(world, "default")["borrowed"] == "3"
         assert world.all(WORKLOADS)[0]["status"]["admission"]["clusterQueue"] == "default"
+
+
+def two_flavors(world: QueueLab, **spec: Any) -> None:
+    """Two nodes of two CPUs each: `quick` and `slow`, tried in this order, two CPUs of quota on each."""
+    for name in ("quick", "slow"):
+        value = node(name, "2")
+        value["metadata"]["labels"]["speed"] = name
+        world.join(value)
+        flavor = {"apiVersion": RESOURCE_FLAVORS.api_version, "kind": "ResourceFlavor", "metadata": {"name": name}}
+        world.create(RESOURCE_FLAVORS, {**flavor, "spec": {"nodeLabels": {"speed": name}}})
+    flavors = [{"name": name, "resources": [{"name": "cpu", "nominalQuota": "2"}]} for name in ("quick", "slow")]
+    value = cluster_queue("team", {"cpu": "0"}, **spec)
+    value["spec"]["resourceGroups"] = [{"coveredResources": ["cpu"], "flavors": flavors}]
+    world.create(CLUSTER_QUEUES, value)
+    world.create(LOCAL_QUEUES, local_queue("team", "team"))
+    world.settle()
+
+
+def flavor_of(world: QueueLab, name: str) -> str:
+    flavors: Json = world.workload_of(name)["status"]["admission"]["podSetAssignments"][0]["flavors"]
+    return str(flavors["cpu"])
+
+
+def test_the_second_flavor_is_taken_when_the_first_is_full_and_its_nodes_are_meant() -> None:
+    with lab() as world:
+        two_flavors(world)
+        for name in ("one", "two", "three"):
+            submit(world, "team", name, "2", seconds=30)
+        world.advance(15)
+        assert [flavor_of(world, name) for name in ("one", "two")] == ["quick", "slow"]
+        assert world.the(JOBS, "two")["spec"]["template"]["spec"]["nodeSelector"] == {"speed": "slow"}
+        assert world.job_state("three") == "suspended"
+        status = world.the(CLUSTER_QUEUES, "team", "")["status"]
+        used = {flavor["name"]: flavor["resources"][0]["total"] for flavor in status["flavorsReservation"]}
+        assert used == {"quick": "2", "slow": "2"}
+        assert status["pendingWorkloads"] == 1
+        world.advance(90)
+        assert world.job_state("three") == "Complete"
+
+
+def test_fungibility_says_whether_to_borrow_or_to_go_on_to_the_next_flavor() -> None:
+    for when_can_borrow, expected in (("MayStopSearch", "quick"), ("TryNextFlavor", "slow")):
+        with lab() as world:
+            fungibility = {"whenCanBorrow": when_can_borrow, "whenCanPreempt": "TryNextFlavor"}
+            two_flavors(world, cohortName="lab", flavorFungibility=fungibility)
+            lender = cluster_queue("lender", {"cpu": "0"}, cohortName="lab")
+            resources = [{"name": "cpu", "nominalQuota": "2"}]
+            lender["spec"]["resourceGroups"][0]["flavors"] = [{"name": "quick", "resources": resources}]
+            world.create(CLUSTER_QUEUES, lender)
+            world.join(quick_node("quick-2"))
+            submit(world, "team", "own", "1500m")
+            world.settle()
+            submit(world, "team", "next", "1")
+            world.settle()
+            assert flavor_of(world, "own") == "quick"
+            assert flavor_of(world, "next") == expected, when_can_borrow
+
+
+def quick_node(name: str) -> Json:
+    value = node(name, "2")
+    value["metadata"]["labels"]["speed"] = "quick"
+    return value

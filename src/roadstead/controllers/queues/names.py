@@ -13,12 +13,15 @@ from roadstead.kinds.views.kueue import (
     CohortView,
     LocalQueueView,
     ResourceFlavorView,
+    WorkloadStatusView,
     WorkloadView,
 )
 from roadstead.runtime.step import Key, Read
 
-BY_QUEUE: Final = "local-queue"
-"""Workloads that have not finished, by "namespace/LocalQueue"."""
+WAITING: Final = "waiting"
+"""Workloads that wait, by "namespace/LocalQueue"."""
+HOLDING: Final = "holding"
+"""Workloads that hold quota, by "namespace/LocalQueue"."""
 BY_RESERVATION: Final = "reservation"
 """Workloads that hold quota, by ClusterQueue."""
 BY_CLUSTER_QUEUE: Final = "cluster-queue"
@@ -32,18 +35,33 @@ BY_TOPOLOGY: Final = "topology"
 # ---------------------------------------------------------------------- indexes
 
 
-def by_queue(workload: Object) -> Iterable[str]:
+def path_of(queue: Object) -> str:
+    """A LocalQueue as the indexes above name it."""
+    return f"{queue.meta.namespace}/{queue.meta.name}"
+
+
+def by_waiting(workload: Object) -> Iterable[str]:
     view = workload.view(WorkloadView)
-    if has_condition(view.status.conditions, "Finished"):
+    is_over = has_condition(view.status.conditions, "Finished") or view.spec.active is False
+    if is_over or _holds(view.status):
         return ()
     return (f"{workload.meta.namespace}/{view.spec.queue_name}",)
 
 
+def by_holding(workload: Object) -> Iterable[str]:
+    view = workload.view(WorkloadView)
+    return (f"{workload.meta.namespace}/{view.spec.queue_name}",) if _holds(view.status) else ()
+
+
 def by_reservation(workload: Object) -> Iterable[str]:
     status = workload.view(WorkloadView).status
-    if status.admission is None or has_condition(status.conditions, "Finished"):
-        return ()
-    return (status.admission.cluster_queue,)
+    return (status.admission.cluster_queue,) if status.admission is not None and _holds(status) else ()
+
+
+def _holds(status: WorkloadStatusView) -> bool:
+    conditions = status.conditions
+    is_reserved = status.admission is not None and has_condition(conditions, "QuotaReserved")
+    return is_reserved and not has_condition(conditions, "Finished")
 
 
 def by_cluster_queue(queue: Object) -> Iterable[str]:

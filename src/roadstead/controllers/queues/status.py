@@ -21,7 +21,15 @@ from roadstead.controllers.queues.activity import (
     local_queue_activity,
 )
 from roadstead.controllers.queues.in_use import finalizer_write
-from roadstead.controllers.queues.names import BY_CLUSTER_QUEUE, BY_FLAVOR, BY_QUEUE, BY_RESERVATION, BY_TOPOLOGY
+from roadstead.controllers.queues.names import (
+    BY_CLUSTER_QUEUE,
+    BY_FLAVOR,
+    BY_RESERVATION,
+    BY_TOPOLOGY,
+    HOLDING,
+    WAITING,
+    path_of,
+)
 from roadstead.controllers.queues.patience import Patience
 from roadstead.controllers.queues.usage import Totals, add_up, flavor_usage
 from roadstead.kinds.names import CLUSTER_QUEUES, COHORTS, LOCAL_QUEUES, RESOURCE_FLAVORS, TOPOLOGIES, WORKLOADS
@@ -49,7 +57,7 @@ class _QueueStatus(ABC):
 
     @abstractmethod
     def _count(self, queue: Object, read: Read) -> Json:
-        """Counts and usage as the status writes them. O(workloads of the queue that have not finished)."""
+        """Counts and usage as the status writes them. O(w log w), w workloads that wait (their names only) or hold quota."""
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         queue = read.get(self.resource, *key)
@@ -90,7 +98,7 @@ class ClusterQueueController(_QueueStatus):
         COHORTS: names.cluster_queues_in_cohorts,
     }
     indexes: Mapping[tuple[Resource, str], Index] = {
-        (WORKLOADS, BY_QUEUE): names.by_queue,
+        (WORKLOADS, WAITING): names.by_waiting,
         (WORKLOADS, BY_RESERVATION): names.by_reservation,
         (LOCAL_QUEUES, BY_CLUSTER_QUEUE): names.by_cluster_queue,
         (CLUSTER_QUEUES, BY_FLAVOR): names.flavors_of,
@@ -113,13 +121,11 @@ class ClusterQueueController(_QueueStatus):
 
     def _count(self, queue: Object, read: Read) -> Json:
         name = queue.meta.name
-        found = {obj.key: obj for obj in read.by_index(WORKLOADS, BY_RESERVATION, name)}
-        for local in read.by_index(LOCAL_QUEUES, BY_CLUSTER_QUEUE, name):
-            path = f"{local.meta.namespace}/{local.meta.name}"
-            found.update((obj.key, obj) for obj in read.by_index(WORKLOADS, BY_QUEUE, path))
+        leading = read.by_index(LOCAL_QUEUES, BY_CLUSTER_QUEUE, name)
+        pending = sum(len(read.by_index(WORKLOADS, WAITING, path_of(local))) for local in leading)
+        totals = add_up(read.by_index(WORKLOADS, BY_RESERVATION, name))
         spec = queue.view(ClusterQueueView).spec
-        has_cohort = bool(spec.cohort_name)
-        return _counts(add_up(found.values(), name), spec.resource_groups, borrowed=True, has_cohort=has_cohort)
+        return _counts(pending, totals, spec.resource_groups, borrowed=True, has_cohort=bool(spec.cohort_name))
 
 
 class LocalQueueController(_QueueStatus):
@@ -133,7 +139,8 @@ class LocalQueueController(_QueueStatus):
         WORKLOADS: names.local_queue_of_workload,
     }
     indexes: Mapping[tuple[Resource, str], Index] = {
-        (WORKLOADS, BY_QUEUE): names.by_queue,
+        (WORKLOADS, WAITING): names.by_waiting,
+        (WORKLOADS, HOLDING): names.by_holding,
         (LOCAL_QUEUES, BY_CLUSTER_QUEUE): names.by_cluster_queue,
     }
 
@@ -146,8 +153,8 @@ class LocalQueueController(_QueueStatus):
     def _count(self, queue: Object, read: Read) -> Json:
         cluster_queue = read.get(CLUSTER_QUEUES, "", queue.view(LocalQueueView).spec.cluster_queue)
         groups = cluster_queue.view(ClusterQueueView).spec.resource_groups if cluster_queue is not None else ()
-        totals = add_up(read.by_index(WORKLOADS, BY_QUEUE, f"{queue.meta.namespace}/{queue.meta.name}"))
-        return _counts(totals, groups, borrowed=False)
+        pending = len(read.by_index(WORKLOADS, WAITING, path_of(queue)))
+        return _counts(pending, add_up(read.by_index(WORKLOADS, HOLDING, path_of(queue))), groups, borrowed=False)
 
 
 def _urgent(status: Json) -> tuple[int, list[str]]:
@@ -157,9 +164,11 @@ def _urgent(status: Json) -> tuple[int, list[str]]:
     return status.get(_PENDING, 0), [amount for amount in borrowed if amount != "0"]
 
 
-def _counts(totals: Totals, groups: tuple[ResourceGroupView, ...], *, borrowed: bool, has_cohort: bool = False) -> Json:
+def _counts(
+    pending: int, totals: Totals, groups: tuple[ResourceGroupView, ...], *, borrowed: bool, has_cohort: bool = False
+) -> Json:
     return {
-        _PENDING: totals.pending,
+        _PENDING: pending,
         "reservingWorkloads": totals.reserving,
         "admittedWorkloads": totals.admitted,
         "flavorsReservation": flavor_usage(groups, totals.reserved, borrowed=borrowed, has_cohort=has_cohort),

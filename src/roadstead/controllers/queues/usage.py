@@ -14,30 +14,20 @@ from roadstead.model.amounts import Cell
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over workloads that have not finished. `reserved` counts all that hold quota, `used` the admitted ones."""
+    """Sums over workloads that hold quota. `reserved` counts all of them, `used` the admitted ones."""
 
-    pending: int = 0
     reserving: int = 0
     admitted: int = 0
     reserved: dict[Cell, int] = field(default_factory=dict)
     used: dict[Cell, int] = field(default_factory=dict)
 
 
-def add_up(workloads: Iterable[Object], cluster_queue: str = "") -> Totals:
-    """Totals of these workloads; with `cluster_queue`, reservations elsewhere are left out. O(workloads)."""
+def add_up(holding: Iterable[Object]) -> Totals:
+    """Totals of workloads that hold quota. O(workloads)."""
     totals = Totals()
-    for workload in workloads:
+    for workload in holding:
         view = workload.view(WorkloadView)
-        conditions = view.status.conditions
-        if has_condition(conditions, "Finished"):
-            continue
-        admission = view.status.admission
-        if admission is None or not has_condition(conditions, "QuotaReserved"):
-            totals.pending += view.spec.active is not False
-            continue
-        if cluster_queue and admission.cluster_queue != cluster_queue:
-            continue
-        is_admitted = has_condition(conditions, "Admitted")
+        is_admitted = has_condition(view.status.conditions, "Admitted")
         totals.reserving += 1
         totals.admitted += is_admitted
         for cell, amount in _usage(view).items():
@@ -51,8 +41,8 @@ def _usage(view: WorkloadView) -> dict[Cell, int]:
     """What a workload holds, less what its finished pods no longer need (kueue 2.10)."""
     found: dict[Cell, int] = {}
     reclaimed = {item.name: item.count for item in view.status.reclaimable_pods}
-    assert view.status.admission is not None
-    for assignment in view.status.admission.pod_set_assignments:
+    admission = view.status.admission
+    for assignment in admission.pod_set_assignments if admission is not None else ():
         count = assignment.count or 0
         left = max(0, count - reclaimed.get(assignment.name, 0))
         for resource, quantity in assignment.resource_usage.items():
