@@ -92,10 +92,10 @@ class RealServer:
             self.stop()
             raise
 
-    def start_controllers(self, node_grace: str = "24h") -> None:
+    def start_controllers(self, node_grace: str = "24h", node_look: str = "5s") -> None:
         """Start kube-controller-manager and kube-scheduler, and wait until pods can be made. A node whose heartbeats stay away
-        for `node_grace` is not ready: the long one keeps nodes ready that a test has written by hand. Raises RuntimeError
-        with the end of the log if one does not come up."""
+        for `node_grace` is not ready (looked for every `node_look`): the long one keeps nodes ready that a test has written by
+        hand. Raises RuntimeError with the end of the log if one does not come up."""
         binary, here = find_binary(), self.directory
         manager_port, scheduler_port = free_ports(2)
         common = ["--bind-address=127.0.0.1", "--leader-elect=false", "--kube-api-qps=500", "--kube-api-burst=1000"]
@@ -112,6 +112,7 @@ class RealServer:
                 f"--cluster-signing-cert-file={self.ca_file}",
                 f"--cluster-signing-key-file={here}/ca.key",
                 f"--node-monitor-grace-period={node_grace}",
+                f"--node-monitor-period={node_look}",
             ]
         )
         self._spawn(

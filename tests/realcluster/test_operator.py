@@ -138,7 +138,7 @@ def test_without_the_policy_a_job_is_held_at_first_sight(here: Place) -> None:
         assert here.get("job/job")["spec"]["suspend"] is True
         until(lambda: here.get("pods")["items"] == [], "what had started is gone")
     finally:
-        here.apply_text(manifests("--without-crds", "--without-deployment"))
+        here.apply_text(manifests("--without-kueue-crds", "--without-deployment"))
         until(lambda: here.is_held_at_creation(), "the policy is back")
 
 

@@ -98,7 +98,7 @@ def test_one_right_that_is_missing_is_named(here: Place) -> None:
         assert code == 1
         assert "update workloads/status.kueue.x-k8s.io" in said
     finally:
-        here.apply_text(manifests("--without-crds", "--without-deployment"))
+        here.apply_text(manifests("--without-kueue-crds", "--without-deployment"))
 
 
 def test_a_namespace_without_a_lease_to_be_had(here: Place) -> None:
