@@ -89,7 +89,6 @@ def test_manifests_are_printed_in_an_order_in_which_they_can_be_applied(capsys: 
 @pytest.mark.parametrize(
     ("option", "gone"),
     [
-        ("--without-crds", {"CustomResourceDefinition"}),
         ("--without-policy", {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}),
         ("--without-deployment", {"Deployment"}),
     ],
@@ -99,8 +98,15 @@ def test_parts_can_be_left_out(option: str, gone: set[str], capsys: pytest.Captu
     assert everything - {kind for kind, _ in _printed(capsys, option)} == gone
 
 
+def test_kueues_own_definitions_can_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    found = _printed(capsys, "--without-kueue-crds")
+    assert [name for kind, name in found if kind == "CustomResourceDefinition"] == ["placements.roadstead.dev"]
+
+
 def test_the_image_and_namespace_are_the_administrators(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = _run(capsys, "manifests", "--without-crds", "--image", "registry/roadstead:1", "--namespace", "queues")
+    _, out, _ = _run(
+        capsys, "manifests", "--without-kueue-crds", "--image", "registry/roadstead:1", "--namespace", "queues"
+    )
     documents = {document["kind"]: document for document in yaml.safe_load_all(out)}
     deployment = documents["Deployment"]
     assert deployment["metadata"]["namespace"] == "queues"

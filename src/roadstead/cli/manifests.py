@@ -13,7 +13,9 @@ import click
     "--namespace", default="roadstead-system", show_default=True, help="Where operators run and keep their lease."
 )
 @click.option("--replicas", type=click.IntRange(0, 10), default=2, show_default=True, help="Operators; one leads.")
-@click.option("--without-crds", is_flag=True, help="Leave out CustomResourceDefinitions (Kueue's own are installed).")
+@click.option(
+    "--without-kueue-crds", is_flag=True, help="Leave out the definitions of Kueue's kinds (Kueue's own are installed)."
+)
 @click.option(
     "--without-policy",
     is_flag=True,
@@ -24,7 +26,7 @@ def command(
     image: str | None,
     namespace: str,
     replicas: int,
-    without_crds: bool,
+    without_kueue_crds: bool,
     without_policy: bool,
     without_deployment: bool,
 ) -> None:
@@ -37,7 +39,7 @@ def command(
     options = ManifestOptions(
         namespace=namespace,
         replicas=replicas,
-        crds=not without_crds,
+        kueue_crds=not without_kueue_crds,
         policy=not without_policy,
         deployment=not without_deployment,
     )

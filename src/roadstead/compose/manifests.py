@@ -10,7 +10,7 @@ from roadstead.compose.operator import COMPONENT, NAMESPACE, watched
 from roadstead.compose.rights import cluster_rules, lease_rules, rights
 from roadstead.integrations import ALL
 from roadstead.kinds.crds import definitions
-from roadstead.kinds.names import QUEUE_LABEL
+from roadstead.kinds.names import KUEUE, QUEUE_LABEL
 from roadstead.kinds.object import Json
 from roadstead.kinds.served import default_registry
 
@@ -24,13 +24,13 @@ USER: Final = 65532
 
 @dataclass(frozen=True, slots=True)
 class ManifestOptions:
-    """`image`: what the Deployment runs. `policy`: hold queued jobs at creation. `crds`, `deployment`: print these too."""
+    """`image`: what the Deployment runs. `policy`: hold queued jobs at creation. `kueue_crds`, `deployment`: print these too."""
 
     image: str = f"roadstead:{__version__}"
     namespace: str = NAMESPACE
     replicas: int = 2
     policy: bool = True
-    crds: bool = True
+    kueue_crds: bool = True
     deployment: bool = True
 
 
@@ -38,7 +38,7 @@ def manifests(options: ManifestOptions) -> list[Json]:
     """All objects, in an order in which they can be applied."""
     found = rights(watched(), options.namespace)
     subject = {"kind": "ServiceAccount", "name": COMPONENT, "namespace": options.namespace}
-    objects: list[Json] = definitions(default_registry()) if options.crds else []
+    objects = [crd for crd in definitions(default_registry()) if options.kueue_crds or crd["spec"]["group"] != KUEUE]
     objects += [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": options.namespace}},
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _named(COMPONENT, options.namespace)},
