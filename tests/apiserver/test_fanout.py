@@ -15,14 +15,15 @@ from roadstead.apiserver.fanout import Fanout, Member
 from roadstead.apiserver.negotiate import Format
 from roadstead.apiserver.watching import EventEncoder
 from roadstead.cluster.embedded import watching
-from roadstead.cluster.embedded.history import Limits
+from roadstead.cluster.embedded.history import Change, Limits
 from roadstead.cluster.embedded.requests import WatchOptions
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.cluster.embedded.watching import Event, Watch
 from roadstead.kinds.object import Json
+from roadstead.kinds.registry import Kind
 from roadstead.kinds.served import default_registry
-from tests.cluster.embedded.objects import CONFIG_MAP, OPTIONS, config_map, resources
+from tests.cluster.embedded.objects import CONFIG_MAP, NAMESPACE, OPTIONS, POD, config_map, pod, resources
 from tests.cluster.loop import in_loop
 
 SERVED = next(kind for kind in default_registry() if kind.resource == CONFIG_MAP.resource)
@@ -74,10 +75,17 @@ class Watchers:
         self.encoded: list[Event] = []
 
     def watch(
-        self, connection: Connection, since: int | None = None, *, is_first: bool = False, **options: object
+        self,
+        connection: Connection,
+        since: int | None = None,
+        *,
+        kind: Kind = CONFIG_MAP,
+        namespace: str = "",
+        is_first: bool = False,
+        **options: object,
     ) -> Member:
         version = self.api.store.revision if since is None else since
-        watch = Watch(self.api.store, CONFIG_MAP, "", WatchOptions(resource_version=str(version), **options))  # type: ignore[arg-type]  # names are checked by the class
+        watch = Watch(self.api.store, kind, namespace, WatchOptions(resource_version=str(version), **options))  # type: ignore[arg-type]  # names are checked by the class
 
         def line(event: Event, is_first: bool) -> bytes:
             self.encoded.append(event)
@@ -194,6 +202,51 @@ async def test_who_joins_late_or_early_sees_exactly_what_follows_its_version() -
 
 
 @in_loop
+async def test_a_change_is_looked_at_only_by_those_whom_it_can_concern(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = await resources()
+    await api.create(NAMESPACE, "", {"metadata": {"name": "other"}}, OPTIONS)
+    watchers = Watchers(api)
+    asked: list[str] = []
+
+    def count(watch: Watch, change: Change) -> Event | None:
+        asked.append(watch.options.field_selector.rpartition("=")[2])
+        return event(watch, change)
+
+    event = Watch.event
+    monkeypatch.setattr(Watch, "event", count)
+    connections = {phase: Connection() for phase in ("Pending", "Running", "Failed")}
+    for phase, connection in connections.items():
+        watchers.watch(connection, kind=POD, field_selector=f"status.phase={phase}")
+    elsewhere, named, everything = Connection(), Connection(), Connection()
+    watchers.watch(elsewhere, kind=POD, namespace="other")
+    watchers.watch(named, kind=POD, field_selector="metadata.name=b")
+    watchers.watch(everything, kind=POD)
+
+    async def become(name: str, phase: str) -> None:
+        def apply(obj: Json) -> Json:
+            return obj | {"status": {"phase": phase}}
+
+        await api.patch(POD, "default", name, apply, OPTIONS, "status")
+        await settle()
+
+    for name in ("a", "b", "c"):
+        await api.create(POD, "default", pod(name), OPTIONS)
+    await become("b", "Running")
+    asked.clear()
+    await become("a", "Failed")
+    assert sorted(asked) == ["", "Failed", "Pending"]
+    seen = {phase: [event["type"] for event in connection.events] for phase, connection in connections.items()}
+    assert seen == {
+        "Pending": ["ADDED", "ADDED", "ADDED", "DELETED", "DELETED"],
+        "Running": ["ADDED"],
+        "Failed": ["ADDED"],
+    }
+    assert elsewhere.events == []
+    assert {event["object"]["metadata"]["name"] for event in named.events} == {"b"}
+    assert len(everything.events) == 5
+
+
+@in_loop
 async def test_nobody_misses_or_repeats_anything_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "SLICE_BYTES", 2000)
     monkeypatch.setattr(fanout, "ROUNDS", 2)
@@ -201,12 +254,14 @@ async def test_nobody_misses_or_repeats_anything_whatever_happens(monkeypatch: p
         chance = random.Random(seed)
         api = await resources()
         watchers = Watchers(api)
-        begun: list[tuple[int, Connection, Member]] = []
+        begun: list[tuple[int, Connection, Member, str]] = []
+        named: dict[str, int] = {}
         for number in range(120):
             action = chance.randrange(6)
             if action == 0:
                 connection, since = Connection(), chance.randint(1, api.store.revision + 2)
-                begun.append((since, connection, watchers.watch(connection, since)))
+                one = f"metadata.name=n{chance.randrange(120)}" if chance.randrange(4) == 0 else ""
+                begun.append((since, connection, watchers.watch(connection, since, field_selector=one), one[14:]))
             elif action == 1 and begun:
                 chance.choice(begun)[1].is_paused = True
             elif action == 2 and begun:
@@ -214,12 +269,13 @@ async def test_nobody_misses_or_repeats_anything_whatever_happens(monkeypatch: p
             elif action == 3:
                 await asyncio.sleep(0)
             else:
-                await api.create(CONFIG_MAP, "default", config_map(f"n{number}"), OPTIONS)
-        for _, connection, _ in begun:
+                made = await api.create(CONFIG_MAP, "default", config_map(f"n{number}"), OPTIONS)
+                named[f"n{number}"] = int(made.object.meta.resource_version)
+        for _, connection, _, _ in begun:
             connection.resume()
         deadline = asyncio.get_running_loop().time() + 5
-        for since, connection, member in begun:
-            wanted = list(range(since + 1, api.store.revision + 1))
+        for since, connection, member, one in begun:
+            wanted = [version for name, version in named.items() if version > since and one in ("", name)]
             while connection.versions != wanted and asyncio.get_running_loop().time() < deadline:
                 await asyncio.sleep(0.001)
             assert (seed, connection.versions) == (seed, wanted)

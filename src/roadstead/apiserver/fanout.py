@@ -167,6 +167,13 @@ class Channel:
         self._store = store
         self._feed: Feed = store.feed(resource)
         self._groups: dict[object, Group] = {}
+        self._free: dict[Group, None] = {}
+        """Groups that any change may concern."""
+        self._anchored: dict[str, dict[str, dict[Group, None]]] = {}
+        """Field -> value -> groups that only objects with this value concern: a thousand node agents, each with pods of its own, cost
+        a change no more than the one or two that it is about."""
+        self._restless: dict[Group, None] = {}
+        """Groups some of whose members are apart."""
         self._position = self._feed.end
         self._seen = store.revision
         """Version up to which everybody who is level has seen everything."""
@@ -185,8 +192,9 @@ class Channel:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(key, watch, line)
+            self._place(group)
         member = Member(group, outlet, seen, is_first=is_first)
-        group.apart[member] = None
+        self._set_apart(member)
         outlet.listen(lambda: self._writable(member), member.end)
         loop = asyncio.get_running_loop()
         if options.timeout_seconds is not None:
@@ -214,7 +222,34 @@ class Channel:
             return
         if group.bookmark_timer is not None:
             group.bookmark_timer.cancel()
+        self._displace(group)
+
+    def _place(self, group: Group) -> None:
+        anchor = group.watch.anchor
+        if anchor is None:
+            self._free[group] = None
+        else:
+            field, value = anchor
+            self._anchored.setdefault(field, {}).setdefault(value, {})[group] = None
+
+    def _displace(self, group: Group) -> None:
         self._groups.pop(group.key, None)
+        self._free.pop(group, None)
+        self._restless.pop(group, None)
+        if group.watch.anchor is None:
+            return
+        field, value = group.watch.anchor
+        by_value = self._anchored.get(field, {})
+        groups = by_value.get(value, {})
+        groups.pop(group, None)
+        if not groups:
+            by_value.pop(value, None)
+        if not by_value:
+            self._anchored.pop(field, None)
+
+    def _set_apart(self, member: Member) -> None:
+        member.group.apart[member] = None
+        self._restless[member.group] = None
 
     @property
     def is_empty(self) -> bool:
@@ -269,9 +304,9 @@ class Channel:
         if changes:
             self._position += len(changes)
             self._seen = changes[-1].rv
-        for group in list(self._groups.values()):
+        for group, concerned in self._concerned(changes).items():
             try:
-                self._serve(group, changes, before)
+                self._serve(group, concerned, before)
             except Exception:
                 # A stream that would leave something out is worse than none: they come again, from a version that they know.
                 log.exception("watchers of %s cannot be served", group.key)
@@ -285,6 +320,21 @@ class Channel:
         if behind and not self._feed.is_closed:
             self._schedule()
 
+    def _concerned(self, changes: Sequence[Change]) -> dict[Group, Sequence[Change]]:
+        """Which groups are to be served, with the changes that may concern them. O(changes x fields that anchor groups + result)."""
+        found: dict[Group, Sequence[Change]] = dict.fromkeys(self._restless, ())
+        for field, by_value in self._anchored.items():
+            selection = next(iter(next(iter(by_value.values())))).watch.selection
+            some: dict[Group, list[Change]] = {}
+            for change in changes:
+                values = selection.values_of(change, field)
+                for value in by_value if values is None else set(values):
+                    for group in by_value.get(value, ()):
+                        some.setdefault(group, []).append(change)
+            found.update(some)
+        found.update(dict.fromkeys(self._free, changes))
+        return found
+
     def _serve(self, group: Group, changes: Sequence[Change], before: int) -> None:
         if group.level and changes:
             self._send_level(group, changes, before)
@@ -293,6 +343,8 @@ class Channel:
                 self._catch_up(member)
             elif member.seen < self._feed.floor:
                 member.end()
+        if not group.apart:
+            self._restless.pop(group, None)
 
     def _send_level(self, group: Group, changes: Sequence[Change], before: int) -> None:
         try:
@@ -318,7 +370,7 @@ class Channel:
             self.sent -= len(lines)
             del group.level[member]
             member.seen = before
-            group.apart[member] = None
+            self._set_apart(member)
 
     def _slice(self, position: int) -> Sequence[Change]:
         """The next changes, SLICE_BYTES of them at most, or one. Raises Lagging."""

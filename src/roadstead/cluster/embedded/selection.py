@@ -50,6 +50,25 @@ class Selection:
             return False
         return not self._field_terms or self._fields_hold(change.field_values(side, self._fields_of))
 
+    @property
+    def anchor(self) -> tuple[str, str] | None:
+        """A (field, value) that all selected objects have, if the field selector demands one: who serves many selections looks up
+        which of them a change can concern at all."""
+        for term in (*self._field_terms, *self._metadata_terms):
+            if term.op == "=":
+                return term.field, term.value
+        return None
+
+    def values_of(self, change: Change, field: str) -> tuple[str, ...] | None:
+        """What `field` was before a change and is after it; None if it is not known what it was."""
+        meta = change.object.meta
+        if field in _METADATA_FIELDS:  # these never change
+            return (meta.name if field == "metadata.name" else meta.namespace,)
+        now = change.field_values(change.object, self._fields_of).get(field, "")
+        if change.previous is not None:
+            return now, change.field_values(change.previous, self._fields_of).get(field, "")
+        return None if change.type == "MODIFIED" else (now,)
+
     def _matches_metadata(self, found: Object) -> bool:
         meta = found.meta
         for term in self._metadata_terms:

@@ -41,6 +41,11 @@ class Watch:
         _check(options)
         self._since = parse_version(options.resource_version)
 
+    @property
+    def anchor(self) -> tuple[str, str] | None:
+        """A (field, value) that everything watched has: only changes of such objects concern this watch."""
+        return self.selection.anchor or (("metadata.namespace", self.namespace) if self.namespace else None)
+
     def begin(self) -> tuple[Sequence[Object], str, int]:
         """(objects to send as ADDED, the bookmark that ends them or "", version after which changes follow). Raises StatusError
         410. O(objects of the resource) if there are initial events."""
