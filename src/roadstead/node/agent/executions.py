@@ -138,11 +138,12 @@ class Execution:
         """Kill the command if it still runs; forget it."""
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
-        is_over = commands.ended(self._path, self._id) is not None
         self._drop_stdin()
         for fd in (*self._outputs.values(), self._done):
             os.close(fd)
         os.close(self._lock)
+        # Asked after letting go: either we see its end, or the shim, which writes that first, sees that we have let go.
+        is_over = commands.ended(self._path, self._id) is not None
         if is_over or not locks.is_held(os.path.join(self._path, "lock")):
             commands.remove(self._path, self._id)
 

@@ -209,7 +209,7 @@ class Commands:
             problem = ""  # a descendant that has not executed yet keeps it open
         os.close(command.report)
         self._record(command, command.verdict or _verdict(status, problem))
-        if command.verdict is not None and command.verdict.reason == "CallerGone":
+        if not locks.is_held(os.path.join(command.here, "caller")):
             shutil.rmtree(command.here, ignore_errors=True)
 
     def finish(self) -> None:
