@@ -43,18 +43,25 @@ class Counting:
         self._matchers: dict[Selection, Matcher] = {}
         self._facts: list[NodeLine] = []
         self._amounts: list[NodeLine] = []
+        self._fixed: list[NodeLine] = []  # those of them that show even without workloads
 
     def facts_changed(self, line: NodeLine) -> None:
         self._facts.append(line)
 
-    def amounts_changed(self, line: NodeLine) -> None:
+    def amounts_changed(self, line: NodeLine, *, by_workload: bool) -> None:
         self._amounts.append(line)
+        if not by_workload:
+            self._fixed.append(line)
+
+    def _amounts_for(self, without_workloads: bool) -> list[NodeLine]:
+        return self._fixed if without_workloads else self._amounts
 
     def trim(self) -> None:
         """Keep the lists of changes bounded: start them, and the counts that rest on them, afresh once in a long while."""
         if len(self._facts) + len(self._amounts) > max(CHANGES_MAX, 16 * len(self._lines)):
             self._facts.clear()
             self._amounts.clear()
+            self._fixed.clear()
             self._forests.clear()
             self._asked_at.clear()
             self._groups.clear()
@@ -81,15 +88,16 @@ class Counting:
 
     def forest(self, demand: Demand) -> Forest:
         """The counts of a demand, kept from now on."""
+        amounts = self._amounts_for(demand.without_workloads)
         forest = self._forests.pop(demand, None)
         if forest is None:
             if len(self._forests) >= FORESTS_MAX:
                 oldest = next(iter(self._forests))
                 del self._forests[oldest]
                 self._asked_at.pop(oldest, None)
-            forest = Forest(demand, self._lines.values(), len(self._facts), len(self._amounts))
+            forest = Forest(demand, self._lines.values(), len(self._facts), len(amounts))
         else:
-            forest.refresh(self._facts, self._amounts)
+            forest.refresh(self._facts, amounts)
         self._forests[demand] = forest
         self._asked_at[demand] = self._questions
         return forest
@@ -99,12 +107,13 @@ class Counting:
         return tuple(self._forests)
 
     def _fresh_groups(self, without_workloads: bool) -> Groups:
+        amounts = self._amounts_for(without_workloads)
         groups = self._groups.get(without_workloads)
         if groups is None:
             groups = self._groups[without_workloads] = Groups(without_workloads=without_workloads)
-            groups.start(self._lines.values(), len(self._facts), len(self._amounts))
+            groups.start(self._lines.values(), len(self._facts), len(amounts))
         else:
-            groups.refresh(self._facts, self._amounts)
+            groups.refresh(self._facts, amounts)
         return groups
 
     def _matcher(self, selection: Selection) -> Matcher:

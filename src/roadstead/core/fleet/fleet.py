@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from roadstead.core.fleet.ask import Ask, Found
 from roadstead.core.fleet.counting import Counting, Counts
 from roadstead.core.fleet.demand import Demand
-from roadstead.core.fleet.ledger import PENCIL_PREFIX, Holder, NodeLine, shares
+from roadstead.core.fleet.ledger import PENCIL_PREFIX, WORKLOAD_PREFIX, Holder, NodeLine, per_pod, shares
 from roadstead.core.fleet.placing import Placer
 from roadstead.core.undo import UndoLog
 from roadstead.model.amounts import Amounts, ResourceName
@@ -34,6 +34,7 @@ class Fleet:
         self._holds: dict[Holder, Placement] = {}
         self._counting = Counting(self._lines)
         self._listing: Counter[ResourceName] = Counter()  # nodes that list devices of a resource
+        self._held_by_pods: Counter[ResourceName] = Counter()
 
     # --- facts ---
 
@@ -86,19 +87,29 @@ class Fleet:
 
     def _set_hold(self, holder: Holder, placement: Placement | None) -> None:
         old = self._holds.pop(holder, None)
+        by_workload = holder.startswith(WORKLOAD_PREFIX)
+        if not by_workload:
+            for held, sign in ((old, -1), (placement, 1)):
+                if held is not None:
+                    self._count_pods(held, sign)
         if old is not None:
             for name in dict.fromkeys(member.node for pod_set in old.pod_sets for member in pod_set.members):
                 line = self._lines[name]
                 line.give(holder)
-                self._counting.amounts_changed(line)
+                self._counting.amounts_changed(line, by_workload=by_workload)
                 self._drop_if_blank(line)
         if placement is not None:
             self._holds[holder] = placement
             for name, share in shares(placement).items():
                 line = self._line(name)
                 line.take(holder, share)
-                self._counting.amounts_changed(line)
+                self._counting.amounts_changed(line, by_workload=by_workload)
         self._counting.trim()
+
+    def _count_pods(self, placement: Placement, sign: int) -> None:
+        for pod_set in placement.pod_sets:
+            for name, amount in per_pod(pod_set.requests):
+                self._held_by_pods[name] += sign * amount * len(pod_set.members)
 
     def held(self, holder: Holder) -> Placement | None:
         """What the holder holds."""
@@ -110,8 +121,8 @@ class Fleet:
         return tuple(sorted(line.holders)) if line else ()
 
     def held_by_pods(self, resource: ResourceName) -> int:
-        """How much of the resource pods outside workloads hold, on all nodes. O(nodes)."""
-        return sum(line.fixed.get(resource, 0) for line in self._lines.values())
+        """How much of the resource pods outside workloads hold, on all nodes. O(1)."""
+        return self._held_by_pods[resource]
 
     def holders_of(self, resource: ResourceName, node_labels: Iterable[tuple[str, str]] = ()) -> tuple[Holder, ...]:
         """Who holds some of the resource on nodes with these labels, by name. O(nodes + holds)."""
@@ -201,12 +212,12 @@ class Fleet:
         touched = [(self._lines[name], share) for name, share in shares(Placement((pod_set,))).items()]
         for line, share in touched:
             line.take(holder, share)
-            self._counting.amounts_changed(line)
+            self._counting.amounts_changed(line, by_workload=False)
 
         def rub_out() -> None:
             for line, _ in touched:
                 line.give(holder)
-                self._counting.amounts_changed(line)
+                self._counting.amounts_changed(line, by_workload=False)
 
         return rub_out
 
