@@ -357,7 +357,7 @@ class _Cycle:
                     continue
                 refusal = replace(answer, pod_set="")
                 if refusal.verdict is Verdict.WAIT and refusal.resource:
-                    refusal = replace(refusal, blockers=fleet_blockers(self.world, (), refusal.resource))
+                    refusal = refusal.blocked_by(fleet_blockers(self.world, (), refusal.resource))
                 refused[pod.pod] = refusal
             self.verdicts.append(Verdicts(pod.key, pod.uid, (refusal,)))
 
@@ -382,7 +382,7 @@ def _with_blockers(world: World, entry: Entry, refusal: Refusal) -> Refusal:
             next((ps.node_labels for ps in entry.ask.pod_sets if ps.name == refusal.pod_set), ()) if entry.ask else ()
         )
         blockers = fleet_blockers(world, labels, refusal.resource)
-    return replace(refusal, blockers=blockers) if blockers else refusal
+    return refusal.blocked_by(blockers) if blockers else refusal
 
 
 @dataclass(frozen=True, slots=True)

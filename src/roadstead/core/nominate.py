@@ -167,20 +167,16 @@ def _with_levels(ask: PodSetAsk, levels: tuple[str, ...]) -> PodSetAsk:
 
 def _consult_fleet(world: World, assignment: Assignment, ask: Ask) -> None:
     """kueue.md 3.5.4: a place now, else somebody has to go, else it can never be placed."""
-    names = {pod_set.name for pod_set in ask.pod_sets}
+    refusal: Refusal | None = None
     if assignment.mode is Mode.FIT:
         answer = world.fleet.place(ask)
         if isinstance(answer, Found):
             assignment.found = answer
             return
-        assignment.fleet_refusal = answer
+        refusal = answer
     empty = world.fleet.could_ever_place(ask)
-    if not isinstance(empty, Found):
-        assignment.fleet_refusal = empty
-        assignment.fleet_is_hopeless = True
-        return
-    for choice in assignment.pod_sets:
-        if choice.pod_set.name in names:
-            choice.fits = False
-            for taken in choice.choices.values():
-                taken.mode = Mode.PREEMPT
+    names = {pod_set.name for pod_set in ask.pod_sets}
+    if isinstance(empty, Found):
+        assignment.refuse(refusal, hopeless=False, pod_sets=names)
+    else:
+        assignment.refuse(empty, hopeless=True, pod_sets=names)

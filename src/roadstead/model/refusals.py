@@ -81,3 +81,10 @@ class Refusal:
     subject: str = ""  # the queue, flavor, taint, level ... the refusal is about
     blockers: tuple[WorkloadKey, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
+
+    def blocked_by(self, blockers: tuple[WorkloadKey, ...]) -> Refusal:
+        """The same with these blockers."""
+        return Refusal(
+            self.code, self.verdict, self.level, self.pod_set, self.flavor, self.resource, self.needed, self.available,
+            self.limit, self.subject, blockers, self.counts,
+        )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -75,10 +76,28 @@ class Assignment:
     fleet_refusal: Refusal | None = None
     fleet_is_hopeless: bool = False  # it could not be placed even with every workload gone
     failed: bool = False  # some pod set got no flavor
+    _mode: Mode | None = None
 
     @property
     def mode(self) -> Mode:
-        """NO_FIT, PREEMPT or FIT: the worst of the pod sets."""
+        """NO_FIT, PREEMPT or FIT: the worst of the pod sets. Ask once all of them have their choices."""
+        if self._mode is None:
+            self._mode = self._worst()
+        return self._mode
+
+    def refuse(self, refusal: Refusal | None, *, hopeless: bool, pod_sets: Collection[str]) -> None:
+        """The fleet has no place for these pod sets as things are (`refusal`; None if quota is short anyway); `hopeless`: nor if every
+        workload were gone."""
+        self.fleet_refusal = refusal
+        self.fleet_is_hopeless = hopeless
+        self._mode = None
+        for choice in self.pod_sets:
+            if choice.pod_set.name in pod_sets and not hopeless:
+                choice.fits = False
+                for taken in choice.choices.values():
+                    taken.mode = Mode.PREEMPT
+
+    def _worst(self) -> Mode:
         if self.failed or self.fleet_is_hopeless:
             return Mode.NO_FIT
         worst = Mode.FIT if self.fleet_refusal is None else Mode.PREEMPT
