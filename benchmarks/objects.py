@@ -43,6 +43,6 @@ def _line(directory: Path, what: str, *, whole: bool) -> str:
     found = json.loads(text)
     over = found["megabytes"] > FLOOR_MEGABYTES or (found["seconds"] > FLOOR_SECONDS and not whole)
     return (
-        f"   {what}, {'whole server' if whole else 'store'}: {found['seconds']:.2f} s, {found['megabytes']:.0f} MB resident, "
+        f"   {what}, {'whole server' if whole else 'store'}: {found['seconds']:.2f} s (CPU {found['cpu']:.2f} s), {found['megabytes']:.0f} MB resident, "
         f"{found['disk_megabytes']:.0f} MB on disk{'  BELOW THE FLOOR' if over else ''}"
     )
