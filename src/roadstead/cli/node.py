@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from roadstead.cli.failure import Failure
-from roadstead.cli.home import Home, find_home, write_record
+from roadstead.cli.home import Home, find_home, read_record, write_record
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cli.log_setup import log_to_stderr
 from roadstead.cli.nodes import chosen_nodes, parse_node, remember_nodes
@@ -63,6 +63,8 @@ def command(
     see the cluster's other pods, so members of a job find only those on this node by name). To read who may
     see logs it needs role extension-apiserver-authentication-reader in kube-system, else give --client-ca.
     """
+    from roadstead.compose.running import Refused
+
     log_to_stderr(verbose)
     where = find_home(home)
     if kubeconfig is None:
@@ -75,13 +77,15 @@ def command(
         chosen = choose(where, nodes, taints, labels, simulate=simulate)
         from roadstead.compose.agent import AgentSetup, run_node
 
-        setup = AgentSetup(where.socket, where.pki, where.nodes, chosen)
+        setup = AgentSetup(where.socket, where.pki, where.nodes, chosen, lambda: server_url(where))
         os.chdir("/")
-        run_node(setup, lambda: say_ready(where, chosen))
+        try:
+            run_node(setup, lambda: say_ready(where, chosen))
+        except Refused as error:
+            raise Failure(str(error), error.hint) from error
         return
     from roadstead.cluster.remote import KubeconfigError
     from roadstead.compose.join import JoinSetup, join, server_of
-    from roadstead.compose.preflight import Refused
 
     kubeconfig = kubeconfig.absolute()
     try:
@@ -114,7 +118,10 @@ def choose(
 
     found = running(home, "node")
     if found is not None:
-        raise Failure(f"a node agent runs on {home.root} already (pid {found.pid}).", "See: roadstead status")
+        raise Failure(
+            f"a node agent runs on {home.root} already (pid {found.pid}).",
+            f"Stop it first: kill {found.pid} (what it runs goes on). Or give this one a --home of its own.",
+        )
     named = chosen_nodes(home, words)
     try:
         kept_off = tuple(Taint.parse(text) for text in taints)
@@ -127,6 +134,11 @@ def choose(
     chosen = [replace(parse_node(text, simulate=simulate), taints=kept_off, labels=pairs) for text in named]
     remember_nodes(home, named)
     return chosen
+
+
+def server_url(home: Home) -> str:
+    """Where the server of this home listens now; "" if it is down."""
+    return str((read_record(home.record("server")) or {}).get("url", ""))
 
 
 def say_ready(home: Home, nodes: Sequence[NodeOptions]) -> None:

@@ -11,9 +11,10 @@ import uvloop
 
 from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
 from roadstead.cluster.remote import RemoteCluster
-from roadstead.compose.running import beside, stopped
-from roadstead.node.agent.options import AgentOptions, NodeOptions, Tls
+from roadstead.compose.running import Refused, first_of, stopped
+from roadstead.node.agent.options import AgentOptions, CannotJoin, NodeOptions, Tls
 from roadstead.node.main import run_agent
+from roadstead.runtime.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class AgentSetup:
 
 
 def run_node(setup: AgentSetup, ready: Callable[[], None]) -> None:
-    """Run a node agent until SIGTERM or SIGINT. The processes it started outlive it."""
+    """Run a node agent until SIGTERM or SIGINT. The processes it started outlive it. Raises Refused if it cannot run here."""
     uvloop.run(_node(setup, ready))
 
 
@@ -45,10 +46,24 @@ async def _node(setup: AgentSetup, ready: Callable[[], None]) -> None:
         on_ready=lambda port: ready(),
     )
     cluster = RemoteCluster("http://localhost", uds=setup.socket)
-    async with beside(run_agent(cluster, options)):
-        await stopping.wait()
+    try:
+        await first_of(serve_node(cluster, options), stopping.wait())
         log.info("stopping; running processes go on")
-    await cluster.close()
+    finally:
+        await cluster.close()
+
+
+async def serve_node(cluster: Cluster, options: AgentOptions) -> None:
+    """Be a node agent until cancelled. Raises Refused if it cannot be one here."""
+    try:
+        await run_agent(cluster, options)
+    except CannotJoin as error:
+        raise Refused(str(error), error.hint) from error
+    except OSError as error:
+        raise Refused(
+            f"The log port {options.host}:{options.port} cannot be opened: {error.strerror or error}.",
+            "Name an address of this machine, or another port.",
+        ) from error
 
 
 def _agent_certificate(setup: AgentSetup) -> Tls:

@@ -11,10 +11,10 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import uvloop
@@ -23,14 +23,14 @@ from roadstead.auth.certificates import CERTIFICATE_LIFETIME, LOCAL_NAMES, Autho
 from roadstead.auth.files import write_private
 from roadstead.cluster.remote import RemoteCluster, from_kubeconfig
 from roadstead.cluster.remote.kubeconfig import authority_of
-from roadstead.compose.preflight import Refused, must_answer, must_grant
+from roadstead.compose.agent import serve_node
+from roadstead.compose.preflight import must_answer, must_grant
 from roadstead.compose.rights import Right
-from roadstead.compose.running import stopped
+from roadstead.compose.running import Refused, first_of, stopped
 from roadstead.kinds.names import CONFIG_MAPS, EVENTS, LEASES, NODES, PODS
 from roadstead.kinds.object import Ref, Resource
 from roadstead.node.agent.node_object import LEASE_NAMESPACE
 from roadstead.node.agent.options import AgentOptions, NodeOptions, Tls
-from roadstead.node.main import run_agent
 from roadstead.runtime.cluster import Unavailable
 
 log = logging.getLogger(__name__)
@@ -87,35 +87,10 @@ async def _join(setup: JoinSetup, ready: Callable[[], None]) -> None:
             api_server=lambda: cluster.url,
             on_ready=lambda port: ready(),
         )
-        await _first_of(_run(cluster, options), papers.keep(), stopping.wait())
+        await first_of(serve_node(cluster, options), papers.keep(), stopping.wait())
         log.info("stopping; running processes go on")
     finally:
         await cluster.close()
-
-
-async def _first_of(*works: Coroutine[Any, Any, object]) -> None:
-    """Until one of them ends or fails; then none of them runs any more. Raises what it raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _run(cluster: RemoteCluster, options: AgentOptions) -> None:
-    try:
-        await run_agent(cluster, options)
-    except RuntimeError as error:
-        raise Refused(str(error)) from error
-    except OSError as error:
-        raise Refused(
-            f"The log port {options.host}:{options.port} cannot be opened: {error.strerror or error}.",
-            "Name an address of this machine with --address, or another port with --port.",
-        ) from error
 
 
 async def _must_answer_soon(cluster: RemoteCluster) -> None:

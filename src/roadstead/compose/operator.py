@@ -23,9 +23,9 @@ import uvloop
 
 from roadstead.cluster.remote import RemoteCluster, from_kubeconfig
 from roadstead.cluster.remote.in_cluster import in_cluster
-from roadstead.compose.preflight import Refused, preflight
+from roadstead.compose.preflight import preflight
 from roadstead.compose.rights import LEASE_NAME, rights
-from roadstead.compose.running import beside, stopped
+from roadstead.compose.running import Refused, beside, stopped
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.queues import ClusterQueueController, LocalQueueController, ResourceFlavorController
 from roadstead.controllers.workload import AfterlifeController, WorkloadController

@@ -9,6 +9,7 @@ from typing import Final
 
 from roadstead.cluster.remote import RemoteCluster
 from roadstead.compose.rights import Right
+from roadstead.compose.running import Refused
 from roadstead.kinds.names import KUEUE
 from roadstead.kinds.object import Json, Resource
 from roadstead.runtime.cluster import Create, Unavailable
@@ -16,14 +17,6 @@ from roadstead.runtime.cluster import Create, Unavailable
 ACCESS_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 APPLY: Final = "An administrator applies it with: roadstead manifests | kubectl apply -f -"
 SHOWN: Final = 6
-
-
-class Refused(Exception):
-    """The cluster cannot be operated as it is: what happened, and what to do."""
-
-    def __init__(self, what: str, hint: str = "") -> None:
-        super().__init__(what)
-        self.hint = hint
 
 
 async def preflight(cluster: RemoteCluster, resources: Sequence[Resource], rights: Sequence[Right]) -> None:

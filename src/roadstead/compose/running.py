@@ -6,6 +6,15 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+
+class Refused(Exception):
+    """It cannot be run as things are: what happened, and what to do."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
 
 
 @contextlib.asynccontextmanager
@@ -17,6 +26,19 @@ async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             yield
         finally:
             task.cancel()
+
+
+async def first_of(*works: Coroutine[Any, Any, object]) -> None:
+    """Until one of them ends or fails; then none of them runs any more. Raises what it raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def stopped() -> asyncio.Event:

@@ -16,7 +16,7 @@ from roadstead.kinds.names import LEASES, NODES, PODS
 from roadstead.kinds.object import Json, Object, Ref
 from roadstead.node.agent import isolation
 from roadstead.node.agent.agent import Narrowed
-from roadstead.node.agent.options import NodeOptions
+from roadstead.node.agent.options import CannotJoin, NodeOptions
 from roadstead.node.keeper import client, runs, tree
 from roadstead.runtime.cluster import EVERYTHING, Cluster, Delete, Outcome, Result, Update, Write
 from tests.cluster.loop import in_loop
@@ -596,7 +596,7 @@ async def test_two_agents_on_one_state_directory(tmp_path_factory: pytest.TempPa
     async with world(tmp_path_factory.mktemp("world")) as it:
         await it.start_agent()
         other = World(it.cluster, it.state.parent)
-        with pytest.raises(RuntimeError, match="Another node agent uses"):
+        with pytest.raises(CannotJoin, match="Another node agent uses"):
             await other.start_agent()
 
 

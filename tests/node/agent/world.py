@@ -53,7 +53,8 @@ class World:
         await asyncio.wait((self._task, waiting), return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
             waiting.cancel()
-            self._task.result()
+            ended, self._task = self._task, None
+            ended.result()
         return self.agent
 
     async def stop_agent(self) -> None:

@@ -12,6 +12,7 @@ from roadstead.kinds.times import SECOND
 from roadstead.runtime.cluster import Create, Outcome, Refused, Unavailable, Write
 
 ACCESS_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews")
+SELF_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 YES_LASTS: Final = 300 * SECOND
 NO_LASTS: Final = 30 * SECOND
 """How long an answer holds (kubelet: authorization.webhook.cacheAuthorizedTTL and cacheUnauthorizedTTL)."""
@@ -59,7 +60,24 @@ class Access:
             "metadata": {},
             "spec": {"user": who.name, "groups": list(who.groups), "resourceAttributes": attributes},
         }
-        outcome = await self._write(Create(ACCESS_REVIEWS, review))
-        if outcome.object is None:
-            raise Unavailable(str(Refused(outcome)))
-        return bool((outcome.object.decode().get("status") or {}).get("allowed"))
+        return _allowed(await self._write(Create(ACCESS_REVIEWS, review)))
+
+    async def may_list_pods(self, namespace: str) -> bool:
+        """May this agent itself list the pods of a whole namespace? Yes if the server does not say: it is to be asked again."""
+        attributes: Json = {"verb": "list", "version": "v1", "resource": "pods", "namespace": namespace}
+        review: Json = {
+            "apiVersion": SELF_REVIEWS.api_version,
+            "kind": "SelfSubjectAccessReview",
+            "metadata": {},
+            "spec": {"resourceAttributes": attributes},
+        }
+        try:
+            return _allowed(await self._write(Create(SELF_REVIEWS, review)))
+        except Unavailable:
+            return True
+
+
+def _allowed(outcome: Outcome) -> bool:
+    if outcome.object is None:
+        raise Unavailable(str(Refused(outcome)))
+    return bool((outcome.object.decode().get("status") or {}).get("allowed"))

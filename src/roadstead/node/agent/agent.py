@@ -16,7 +16,7 @@ from roadstead.node.agent import allotment, isolation, launch, node_object, peer
 from roadstead.node.agent.access import Access
 from roadstead.node.agent.heartbeat import Heartbeat
 from roadstead.node.agent.host import Host
-from roadstead.node.agent.options import AgentOptions, NodeOptions
+from roadstead.node.agent.options import AgentOptions, CannotJoin, NodeOptions
 from roadstead.node.agent.profiles import profile
 from roadstead.node.agent.runtimes import ProcessRuntime, Runtime, TimerRuntime
 from roadstead.node.agent.server import LogServer
@@ -58,7 +58,7 @@ class Narrowed:
 
 
 class Agent:
-    """All nodes of one agent process. RuntimeError if another agent uses the state directory."""
+    """All nodes of one agent process. CannotJoin if another agent uses the state directory."""
 
     def __init__(self, cluster: Cluster, options: AgentOptions) -> None:
         self.cluster = cluster
@@ -66,10 +66,12 @@ class Agent:
         options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = locks.acquire(os.fspath(options.state / "agent.lock"))
         if self._lock is None:
-            raise RuntimeError(
-                f"Another node agent uses {options.state}: stop it first, or give this one a state directory of its own."
+            raise CannotJoin(
+                f"Another node agent uses {options.state}.",
+                "Stop it first, or give this one a state directory of its own.",
             )
-        self.server = LogServer(self.worker_of, options, Access(cluster.write, options.now) if options.is_guest else None)
+        self._access = Access(cluster.write, options.now) if options.is_guest else None
+        self.server = LogServer(self.worker_of, options, self._access)
         self.recorder = Recorder(cluster, options, "kubelet")
         self.processes = ProcessRuntime(options.state)
         self.timers: Runtime = TimerRuntime(options.now, self._wake)
@@ -201,7 +203,15 @@ class Agent:
             self._put_off.pop(pod.uid, None)
         if peers.wants_peers(pod) and not self._watches_all and pod.metadata.namespace not in self._peer_namespaces:
             self._peer_namespaces.add(pod.metadata.namespace)
-            self._keep(self._inform(pod.metadata.namespace, EVERYTHING, self._peer_changed))
+            self._keep(self._follow_peers(pod.metadata.namespace))
+
+    async def _follow_peers(self, namespace: str) -> None:
+        if self._access is not None and not await self._access.may_list_pods(namespace):
+            log.info(
+                "pods in %s find only peers on this node by name: this identity may not list the others", namespace
+            )
+            return
+        await self._inform(namespace, EVERYTHING, self._peer_changed)
 
     def _peer_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         """From the second view, of a whole name space. It may be older or newer than the first: no pod is run because of it."""

@@ -10,7 +10,7 @@ from roadstead.kinds.names import LEASES, NAMESPACES, NODES
 from roadstead.kinds.object import Json, Object, Ref
 from roadstead.kinds.times import SECOND
 from roadstead.node.agent import node_object
-from roadstead.node.agent.options import AgentOptions, NodeOptions
+from roadstead.node.agent.options import AgentOptions, CannotJoin, NodeOptions
 from roadstead.runtime.cluster import Cluster, Create, Outcome, Result, Unavailable, Update
 from roadstead.runtime.writing import write_once
 
@@ -32,7 +32,7 @@ class Heartbeat:
         self._node: Object | None = None
 
     async def register(self) -> None:
-        """Create the node or bring it up to date; tries until it is done."""
+        """Create the node or bring it up to date; tries until it is done. Raises CannotJoin if the server will not have it."""
         delay = _RETRY_SECONDS[0]
         while not await self._try(self._bring_up_to_date):
             await asyncio.sleep(delay)
@@ -52,6 +52,8 @@ class Heartbeat:
     async def _try(self, what: Callable[[], Awaitable[bool]]) -> bool:
         try:
             return await what()
+        except CannotJoin:
+            raise
         except Unavailable as error:
             log.debug("node %s: %s", self.node.name, error)
         except Exception:
@@ -62,6 +64,7 @@ class Heartbeat:
         stored = await self.cluster.get(Ref(NODES, "", self.node.name))
         if stored is None:
             outcome = await write_once(self.cluster, Create(NODES, self._wanted(None)))
+            self._must_be_taken(outcome)
             if not self._went_well("created", outcome) or outcome.object is None:
                 return False
             stored = outcome.object
@@ -73,11 +76,19 @@ class Heartbeat:
                 wanted["metadata"]["annotations"],
             ):
                 outcome = await write_once(self.cluster, Update(NODES, wanted))
+                self._must_be_taken(outcome)
                 if not self._went_well("updated", outcome) or outcome.object is None:
                     return False
                 stored = outcome.object
         self._node = stored
         return await self._refresh()
+
+    def _must_be_taken(self, outcome: Outcome) -> None:
+        """Asking again is of no use where the server says that it will not have a node like this one (at the start; later it has)."""
+        if outcome.result is Result.INVALID and self._node is None:
+            raise CannotJoin(
+                f"Node {self.node.name} is refused: {outcome.message}", "Change its name, labels or taints."
+            )
 
     async def _refresh(self) -> bool:
         """Write the node's status, with a fresh heartbeat time."""

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 import roadstead
+from roadstead.expr.quantity import normalize
 from roadstead.kinds.names import HOSTNAME_LABEL, NODE_DEVICES_ANNOTATION, NODE_SIMULATED_LABEL
 from roadstead.kinds.object import Json, Object, owner_reference
 from roadstead.kinds.times import format_micro_time, format_time
@@ -41,11 +42,11 @@ def machine_cpus() -> str:
 
 
 def allocatable(options: NodeOptions) -> dict[str, str]:
-    """What the node offers, by resource, as quantities."""
+    """What the node offers, by resource, as quantities, written as a server stores them."""
     looks = profile(options.profile)
     cpu = options.cpu or (looks.cpu if options.simulate else machine_cpus())
     memory = options.memory or (looks.memory if options.simulate else machine_memory())
-    offered = {"cpu": cpu, "memory": memory, "pods": str(options.pods)}
+    offered = {"cpu": normalize(cpu), "memory": normalize(memory), "pods": str(options.pods)}
     if looks.resource:
         offered[looks.resource] = str(looks.devices)
     return offered

@@ -20,6 +20,14 @@ _SETTINGS = ("cpu", "memory", "pods")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
+class CannotJoin(Exception):
+    """There can be no such agent, or no such node: what happened, and what to do."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
 @dataclass(frozen=True, slots=True)
 class Taint:
     """What keeps pods off a node that do not tolerate it."""
