@@ -22,8 +22,8 @@ import pytest
 
 import roadstead
 from roadstead.node import keeper
-from roadstead.node.keeper import client, runs, tree
-from tests.node.keeper.box import Box
+from roadstead.node.keeper import client, commands, runs, tree
+from tests.node.keeper.box import Box, is_gone, poll
 
 pytestmark = pytest.mark.crash
 
@@ -31,6 +31,7 @@ SOURCE = Path(roadstead.__file__).parent.parent
 DRIVER = Path(__file__).with_name("keeper_driver.py")
 STEPS = re.findall(r"`\[([a-z0-9.-]+)\]`", keeper.__doc__ or "")
 START_STEPS = [step for step in STEPS if "stop" not in step and "exec" not in step]
+COMMAND_STEPS = [step for step in STEPS if "exec" in step]
 STOP_STEPS = [step for step in STEPS if "stop" in step]
 
 
@@ -114,6 +115,39 @@ def test_killed_at_a_step_of_stopping(trial: Trial, step: str) -> None:
     end = trial.drive(step, f"{ignores}; touch {ready}; while :; do sleep 0.01; done", "stop")
     assert trial.crashes == 1, f"nothing was killed at {step}"
     trial.judge(end, 5)
+
+
+@pytest.mark.parametrize("step", COMMAND_STEPS)
+def test_killed_at_a_step_of_a_further_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """The container is lost with its shim, the command with its container; who waits for it is told, nothing is left."""
+    once = tmp_path / "crashed"
+    monkeypatch.setenv("ROADSTEAD_CRASH_AT", f"{step}@{once}")
+    box = Box(tmp_path / "state")
+    try:
+        run_id = box.start("sleep 100")
+        path = box.until(run_id, runs.RUNNING).path
+        pid_file = tmp_path / "pid"
+        lasting = "exec sleep 100" if step == "shim.exec-1-forked" else "exit 3"
+        lock = commands.prepare(path, "c1", ["/bin/sh", "-c", f"echo $$ > {pid_file}; {lasting}"], None, [])
+        done = os.open(os.path.join(commands.directory(path, "c1"), "done"), os.O_RDONLY | os.O_NONBLOCK)
+        commands.ask(path, "c1")
+        box.until(run_id, runs.LOST, runs.EXITED)
+        poll(lambda: _settled(box, run_id), "the run is settled, as the agent does it")
+        assert box.end_of(run_id).reason == "ShimLost"
+        assert once.exists()
+        poll(lambda: os.read(done, 1) == b"", "whoever waits is told")
+        assert commands.ended(path, "c1") is None
+        assert not pid_file.exists() or is_gone(int(pid_file.read_text() or 0))
+        os.close(done)
+        os.close(lock)
+        assert box.run("exit 4")[0].exit_code == 4
+    finally:
+        box.close()
+
+
+def _settled(box: Box, run_id: str) -> bool:
+    client.settle(box.root, run_id)
+    return box.look(run_id).state == runs.EXITED
 
 
 def test_random_kills_of_keeper_and_shims_lose_and_repeat_nothing(tmp_path: Path) -> None:

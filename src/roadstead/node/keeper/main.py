@@ -239,6 +239,9 @@ class Keeper:
         """Write down how a process without a shim ended; `status` is what waitpid said of it, None if nobody knows."""
         lock = locks.acquire(os.path.join(run.path, "lock"))
         if lock is None:
+            notify.tell(
+                self.root, run.run_id
+            )  # a child that the dead shim had just forked still has it: it will be settled
             return
         self._kill_orphans()
         tree.kill_members(runs.mark(run.path))
