@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import orjson
 import pytest
 
-from roadstead.apiserver import fanout
-from roadstead.apiserver.fanout import Fanout, Member
+from roadstead.apiserver import channel
+from roadstead.apiserver.fanout import Fanout
 from roadstead.apiserver.negotiate import Format
+from roadstead.apiserver.watchers import Member
 from roadstead.apiserver.watching import EventEncoder
 from roadstead.cluster.embedded import watching
 from roadstead.cluster.embedded.history import Change, Limits
@@ -105,7 +106,7 @@ async def settle() -> None:
     """Let everything that is ready run, pauses between flushes included."""
     for _ in range(20):
         await asyncio.sleep(0)
-    await asyncio.sleep(fanout.PAUSE_LIMIT / 10)
+    await asyncio.sleep(channel.PAUSE_LIMIT / 10)
 
 
 @in_loop
@@ -138,7 +139,7 @@ async def test_changes_of_one_batch_go_out_in_one_chunk() -> None:
 
 @in_loop
 async def test_a_chunk_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fanout, "SLICE_BYTES", 1000)
+    monkeypatch.setattr(channel, "SLICE_BYTES", 1000)
     api = await resources()
     watchers = Watchers(api)
     connection = Connection()
@@ -248,8 +249,8 @@ async def test_a_change_is_looked_at_only_by_those_whom_it_can_concern(monkeypat
 
 @in_loop
 async def test_nobody_misses_or_repeats_anything_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fanout, "SLICE_BYTES", 2000)
-    monkeypatch.setattr(fanout, "ROUNDS", 2)
+    monkeypatch.setattr(channel, "SLICE_BYTES", 2000)
+    monkeypatch.setattr(channel, "ROUNDS", 2)
     for seed in range(8):
         chance = random.Random(seed)
         api = await resources()

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from roadstead.apiserver.fanout import SLICE_BYTES
+from roadstead.apiserver.channel import SLICE_BYTES
 from roadstead.apiserver.protocol import HEAD_LIMIT, WRITE_LIMIT
 from roadstead.apiserver.serve import ApiServer, CannotListen
 from roadstead.cluster.embedded.resources import Resources

@@ -30,7 +30,7 @@ _REQUEST_LINE: Final = re.compile(rb"[A-Z][A-Z0-9-]* \S+ HTTP/1\.[01]\r?\n")
 
 
 class ConnectionOutlet:
-    """The sending side of a connection; see `fanout.Outlet`."""
+    """The sending side of a connection; see `watchers.Outlet`."""
 
     __slots__ = ("_on_lost", "_on_writable", "_transport", "is_paused", "write")
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import orjson
 
 from roadstead.apiserver import encode
-from roadstead.apiserver.fanout import Outlet
 from roadstead.apiserver.negotiate import JSON, YAML
 from roadstead.apiserver.paths import ResourcePath
+from roadstead.apiserver.watchers import Outlet
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json
 

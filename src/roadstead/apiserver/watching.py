@@ -9,8 +9,9 @@ from typing import Final
 import orjson
 
 from roadstead.apiserver import encode, tables
+from roadstead.apiserver.channel import SLICE_BYTES
 from roadstead.apiserver.encode import error_line
-from roadstead.apiserver.fanout import SLICE_BYTES, Fanout
+from roadstead.apiserver.fanout import Fanout
 from roadstead.apiserver.negotiate import JSON, Form, Format
 from roadstead.apiserver.openapi import empty_body
 from roadstead.apiserver.responses import Exchange
