@@ -316,3 +316,48 @@ def test_an_action_that_fails_ends_neither_the_decider_nor_the_runner(where: str
             return decider.heard
 
     assert asyncio.run(story()).count(Result.DONE) == expected
+
+
+class Refusing(Wrapped):
+    """A server that refuses every deletion."""
+
+    def __init__(self, inner: Cluster, outcome: Outcome) -> None:
+        super().__init__(inner)
+        self._outcome = outcome
+        self.refused = 0
+
+    async def write(self, write: Write) -> Outcome:
+        if not isinstance(write, Delete):
+            return await super().write(write)
+        self.refused += 1
+        return self._outcome
+
+
+class Stubborn(Collector):
+    """Decides the same again whatever it hears."""
+
+    def concluded(self, action: Action, outcomes: Sequence[Outcome]) -> None:
+        super().concluded(action, outcomes)
+        self.asked.clear()
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [Outcome(Result.THROTTLED, retry_after=60.0), Outcome(Result.INVALID, message="no")],
+    ids=["throttled", "invalid"],
+)
+def test_a_server_that_refuses_is_not_asked_without_a_pause(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadstead.runtime.runner.REFUSED_RETRY_SECONDS", 60.0)
+
+    async def story() -> None:
+        async with embedded() as inner:
+            made = await inner.write(Create(CONFIG_MAPS, parent(0)))
+            assert made.object is not None
+            await inner.write(Create(CONFIG_MAPS, child(made.object, 0)))
+            refusing = Refusing(inner, outcome)
+            async with running(Runner(refusing, [], [Stubborn()])):
+                await until(lambda: refusing.refused > 0)
+                await asyncio.sleep(0.05)
+            assert refusing.refused == 1
+
+    asyncio.run(story())

@@ -40,6 +40,7 @@ STUCK_SECONDS = 10.0
 
 
 DECIDER_RETRY_SECONDS = 2.0
+REFUSED_RETRY_SECONDS = 0.5
 
 
 class Runner:
@@ -202,7 +203,7 @@ class Runner:
             queue.add_after_failure(key)
             return REQUEUE
         log.warning("%s %s: %s: %s", controller.name, "/".join(key), failed.result, failed.message)
-        queue.add_after_failure(key, failed.retry_after or 0.5)
+        queue.add_after_failure(key, failed.retry_after or REFUSED_RETRY_SECONDS)
         return ERROR
 
     def _expect(self, waiter: Waiter, write: Write, outcome: Outcome) -> None:
@@ -256,10 +257,13 @@ class Runner:
             counts.seconds.observe(loop.time() - began)
             counts.actions += len(actions)
             if actions:
-                await asyncio.gather(*(self._act(decider, action) for action in actions))
+                pauses = await asyncio.gather(*(self._act(decider, action) for action in actions))
                 wake.set()
+                # What a server refuses once it mostly refuses again at once: asking without a pause would be all it ever hears.
+                await asyncio.sleep(max(pauses))
 
-    async def _act(self, decider: Decider, action: Action) -> None:
+    async def _act(self, decider: Decider, action: Action) -> float:
+        """Carry an action out; the seconds that its outcomes ask to wait before the next."""
         outcomes: list[Outcome] = []
         try:
             outcomes += [outcome for _, outcome in await carry_out(self.cluster, action.step.stages)]
@@ -273,3 +277,11 @@ class Runner:
             decider.concluded(action, outcomes)
         except Exception:
             log.exception("%s could not take in what became of an action", decider.name)
+        return max(map(_pause, outcomes), default=0.0)
+
+
+def _pause(outcome: Outcome) -> float:
+    """Seconds before whoever got this outcome should try again; what an informer will explain needs none."""
+    if outcome.result in (Result.THROTTLED, Result.INVALID):
+        return outcome.retry_after or REFUSED_RETRY_SECONDS
+    return 0.0
