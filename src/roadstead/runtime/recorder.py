@@ -18,7 +18,7 @@ from roadstead.kinds.names import EVENTS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.times import format_time
 from roadstead.runtime.clock import Clock
-from roadstead.runtime.cluster import Cluster, Create, Result, Update
+from roadstead.runtime.cluster import Cluster, Create, Result, Unavailable, Update
 from roadstead.runtime.step import Note
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,8 @@ class Recorder:
             note = waiting.note
             try:
                 await self._write(waiting)
+            except Unavailable as error:
+                log.debug("event %s about %s not written: %s", note.reason, note.about, error)
             except Exception:
                 log.exception("could not record %s about %s", note.reason, note.about)
 
