@@ -94,8 +94,7 @@ class Mishaps:
             case "break" | "expire":
                 if blow.verb == "expire":
                     at.server.forget_history()
-                for link in at.links():
-                    link.break_watches(Expired("expired on purpose") if blow.verb == "expire" else None)
+                at.break_connections(Expired("expired on purpose") if blow.verb == "expire" else None)
             case "full-disk":
                 at.disk.is_full = True
                 await asyncio.sleep(blow.seconds)

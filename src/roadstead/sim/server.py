@@ -50,6 +50,8 @@ class Server:
         """The port, while the server is up."""
         self.resources: Resources | None = None
         self.starts = 0
+        self.on_crash: list[Callable[[], None]] = []
+        """Called when it dies: connections break."""
 
     @property
     def is_up(self) -> bool:
@@ -82,6 +84,8 @@ class Server:
         tasks, self._tasks = self._tasks, set()
         for task in tasks:
             task.cancel()
+        for connection in self.on_crash:
+            connection()
 
     def forget_history(self) -> None:
         """From now on watches of older versions expire (410)."""
@@ -97,7 +101,8 @@ class Server:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.cancelled():
+            caller = asyncio.current_task()
+            if task.cancelled() and not (caller is not None and caller.cancelling()):
                 raise Down(was_reached=True) from None
             raise  # the caller itself is cancelled
 

@@ -80,6 +80,7 @@ class Simulation:
         )
         chance = Chance.named(plan.seed, "server")
         self.server = Server(loop, self.disk, self.registry, chance, Limits(changes=plan.world.history))
+        self.server.on_crash.append(self.break_connections)
         self.machines = Machines(loop, Chance.named(plan.seed, "machines"), partial(self.complain, "machines"))
         self.weather = Weather(**dict(plan.faults.rates))
         self.agent_weather: dict[int, Weather] = {}
@@ -105,9 +106,10 @@ class Simulation:
         self._links.append(link)
         return link
 
-    def links(self) -> Sequence[Link]:
-        """Of all processes that live."""
-        return self._links
+    def break_connections(self, error: BaseException | None = None) -> None:
+        """Every watch of everybody ends: with Expired, say, or as a connection that broke."""
+        for link in self._links:
+            link.break_watches(error)
 
     async def _controllers(self, life: Life) -> None:
         mishaps = self.mishaps
