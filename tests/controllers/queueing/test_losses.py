@@ -8,7 +8,7 @@ from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.pod_garbage import PodGarbageController
 from roadstead.core.rules import Rules
 from roadstead.kinds.names import JOBS, NODES, PLACEMENTS, PODS
-from roadstead.kinds.object import Json
+from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.times import format_time
 from roadstead.runtime.step import SECOND
 from roadstead.testing.controllers import Fault
@@ -153,3 +153,32 @@ def test_a_job_whose_placement_was_deleted_is_stopped_and_placed_anew(lag: int) 
 def test_a_fault_while_a_placement_is_lost_changes_nothing(at: int, fault: Fault) -> None:
     with deleted_placement(faults={at: fault}) as lab:
         check_deleted_placement(lab)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_placement_that_no_list_ever_showed_is_asked_after(deleted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch that broke off before it was written and lists after it was deleted shows nothing of it. One that only comes late is
+    left alone."""
+    blind = True
+    look_at = QueueLab._look_at
+
+    def look(lab: QueueLab, resource: Resource) -> None:
+        if not (blind and resource == PLACEMENTS):
+            look_at(lab, resource)
+
+    monkeypatch.setattr(QueueLab, "_look_at", look)
+    with QueueLab() as lab:
+        lab.furnish(gpus=1)
+        lab.create(JOBS, job("train", gpus=1, seconds=5))
+        lab.advance(3)
+        (placement,) = lab.all(PLACEMENTS)
+        if deleted:
+            lab.delete(PLACEMENTS, placement["metadata"]["name"])
+            blind = False
+        lab.advance(25)
+        if not deleted:
+            assert lab.all(PLACEMENTS) == [placement]
+            blind = False
+            lab._look_at(PLACEMENTS)
+        lab.advance(30)
+        assert lab.job_state("train") == "Complete"

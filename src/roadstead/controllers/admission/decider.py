@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Final, TypeAlias
 
 from roadstead.controllers.admission import writes
@@ -46,6 +47,9 @@ ORPHAN_GRACE: Final = SECOND
 """A Placement without reservation is undone after so long: usually its deletion is on its way to our informer."""
 
 
+UNSEEN_GRACE: Final = 10 * SECOND
+"""A Placement of ours that no informer has shown for so long is asked after: somebody may have deleted it before a list."""
+
 TOLD_AT_ONCE: Final = 256
 """So many refusals are written in one round; the others follow in the next ones."""
 
@@ -59,10 +63,18 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Is the Placement that we created still there? Asked by writing it as it is, which changes nothing."""
+
+    key: Key
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """Subject of an Action: the command, and the version of the object that it was decided on."""
 
-    command: Command | Undo | Told
+    command: Command | Undo | Look | Told
     version: tuple[str, str] = ("", "")
 
 
@@ -94,6 +106,10 @@ class AdmissionDecider:
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
+        self._unseen: dict[
+            Key, int
+        ] = {}  # Placements we created that no informer has shown yet, oldest first -> since when
+        self._now = 0  # of the last decision
 
     # ------------------------------------------------------------------ what informers see
 
@@ -139,6 +155,7 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ deciding
 
     def decide(self, now: int) -> tuple[Sequence[Action], int | None]:
+        self._now = now
         self._take_in(now)
         actions: list[Action] = []
         timer = next_time(self.world, self._rules)
@@ -148,6 +165,7 @@ class AdmissionDecider:
             self._given, self._must_decide = [], False
         actions += self._tell(now)
         actions += self._undo(now)
+        actions += self._look(now)
         return actions, self._next_time(now)
 
     def _settle(self, given: Sequence[Given], now: int) -> list[Action]:
@@ -204,6 +222,7 @@ class AdmissionDecider:
 
     def _next_time(self, now: int) -> int | None:
         times = [since + ORPHAN_GRACE for since in self._orphans.values()]
+        times += [since + UNSEEN_GRACE for since in islice(self._unseen.values(), 1)]
         timer = next_time(self.world, self._rules)
         if timer is not None:
             times.append(timer)
@@ -318,6 +337,24 @@ class AdmissionDecider:
                 )
         return actions
 
+    def _look(self, now: int) -> list[Action]:
+        """Ask after what should have been shown by now: a list may have missed its whole life. O(1) while nothing is overdue."""
+        actions = []
+        known = self._known[PLACEMENTS]
+        while self._unseen:
+            key, since = next(iter(self._unseen.items()))
+            placement = known.get(key)
+            is_awaited = placement is not None and known.is_awaited(key)
+            if is_awaited and since + UNSEEN_GRACE > now:
+                break
+            del self._unseen[key]
+            if placement is not None and is_awaited:
+                look = Look(key, placement.meta.uid)
+                actions.append(
+                    Action(Decided(look, placement.version), in_order(Update(PLACEMENTS, placement.decode())))
+                )
+        return actions
+
     # ------------------------------------------------------------------ outcomes
 
     def concluded(self, action: Action, outcomes: Sequence[Outcome]) -> None:
@@ -339,6 +376,9 @@ class AdmissionDecider:
             case Undo():
                 self._orphans.pop(command.key, None)
                 self._changed[(PLACEMENTS, command.key)] = None
+            case Look():
+                if self._known[PLACEMENTS].is_awaited(command.key):
+                    self._unseen[command.key] = self._now
             case Told():
                 if done:
                     self._told[(command.resource, command.key)] = command.code
@@ -357,6 +397,12 @@ class AdmissionDecider:
                 changed = True
             case Create() if outcome.is_done and outcome.object is not None and not write.subresource:
                 known.created(key, outcome.object)
+                if write.resource == PLACEMENTS and known.is_awaited(key):
+                    self._unseen.pop(key, None)
+                    self._unseen[key] = self._now
+            case Update() if outcome.result is Result.MISSING:
+                known.deleted(key, write.value["metadata"].get("uid", ""))
+                changed = True
             case Create() | Update() if outcome.is_done and outcome.object is not None:
                 known.updated(key, decided.version, outcome.object)
             case _:

@@ -52,6 +52,10 @@ class Known:
         self.objects[key] = new
         self._awaited[key] = new.meta.uid
 
+    def is_awaited(self, key: Key) -> bool:
+        """We created it, and no informer has shown it yet."""
+        return key in self._awaited
+
     def updated(self, key: Key, decided_on: tuple[str, str], new: Object) -> None:
         """We replaced version `decided_on` by `new`."""
         current = self.objects.get(key)
