@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,25 @@ def test_orphans_that_hide_their_origin_die_with_a_killed_shim(own_box: Box) -> 
     os.kill(own_box.shim_of(run_id), signal.SIGKILL)
     assert own_box.end_of(run_id).reason == "ShimLost"
     poll(lambda: is_gone(stray), "the stray is killed")
+
+
+def test_a_run_whose_directory_is_removed_under_it_ends(own_box: Box) -> None:
+    run_id = own_box.start("setsid sleep 100 & exec sleep 100")
+    shim, run = own_box.shim_of(run_id), own_box.look(run_id)
+    shutil.rmtree(run.path)
+    poll(lambda: is_gone(run.pid) and is_gone(shim), "process and shim are gone")
+    assert own_box.run("exit 4")[0].exit_code == 4
+
+
+def test_a_keeper_whose_state_directory_is_removed_leaves(tmp_path: Path) -> None:
+    program = "import sys; from roadstead.node.keeper import main; main._LOOK_SECONDS = 0.05; main.main(sys.argv[1])"
+    keeper = subprocess.Popen([sys.executable, "-c", program, os.fspath(tmp_path)])
+    try:
+        poll(lambda: (tmp_path / main.SOCKET).exists(), "it listens")
+        shutil.rmtree(tmp_path)
+        assert keeper.wait(20) == 0
+    finally:
+        keeper.kill()
 
 
 def test_a_killed_keeper_costs_nothing(own_box: Box) -> None:

@@ -122,7 +122,7 @@ def test_a_keeper_that_was_killed_has_a_successor_that_holds_output_again(own_bo
 
 
 def test_a_keeper_keeps_descriptors_for_itself(own_box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper = main.Keeper(own_box.root)
+    keeper = main.Keeper(own_box.root, -1)
     ids = [own_box.fresh_id() for _ in range(3)]
     for run_id in ids:
         own_box.prepare(run_id, "true")

@@ -32,6 +32,7 @@ FRAME_LIMIT = 1 << 20
 _ORPHANS_LIMIT = 4096
 _DESCRIPTORS_SPARE = 64
 _SETTLE_SECONDS = 5.0
+_LOOK_SECONDS = 10.0
 _RECEIVE_SECONDS = 5.0
 
 
@@ -41,14 +42,14 @@ def main(root: str) -> None:
     if lock is None:
         return
     linux.become_subreaper()
-    Keeper(root).serve()
+    Keeper(root, lock).serve()
 
 
 class Keeper:
     """One process, one thread, one request at a time: each takes a few milliseconds."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: str, lock: int) -> None:
+        self.root, self.lock = root, lock
         self.shims: dict[int, str] = {}
         self.lost: dict[int, str] = {}
         """Processes whose shim died: pid to run id, until their end is seen."""
@@ -73,7 +74,9 @@ class Keeper:
             if locks.is_held(os.path.join(self.root, "runs", run_id, "lock")):
                 self._hold_output(run_id)  # an earlier keeper held it
         while True:
-            ready = {fd for fd, _ in poll.poll()}
+            ready = {fd for fd, _ in poll.poll(_LOOK_SECONDS * 1000)}
+            if not ready and os.fstat(self.lock).st_nlink == 0:
+                return  # the state directory was removed: nobody can ask us anything any more
             if wake_read in ready:
                 os.read(wake_read, 65536)
                 self._reap()

@@ -66,6 +66,9 @@ class Shim:
         self.commands = Commands(self.path, self.spec, self.pid)
         notify.tell(self.root, self.run_id)
         self._wait()
+        if self._is_forgotten():
+            self._sweep()
+            return
         self._finish(problem)
 
     # --- start
@@ -128,6 +131,8 @@ class Shim:
             if limit and now >= next_memory:
                 next_memory = now + self._watch_memory(limit)
             if now >= next_look:
+                if self._is_forgotten() and not self.is_killed:
+                    self._kill()
                 self._obey()
                 self.commands.find()
                 self._reap_orphans()
@@ -158,6 +163,10 @@ class Shim:
             if self.control in ready:
                 self._hear(os.read(self.control, 4096))
         os.close(ending)
+
+    def _is_forgotten(self) -> bool:
+        """The run's directory was removed under us: nobody can find, stop or report the process any more, so it must not live on."""
+        return os.fstat(self.lock).st_nlink == 0
 
     @staticmethod
     def _poll(poll: select.poll, watched: list[int], seconds: float) -> set[int]:
