@@ -96,6 +96,12 @@ def test_a_job_starts_where_its_user_is_with_the_shells_paths(cluster: Cluster, 
     assert done.stdout.splitlines() == [str(tmp_path), os.environ["PATH"]]
 
 
+def test_programs_are_told_where_the_api_server_is(cluster: Cluster) -> None:
+    done = cluster.roadstead("run", "--", "sh", "-c", "echo https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT")
+    config = yaml.safe_load(cluster.roadstead("kubeconfig").stdout)
+    assert done.stdout.strip() == config["clusters"][0]["cluster"]["server"]
+
+
 @pytest.mark.parametrize(
     ("script", "code", "says"),
     [
@@ -214,7 +220,9 @@ def test_parts_of_logs(cluster: Cluster) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "parts"},
            "spec": {"restartPolicy": "OnFailure", "containers": [container]}}  # fmt: skip
     assert cluster.ask("POST", "/api/v1/namespaces/default/pods", pod)[0] == 201
-    cluster.until(lambda: cluster.roadstead("logs", "parts", check=False).stdout == "again\n", "the second attempt runs")
+    cluster.until(
+        lambda: cluster.roadstead("logs", "parts", check=False).stdout == "again\n", "the second attempt runs"
+    )
     assert cluster.roadstead("logs", "-p", "parts").stdout == "one\ntwo\n"
     assert cluster.roadstead("logs", "-p", "--tail", "1", "parts").stdout == "two\n"
     assert cluster.roadstead("logs", "--since", "1h", "parts").stdout == "again\n"

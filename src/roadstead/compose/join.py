@@ -105,7 +105,11 @@ async def _must_answer_soon(cluster: RemoteCluster) -> None:
 
 
 async def _must_be_a_cluster_of_others(cluster: RemoteCluster) -> None:
-    status, _ = await cluster.ask("/apis/authorization.k8s.io/v1")
+    try:
+        status, _ = await cluster.ask("/apis/authorization.k8s.io/v1")
+    except Unavailable:  # it answered a moment ago
+        await must_answer(cluster)
+        return
     if status == 404:
         raise Refused(
             f"{cluster.url} answers no access reviews (404), as an embedded Roadstead server does: it takes node agents of its own "
