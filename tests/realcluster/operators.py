@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from roadstead.cluster.remote import RemoteCluster
-from roadstead.kinds.names import LEASES, NODES, PODS, WORKLOADS
+from roadstead.kinds.names import LEASES, NAMESPACES, NODES, PODS, WORKLOADS
 from roadstead.kinds.object import Json, Object, Ref, Resource
 from roadstead.kinds.times import SECOND, format_time, parse_time
 from roadstead.kinds.views.common import has_condition
@@ -38,7 +38,9 @@ ACCOUNT = f"system:serviceaccount:{NAMESPACE}:roadstead-operator"
 RUN_FOR = "test/run-for"
 """Annotation on pod templates: seconds until it succeeds. Without it: until it is told to stop."""
 DEADLINE = 60.0
-FAST = ("--lease-duration=4", "--renew-deadline=2.5", "--retry-period=0.3")
+FAST = ("--lease-duration=4", "--renew-deadline=2.5", "--retry-period=0.25")
+_applied: set[str] = set()
+"""Servers, by URL, that have our manifests."""
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
@@ -176,18 +178,20 @@ class Place:
 
     def set_up(self) -> None:
         self.apply_manifests()
-        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
-        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
-        self.background.call(self._make_node())
+        self.background.call(self._make_room())
         self.background.start(Runner(self.cluster, [Kubelet(self.node)], component="kubelet").run())
         until(lambda: self.is_held_at_creation(), "the policy holds jobs")
 
     def apply_manifests(self) -> None:
-        """Everything but the Deployment; return once every kind is served."""
+        """Everything but the Deployment, once for each server; return when every kind is served."""
+        if self.server.url in _applied:
+            return
         self.apply_text(manifests("--without-deployment"))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        _applied.add(self.server.url)
 
-    async def _make_node(self) -> None:
+    async def _make_room(self) -> None:
+        assert (await self.cluster.write(Create(NAMESPACES, {"metadata": {"name": self.namespace}}))).is_done
         ready = {"type": "Ready", "status": "True", "reason": "Test", "message": "by hand"}
         room = {"cpu": "64", "memory": "64Gi", "pods": "110"}
         labels = {"test/pool": self.id, "kubernetes.io/hostname": self.node}

@@ -150,6 +150,10 @@ class RealServer:
         process.wait()
         self._start_server(find_binary())
 
+    def signal_apiserver(self, number: int) -> None:
+        """Send the API server a signal: SIGSTOP makes it silent without a word, SIGCONT lets it go on."""
+        self._processes["kube-apiserver"].send_signal(number)
+
     def wait_until_ready(self) -> None:
         """Wait for the API server. Raises RuntimeError with the end of its log if it does not come up."""
         self._wait("kube-apiserver", f"{self.url}/readyz")

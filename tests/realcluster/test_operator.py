@@ -153,7 +153,7 @@ def test_a_leader_that_is_stopped_is_replaced_and_does_nothing_when_it_goes_on(h
     second = here.start_operator(*FAST)
     until(lambda: "leads; waiting" in second.said(), "the second waits")
 
-    jobs = [f"job-{number}" for number in range(24)]
+    jobs = [f"job-{number}" for number in range(16)]
 
     def submit() -> None:
         for name in jobs:
@@ -193,6 +193,25 @@ def test_a_leader_that_is_killed_is_replaced(here: Place) -> None:
     assert here.holder() == second.identity
     assert witness.most <= 2
     assert set(witness.admissions.values()) == {1}
+
+
+def test_a_server_that_falls_silent_is_waited_for(here: Place) -> None:
+    cluster_queue = here.queue("lab", cpu=1)
+    witness = here.witness(cluster_queue)
+    operator = here.start_operator(*FAST)
+    here.submit("before", "lab")
+    until(lambda: here.get("job/before")["status"].get("active"), "it leads")
+    here.submit("after", "lab")
+    here.server.signal_apiserver(signal.SIGSTOP)
+    try:
+        until(lambda: "stopped leading: not renewed" in operator.said(), "it stops when it cannot renew its lease")
+    finally:
+        here.server.signal_apiserver(signal.SIGCONT)
+    until(lambda: operator.said().count("leading as") == 2, "it leads again")
+    here.kubectl("delete", "job", "before", "--wait=false")
+    until(lambda: here.is_true("after", "Admitted"), "and admits the next")
+    assert operator.process.poll() is None
+    assert witness.most == 1
 
 
 def _finished(here: Place) -> int:
