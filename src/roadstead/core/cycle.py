@@ -9,7 +9,7 @@ ClusterQueue, decided together. It leaves the world as found; `World.assume(plan
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from roadstead.core.entry import IMMEDIATE, PARKS_CLASS, Entry, Outcome
@@ -344,18 +344,22 @@ class _Cycle:
         self.verdicts.append(Verdicts(fact.key, fact.uid, explained(self.world, entry), where))
 
     def place_pods(self) -> None:
-        refused: dict[object, Refusal] = {}
+        refused: dict[PodClass, Refusal] = {}
+        asks: dict[PodClass, Ask] = {}
         for pod in sorted(self.world.waiting_pods.values(), key=lambda p: (-p.priority, p.created_at, p.uid, p.key)):
             refusal = refused.get(pod.pod)
             if refusal is None:
-                answer = self.world.fleet.place(Ask((PodSetAsk(pod.name, 1, pod.pod),)))
+                ask = asks.get(pod.pod)
+                if ask is None:
+                    ask = asks[pod.pod] = Ask((PodSetAsk("", 1, pod.pod),))
+                answer = self.world.fleet.place(ask)
                 if isinstance(answer, Found):
                     member = answer.placement.pod_sets[0].members[0]
                     command = BindPod(pod.key, pod.uid, member)
                     self.commands.append(command)
-                    self.world.assume(Plan(commands=(command,)))
+                    self.world.lone_pods.assume(pod, command)
                     continue
-                refusal = replace(answer, pod_set="")
+                refusal = answer
                 if refusal.verdict is Verdict.WAIT and refusal.resource:
                     refusal = refusal.blocked_by(fleet_blockers(self.world, (), refusal.resource))
                 refused[pod.pod] = refusal

@@ -60,7 +60,7 @@ def encode(value: Any) -> Any:
 
 @cache
 def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.default) for field in fields(kind))
+    return tuple((field.name, field.default) for field in fields(kind) if field.init)
 
 
 def decode(data: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -39,6 +39,18 @@ class PodClass:
     node_affinity: tuple[NodeTerm, ...] = ()  # required terms, ORed; empty = no constraint
     tolerations: tuple[Toleration, ...] = ()
     limits_exceeded: tuple[ResourceName, ...] = ()  # resources whose request is above their own limit
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = (self.requests, self.node_selector, self.node_affinity, self.tolerations, self.limits_exceeded)
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash  # worked out once: every question about a pod looks its class up
+
+    def __reduce__(self) -> tuple[object, ...]:
+        parts = (self.requests, self.node_selector, self.node_affinity, self.tolerations, self.limits_exceeded)
+        return PodClass, parts  # made anew where it arrives: another process hashes otherwise
 
 
 @dataclass(frozen=True, slots=True)
