@@ -2,7 +2,7 @@
 
     python benchmarks/core.py [--workloads N] [--queues N]
 
-A decision is one workload admitted, or one workload evaluated and refused. Each story builds its world outside the clock and then
+A decision is one workload admitted, or one workload evaluated and refused; times are CPU seconds of the process. Each story builds its world outside the clock and then
 runs cycle + assume until nothing new is decided.
 """
 
@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import argparse
 import gc
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from roadstead.core.cycle import cycle, decide
 from roadstead.core.plan import Admit
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
+from roadstead.history.format import files_in
+from roadstead.history.journal import Journal
+from roadstead.history.replay import replay
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Device, Node
 from roadstead.model.queues import (
@@ -33,7 +38,7 @@ from roadstead.model.queues import (
     Topology,
 )
 from roadstead.model.selection import LabelSelector
-from roadstead.model.workload import Pod, PodClass, PodSet, TopologyRequest, Workload
+from roadstead.model.workload import Pod, PodClass, PodSet, TopologyRequest, Workload, WorkloadState
 
 QUOTA_ONLY = Rules(place_all=False)
 GPU = "nvidia.com/gpu"
@@ -255,6 +260,43 @@ def preemption_with_places(nodes: int, holders: int, pods: int) -> str:
     )
 
 
+def journaled(decisions: int) -> Iterator[str]:
+    """What the journal costs the thread that decides, and what its own thread spends, for jobs that come, are placed and end."""
+    world = World()
+    racks(world, 64)
+    gpu_queue(world)
+    record = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder), world, Rules())
+        begin, begin_thread = time.process_time(), time.thread_time()
+        for at in range(decisions):
+            given = [gpu_gang(at, 1, 1)]
+            if at >= 400:
+                given.append(replace(gpu_gang(at - 400, 1, 1), state=WorkloadState.FINISHED))
+            for fact in given:
+                world.apply(fact)
+            plans = decide(world, at, Rules()).plans
+            before = time.perf_counter()
+            journal.record(given, at, plans)
+            record += time.perf_counter() - before
+        decided = time.thread_time() - begin_thread
+        journal.close()
+        spent = time.process_time() - begin - decided
+        size = sum(path.stat().st_size for path in files_in(Path(folder)))
+        files = len(files_in(Path(folder)))
+        begin = time.process_time()
+        assert replay(files_in(Path(folder))).decisions == decisions
+        again = time.process_time() - begin
+    yield (
+        f"journal of {decisions} decisions: {record / decisions * 1e6:.1f} us each on the deciding thread (wall), "
+        f"{size / decisions:.0f} bytes each in {files} file(s)"
+    )
+    yield (
+        f"   CPU each: deciding {decided / decisions * 1e6:.0f} us, writing in the journal's thread {spent / decisions * 1e6:.0f} us; "
+        f"replayed at {decisions / again:,.0f} decisions/s"
+    )
+
+
 def run(workloads: int = 20_000, queues: int = 30) -> Iterator[str]:
     """The lines of `python -m benchmarks core`."""
     yield "Core only: no persistence, no API; one process, one core. A decision: one workload admitted or refused."
@@ -264,6 +306,7 @@ def run(workloads: int = 20_000, queues: int = 30) -> Iterator[str]:
     yield lone_pods(5000, workloads)
     yield gangs(5000, workloads // 8, 8)
     yield preemption_with_places(2000, 700, 100)
+    yield from journaled(workloads // 4)
 
 
 def main() -> None:
