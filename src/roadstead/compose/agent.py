@@ -59,11 +59,6 @@ async def serve_node(cluster: Cluster, options: AgentOptions) -> None:
         await run_agent(cluster, options)
     except CannotJoin as error:
         raise Refused(str(error), error.hint) from error
-    except OSError as error:
-        raise Refused(
-            f"The log port {options.host}:{options.port} cannot be opened: {error.strerror or error}.",
-            "Name an address of this machine, or another port.",
-        ) from error
 
 
 def _agent_certificate(setup: AgentSetup) -> Tls:

@@ -18,7 +18,7 @@ from roadstead.kinds.times import SECOND, format_time, parse_time
 from roadstead.node.agent import server
 from roadstead.node.agent.access import ACCESS_REVIEWS
 from roadstead.node.agent.logs import LogRequest
-from roadstead.node.agent.options import Tls
+from roadstead.node.agent.options import CannotJoin, Tls
 from roadstead.node.agent.server import Refusal, parse_request
 from roadstead.runtime.cluster import Cluster, Create, Outcome, Result, Write
 from tests.cluster.loop import in_loop
@@ -188,6 +188,15 @@ async def test_a_guest_asks_the_server_of_its_cluster(tmp_path_factory: pytest.T
             f"Authorization error (user=nobody, verb=get, {asked}\n",
         )
         assert (await port.client(None).get("/healthz"))[0] == 401
+
+
+@in_loop
+async def test_a_port_that_cannot_be_had_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(
+        CannotJoin, match=r"The log port 192\.0\.2\.1:0 cannot be opened: Cannot assign requested address"
+    ):
+        async with served(tmp_path_factory, host="192.0.2.1"):
+            pytest.fail("it listens on an address of nobody")
 
 
 @in_loop

@@ -24,7 +24,7 @@ from roadstead.kinds.times import SECOND, parse_time
 from roadstead.node.agent.access import Access
 from roadstead.node.agent.log_choice import NoLog, choose_run
 from roadstead.node.agent.logs import LogRequest, read_log
-from roadstead.node.agent.options import AgentOptions, Tls
+from roadstead.node.agent.options import AgentOptions, CannotJoin, Tls
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.worker import Worker
 from roadstead.node.keeper import runs
@@ -75,11 +75,17 @@ class LogServer:
         self.connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
-        """Listen; the port (0 without TLS files: then nothing is served)."""
+        """Listen; the port (0 without TLS files: then nothing is served). Raises CannotJoin if the port cannot be had."""
         if self.options.tls is None:
             return 0
         family = socket.AF_INET6 if ":" in self.options.host else socket.AF_INET
-        self._socket = socket.create_server((self.options.host, self.options.port), family=family)
+        try:
+            self._socket = socket.create_server((self.options.host, self.options.port), family=family)
+        except OSError as error:
+            raise CannotJoin(
+                f"The log port {self.options.host}:{self.options.port} cannot be opened: {os.strerror(error.errno or 0)}.",
+                "Name an address of this machine, or another port.",
+            ) from error
         self._server = await self._listen(self._socket, self.options.tls)
         self._renewal = asyncio.ensure_future(self._renew(self._socket, self.options.tls))
         port: int = self._socket.getsockname()[1]
