@@ -99,8 +99,13 @@ def _strays(pod: Object, uid: str) -> bool:
 
 
 def _after_the_end(job: Object, view: JobView, pods: Sequence[JobPod], now: int) -> Step:
-    """Let go of pods that the final write counted; delete the Job when its time to live is over."""
-    stages = removals(pods)
+    """Let go of pods that the final write counted; delete the Job when its time to live is over.
+
+    A pod that is active was asked for earlier, by a request that got no answer and was carried out after all: there is no work left
+    for it. (The real controller lets it run.)
+    """
+    late = tuple(Delete(pod.obj.ref, pod.uid) for pod in pods if pod.is_active)
+    stages = (*removals(pods), *((late,) if late else ()))
     ttl = view.spec.ttl_seconds_after_finished
     ended = terminal_condition(view)
     if ttl is None or view.metadata.deletion_timestamp or ended is None or ended.last_transition_time is None:
