@@ -14,7 +14,7 @@ from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.certificates import Authority
 from roadstead.auth.files import write_private
 from roadstead.auth.identity import ANONYMOUS, AUTHENTICATED, MASTERS, Connection, Identity, certificate_identity
-from roadstead.auth.tokens import ADMIN, Tokens
+from roadstead.auth.tokens import Tokens
 
 ALICE = Identity("alice", ("team", AUTHENTICATED), "1")
 TOKENS = Tokens([["t-alice", "alice", "1", "team"], ["t-bob", "bob", "2"]])
@@ -57,13 +57,28 @@ def test_tokens_carry_groups() -> None:
     assert TOKENS.find("") is None
 
 
+@pytest.mark.parametrize(
+    ("rows", "token"),
+    [
+        (
+            [["a", "alice", "1", "team"], ["b", "bob", "2", "system:masters"], ["c", "carol", "3", "system:masters"]],
+            "b",
+        ),
+        ([["b", "bob", "2", "system:masters"], ["x", "admin", "3"]], "x"),
+        ([["a", "alice", "1", "team"]], None),
+    ],
+)
+def test_whose_token_is_an_administrators(rows: list[list[str]], token: str | None) -> None:
+    assert Tokens(rows).administrator == token
+
+
 def test_a_tokens_file_is_made_once_and_kept_private(tmp_path: Path) -> None:
     path = tmp_path / "state" / "tokens.csv"
-    token = Tokens.load_or_create(path).token_of(ADMIN)
+    token = Tokens.load_or_create(path).administrator
     assert token is not None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     again = Tokens.load_or_create(path)
-    assert again.token_of(ADMIN) == token
+    assert again.administrator == token
     found = again.find(token)
     assert found is not None
     assert found.groups == (MASTERS, AUTHENTICATED)

@@ -32,7 +32,7 @@ from roadstead.auth.account_tokens import AccountTokens
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
 from roadstead.auth.identity import MASTERS
-from roadstead.auth.tokens import ADMIN, Tokens
+from roadstead.auth.tokens import Tokens
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.kinds.object import Json, ObjectMeta, Resource
 from roadstead.kinds.registry import Registry
@@ -111,10 +111,10 @@ class ApiServer:
     @property
     def token(self) -> str:
         """The administrator's bearer token."""
-        token = self._tokens.token_of(ADMIN)
+        token = self._tokens.administrator
         if token is None:
             raise ValueError(
-                f'The tokens file in {self._state_dir} has no line for the user "{ADMIN}"; add one or remove the file.'
+                f"The tokens file in {self._state_dir} has no line of an administrator (group {MASTERS}); add one or remove the file."
             )
         return token
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from roadstead.auth.files import write_private
-from roadstead.auth.identity import AUTHENTICATED, Identity
+from roadstead.auth.identity import AUTHENTICATED, MASTERS, Identity
 
 ADMIN: Final = "admin"
 
@@ -56,9 +56,11 @@ class Tokens:
         """Whose token this is."""
         return self._identities.get(_digest(token))
 
-    def token_of(self, user: str) -> str | None:
-        """The first token of this user."""
-        return self._by_user.get(user)
+    @property
+    def administrator(self) -> str | None:
+        """A token of an administrator: that of `admin`, else the first one of group system:masters."""
+        masters = (user for user, token in self._by_user.items() if MASTERS in self._identities[_digest(token)].groups)
+        return self._by_user.get(ADMIN) or self._by_user.get(next(masters, ""))
 
 
 def _digest(token: str) -> bytes:

@@ -278,10 +278,11 @@ class Worker:
         if self.host.is_simulated:
             return {"run_for": run_seconds(pod, start.container.name)}
         launch.check(pod)
-        wanted = launch.references(pod, start.container)
-        found = {one: await self.host.objects.get(pod.metadata.namespace, one) for one in sorted(wanted)}
-        tokens = await self._upkeep.tokens(pod)
-        return launch.spec_of(pod, start.container, run, found, self._place(pod), tokens)
+        wanted = sorted(launch.references(pod, start.container))
+        read = asyncio.gather(*(self.host.objects.get(pod.metadata.namespace, one) for one in wanted))
+        tokens, found = await asyncio.gather(self._upkeep.tokens(pod), read)
+        objects = dict(zip(wanted, found, strict=True))
+        return launch.spec_of(pod, start.container, run, objects, self._place(pod), tokens)
 
     async def _keep_volumes(self, pod: Pod) -> int | None:
         """Volumes of running containers follow their sources; when to look again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from roadstead.apiserver.serve import ApiServer
+from roadstead.auth.files import write_private
 from roadstead.cluster.embedded.history import Limits
 from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
@@ -24,6 +26,8 @@ from roadstead.kinds.served import default_registry
 from roadstead.runtime.runner import Runner
 
 FIRST_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+RECORDER: Final = "oracle-admin"
+"""Who asked when the sessions were recorded."""
 SHORT_HISTORY: Final = 16
 
 
@@ -48,7 +52,9 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
         for name in FIRST_NAMESPACES:
             value = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             await resources.create(namespaces, "", value)
-        server = ApiServer(resources, registry, state_dir=directory / "state")
+        state = directory / "state"
+        write_private(state / "tokens.csv", f'{secrets.token_urlsafe(32)},{RECORDER},1,"system:masters"\n'.encode())
+        server = ApiServer(resources, registry, state_dir=state)
         await server.start()
         try:
             if flavor is Flavor.CONTROLLERS:

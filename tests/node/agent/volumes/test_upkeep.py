@@ -25,7 +25,7 @@ from roadstead.node.agent.problems import CannotStart
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.volumes import materialize
 from roadstead.node.agent.volumes.upkeep import ReadObjects, Upkeep
-from roadstead.runtime.cluster import EVERYTHING, Create, Delete, Outcome, Unavailable, Update, Write
+from roadstead.runtime.cluster import EVERYTHING, Create, Delete, Outcome, Result, Unavailable, Update, Write
 from tests.cluster.loop import in_loop
 
 ISSUER = Issuer()
@@ -50,6 +50,8 @@ class Counted(Narrowed):
 
     async def write(self, write: Write) -> Outcome:
         self.writes += 1
+        if self.is_down:
+            return Outcome(Result.UNKNOWN, message="down")
         return await super().write(write)
 
 
@@ -250,6 +252,20 @@ async def test_a_token_that_cannot_be_renewed_is_kept_and_one_that_was_never_had
             'MountVolume.SetUp failed for volume "t" : failed to fetch token:'
         )
         assert 'serviceaccounts "robot" not found' in caught.value.problem.message
+
+
+@in_loop
+async def test_a_server_that_is_down_is_waited_for_without_a_word(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with bench(tmp_path_factory.mktemp("v")) as it:
+        pod = await it.pod({"name": "t", "projected": {"sources": [TOKEN]}})
+        it.cluster.is_down = True
+        with pytest.raises(Unavailable):
+            await it.upkeep.tokens(pod)
+        it.cluster.is_down = False
+        await it.start(pod)
+        first = it.text("t/token")
+        it.seconds, it.cluster.is_down = 2500, True
+        assert set((await it.upkeep.tokens(pod)).values()) == {first}
 
 
 @in_loop

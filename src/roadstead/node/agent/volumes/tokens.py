@@ -17,7 +17,7 @@ from roadstead.kinds.object import Json
 from roadstead.kinds.times import SECOND
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.volumes.contents import TokenFile
-from roadstead.runtime.cluster import Cluster, Create
+from roadstead.runtime.cluster import Cluster, Create, Result, Unavailable
 
 MOST_SECONDS: Final = 24 * 3600
 """A token is renewed when it is so old (less a little, so that not all are at once), or at 80 % of its life: k8s
@@ -30,7 +30,7 @@ class NoToken(Exception):
 
 
 async def request(cluster: Cluster, pod: Pod, wanted: TokenFile) -> str:
-    """A fresh token, bound to the pod. Raises NoToken."""
+    """A fresh token, bound to the pod. Raises NoToken, and Unavailable if the server could not be asked."""
     account, namespace = pod.spec.service_account_name or "default", pod.metadata.namespace
     spec: Json = {
         "audiences": [wanted.audience] if wanted.audience else [],
@@ -48,6 +48,8 @@ async def request(cluster: Cluster, pod: Pod, wanted: TokenFile) -> str:
         token = (outcome.object.decode().get("status") or {}).get("token")
         if token:
             return str(token)
+    if outcome.result in (Result.UNKNOWN, Result.THROTTLED):  # nothing is stored, so asking again is safe
+        raise Unavailable(outcome.message)
     raise NoToken(outcome.message or ("the answer holds no token" if outcome.is_done else outcome.result))
 
 

@@ -69,7 +69,7 @@ class Upkeep:
 
     async def tokens(self, pod: Pod) -> dict[TokenFile, str]:
         """The tokens that the pod's volumes should hold now: those on the disk, new ones where they are missing or due.
-        CannotStart if one cannot be had and there is none that is still good."""
+        CannotStart if the server gives none and there is none that was good; Unavailable if it could not be asked for the first."""
         found = {}
         for wanted in volumes.token_files(pod):
             old = atomic.read(self._top / wanted.volume, wanted.path)
@@ -78,7 +78,9 @@ class Upkeep:
                 continue
             try:
                 found[wanted] = await request(self._cluster, pod, wanted)
-            except NoToken as error:
+            except (NoToken, Unavailable) as error:
+                if old is None and isinstance(error, Unavailable):
+                    raise
                 if old is None:
                     raise config_error(
                         f'MountVolume.SetUp failed for volume "{wanted.volume}" : failed to fetch token: {error}'
