@@ -29,6 +29,7 @@ from roadstead.kinds.names import (
     PLACEMENTS,
     PODS,
     RESOURCE_FLAVORS,
+    TOPOLOGIES,
     WORKLOAD_PRIORITY_CLASSES,
     WORKLOADS,
 )
@@ -308,6 +309,28 @@ def test_quota_is_all_that_is_decided_here(tmp_path: Path) -> None:
             job = await here.job("job")
             assert job is not None
             assert job.decode()["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "main"}
+            assert (await here.cluster.list(PLACEMENTS)).items == ()
+            operator.cancel()
+            await asyncio.gather(operator, return_exceptions=True)
+
+    run(story())
+
+
+def test_a_flavor_is_a_quota_whichever_topology_it_names(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with world(tmp_path) as here:
+            await here.create(TOPOLOGIES, {"metadata": {"name": "t"}, "spec": {"levels": [{"nodeLabel": "rack"}]}})
+            flavor = {"metadata": {"name": "racks"}, "spec": {"nodeLabels": {"rack": "a"}, "topologyName": "t"}}
+            await here.create(RESOURCE_FLAVORS, flavor)
+            quota = {"name": "racks", "resources": [{"name": "cpu", "nominalQuota": "1"}]}
+            group = {"coveredResources": ["cpu"], "flavors": [quota]}
+            spec = {"namespaceSelector": {}, "resourceGroups": [group]}
+            await here.create(CLUSTER_QUEUES, {"metadata": {"name": "racks"}, "spec": spec})
+            queue = {"metadata": {"name": "racks", "namespace": "default"}, "spec": {"clusterQueue": "racks"}}
+            await here.create(LOCAL_QUEUES, queue)
+            operator = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
+            await here.submit("job", queue="racks")
+            await until(lambda: here.is_active("job"), "it runs")
             assert (await here.cluster.list(PLACEMENTS)).items == ()
             operator.cancel()
             await asyncio.gather(operator, return_exceptions=True)

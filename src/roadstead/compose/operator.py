@@ -1,8 +1,8 @@
 """The operator: our admission in front of a real cluster's own controllers and scheduler, in Kueue's place.
 
 What it leaves to others is as telling as what it runs: jobs are counted by the cluster's Job controller, pods are bound by its
-scheduler, garbage, nodes, namespaces and accounts are its own. Flavors are quotas only; a queue with a topology's flavor is
-refused work, because nothing here pins pods to a domain yet.
+scheduler, garbage, nodes, namespaces and accounts are its own. Flavors are quotas only: topologies are not looked at, because
+nothing here pins pods to a domain yet.
 
 Several may run; one leads (runtime/leader.py). Everything that the leader knows is inside the Runner of its term: a leader that
 loses its lease drops it whole and stands again, with nothing but what the server says. (client-go ends the process there, because

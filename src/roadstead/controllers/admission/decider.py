@@ -11,7 +11,7 @@ stays assumed until an informer shows it (`known.py` tells older versions from n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar, Final, TypeAlias
 
@@ -27,13 +27,22 @@ from roadstead.core.plan import Admit, BindPod, Command, Evict, Forgotten, Plan,
 from roadstead.core.rules import Rules
 from roadstead.core.world import World, key_of
 from roadstead.ingest import RESOURCES, Trouble, fact
-from roadstead.kinds.names import CLUSTER_QUEUES, PLACEMENTS, PODS, WORKLOADS
+from roadstead.kinds.names import (
+    CLUSTER_QUEUES,
+    MEMBER_ANNOTATION,
+    PLACEMENTS,
+    PODS,
+    TOPOLOGIES,
+    WORKLOAD_ANNOTATION,
+    WORKLOADS,
+)
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, WorkloadView
 from roadstead.kinds.views.placement import PlacementView
 from roadstead.model.facts import Fact, Gone
 from roadstead.model.nodes import Node
+from roadstead.model.queues import ResourceFlavor
 from roadstead.model.workload import Pod, Workload, WorkloadState
 from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
 from roadstead.runtime.step import SECOND, Action, Key, in_order
@@ -91,7 +100,8 @@ class AdmissionDecider:
         served: Iterable[Resource] = RESOURCES,
         world: World | None = None,
     ) -> None:
-        """`served`: the resources that this cluster serves; others are not watched. `world`: where facts and decisions go; empty."""
+        """`served`: the resources that are looked at; others are not watched. Without Topologies a flavor is a quota, whichever
+        topology it names. `world`: where facts and decisions go; empty."""
         self.resources = tuple(resource for resource in RESOURCES if resource in set(served))
         self.world = world if world is not None else World()
         self.troubles: dict[tuple[Resource, Key], tuple[str, ...]] = {}
@@ -105,6 +115,7 @@ class AdmissionDecider:
         self._untold: dict[tuple[Resource, Key], Verdicts] = {}  # still to be written
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
+        self._members: dict[Key, dict[Key, None]] = {}  # workload -> its pods that have a place
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
         self._unseen: dict[
             Key, int
@@ -114,8 +125,23 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ what informers see
 
     def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
+        before = self._known[resource].get(key) if resource == PODS else None
         if self._known[resource].observe(key, current):
             self._changed[(resource, key)] = None
+            if resource == PODS:
+                self._follow_member(key, before, current)
+
+    def _follow_member(self, key: Key, before: Object | None, current: Object | None) -> None:
+        """Whether a member of a gang speaks for itself depends on its Placement: whose members there are is kept."""
+        old, new = _workload_of_member(before), _workload_of_member(current)
+        if old == new:
+            return
+        if old is not None and (members := self._members.get(old)) is not None:
+            members.pop(key, None)
+            if not members:
+                del self._members[old]
+        if new is not None:
+            self._members.setdefault(new, {})[key] = None
 
     def _lookup(self, resource: Resource, namespace: str, name: str) -> Object | None:
         known = self._known.get(resource)
@@ -129,7 +155,7 @@ class AdmissionDecider:
             del self._changed[(resource, key)]
             obj = self._known[resource].get(key)
             troubles: list[Trouble] = []
-            for found in fact(resource, key, obj, self._lookup, troubles):
+            for found in map(self._as_seen, fact(resource, key, obj, self._lookup, troubles)):
                 if self._is_news(found):
                     self._give(found)
             if troubles:
@@ -141,10 +167,17 @@ class AdmissionDecider:
                     memory.pop((resource, key), None)
             if resource in (WORKLOADS, PLACEMENTS):
                 self._watch_orphan(key, now)
+            if resource == PLACEMENTS:
+                self._changed.update(((PODS, pod), None) for pod in self._members.get(key, ()))
 
     def _give(self, given: Given) -> None:
         give(self.world, given)
         self._given.append(given)
+
+    def _as_seen(self, found: Fact) -> Fact:
+        if isinstance(found, ResourceFlavor) and found.topology and TOPOLOGIES not in self._known:
+            return replace(found, topology="")
+        return found
 
     def _is_news(self, found: Fact) -> bool:
         """False if the world knows it already: most changes of objects are none of ours (heartbeats, statuses, counts)."""
@@ -420,6 +453,12 @@ class AdmissionDecider:
         """What keeps this workload (or bare pod) from starting, evaluated anew on a trial. KeyError if nothing has this name."""
         self._take_in(now)
         return why(self.world, key, now, self._rules)
+
+
+def _workload_of_member(pod: Object | None) -> Key | None:
+    if pod is None or MEMBER_ANNOTATION not in pod.meta.annotations:
+        return None
+    return (pod.meta.namespace, pod.meta.annotations.get(WORKLOAD_ANNOTATION, ""))
 
 
 def _is_about_work(given: Given) -> bool:
