@@ -11,10 +11,11 @@ from hypothesis import strategies as some
 from roadstead.kinds.object import Json
 from roadstead.kinds.times import SECOND
 from roadstead.node.agent.pod_state import Attempt, Backoff, Decision, decide
+from roadstead.node.agent.probe_state import Condition, Failed, ProbeKind
 from roadstead.node.agent.problems import Problem
 from roadstead.node.agent.views import Pod
 from roadstead.node.keeper import runs
-from tests.node.agent.build import NOW, around, attempts, ended, pod, running
+from tests.node.agent.build import NOW, UID, around, attempts, ended, pod, running
 
 
 def decided(of: Pod, *known: Attempt, now: int = NOW, **more: Any) -> Decision:
@@ -190,6 +191,67 @@ def test_a_pod_that_the_node_rejects_fails_with_the_reason() -> None:
 def test_a_held_pod_waits() -> None:
     held = decided(pod("a"), held=Problem("ContainerCreating", "waiting for pod q"))
     assert (held.start, held.phase, held.is_over) == ((), "Pending", False)
+
+
+def about(name: str = "a", number: int = 0, **more: Any) -> dict[str, Condition]:
+    return {name: Condition(f"{UID}/{name}/{number}", **more)}
+
+
+PROBED: Json = {"name": "a", "livenessProbe": {"exec": {"command": ["x"]}}}
+HOOKED: Json = {"name": "a", "lifecycle": {"postStart": {"exec": {"command": ["x"]}}}}
+DEAD = Failed(ProbeKind.LIVENESS)
+
+
+@pytest.mark.parametrize(
+    ("title", "of", "conditions", "stopping"),
+    [
+        ("healthy", pod(PROBED), about(), []),
+        ("dead", pod(PROBED), about(failed=DEAD), [("Container a failed liveness probe, will be restarted", 30)]),
+        ("dead for good", pod(PROBED, policy="Never"), about(failed=DEAD), [("Container a failed liveness probe", 30)]),
+        ("the pod's grace", pod(PROBED, terminationGracePeriodSeconds=7), about(failed=DEAD), [("Container a failed liveness probe, will be restarted", 7)]),
+        ("the probe's own grace", pod(PROBED), about(failed=Failed(ProbeKind.LIVENESS, 5.0)), [("Container a failed liveness probe, will be restarted", 5)]),
+        ("did not start", pod(PROBED), about(failed=Failed(ProbeKind.STARTUP)), [("Container a failed startup probe, will be restarted", 30)]),
+        ("its hook failed", pod(HOOKED), about(hook_failed=True), [("FailedPostStartHook", 30)]),
+        ("what is known of another attempt does not count", pod(PROBED), about(number=3, failed=DEAD), []),
+    ],
+)  # fmt: skip
+def test_stopping_for_health(
+    title: str, of: Pod, conditions: dict[str, Condition], stopping: list[tuple[str, float]]
+) -> None:
+    decision = decided(of, running("a"), conditions=conditions)
+    assert [(stop.message, stop.grace_seconds) for stop in decision.stop] == stopping, title
+    assert not decision.is_over
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "again"),
+    [("Always", 0, True), ("OnFailure", 0, True), ("OnFailure", 137, True), ("Never", 0, False)],
+)
+def test_what_was_stopped_for_its_health_is_started_again_whatever_its_exit_code(
+    policy: str, code: int, again: bool
+) -> None:
+    of = pod(PROBED, policy=policy)
+    assert bool(decided(of, ended(code, ago=99), conditions=about(failed=DEAD)).start) == again
+    assert decided(pod(PROBED, policy="OnFailure"), ended(0, ago=99), conditions=about()).is_over
+
+
+def test_a_post_start_hook_holds_up_the_containers_after_it() -> None:
+    of = pod(HOOKED, "b")
+    assert starts(decided(of)) == [("a", 0)]
+    assert starts(decided(of, running("a", state=runs.STARTING))) == []
+    waiting = decided(of, running("a"), conditions=about(is_set_up=False))
+    assert (starts(waiting), waiting.phase) == ([], "Pending")
+    assert starts(decided(of, running("a"), conditions=about())) == [("b", 0)]
+    assert starts(decided(of, running("a"))) == [], "nobody has looked yet"
+    alone = decided(pod(HOOKED), running("a"), conditions=about(is_set_up=False))
+    assert alone.phase == "Pending"
+
+
+def test_a_side_car_with_a_startup_probe_is_waited_for() -> None:
+    of = pod("a", inits=[{**SIDECAR, "startupProbe": {"exec": {"command": ["x"]}}}])
+    starting = decided(of, running("side"), conditions=about("side", has_started=False))
+    assert (starts(starting), starting.is_initialized) == ([], False)
+    assert starts(decided(of, running("side"), conditions=about("side"))) == [("a", 0)]
 
 
 EVERY_STATE = some.sampled_from([None, "prepared", "starting", "running", "ending", "0", "1"])

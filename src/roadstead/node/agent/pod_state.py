@@ -247,9 +247,11 @@ class _Deciding:
         return condition_of(container, attempt.run.run_id, self.around.conditions)
 
     def _is_set_up(self, container: Container) -> bool:
-        """Is it through with its postStart hook (or has it ended meanwhile, or not begun)?"""
+        """Has it no postStart hook, or is it through with it (or ended meanwhile)?"""
         attempt = latest(self.attempts, container.name)
-        if attempt is None or not attempt.has_started or attempt.end is not None:
+        if attempt is None or not attempt.has_started:
+            return container.lifecycle is None or container.lifecycle.post_start is None
+        if attempt.end is not None:
             return True
         condition = self._condition(container, attempt)
         return condition.is_set_up and not condition.hook_failed
