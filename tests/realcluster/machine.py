@@ -117,14 +117,15 @@ def job(name: str, command: str, node: str, *, count: int = 1, container: Json |
 class Machine:
     """`roadstead node` as a child process, with a home of its own. Its nodes bear the label group=GROUP."""
 
-    def __init__(self, server: RealServer, home: Path, node: str, group: str, kubeconfig: Path | None = None) -> None:
-        """`node`: as --node says it. Without a kubeconfig it is the node itself that asks, as a kubelet does."""
+    def __init__(self, server: RealServer, home: Path, node: str, group: str, *labels: str) -> None:
+        """`node`: as --node says it. It is the node itself that asks the server, as a kubelet does."""
         self.name = node.partition("=")[0]
         self.home = home
         self.log = home / "node.log"
-        own = kubeconfig or server.kubeconfig(f"system:node:{self.name}", ("system:nodes",))
+        own = server.kubeconfig(f"system:node:{self.name}", ("system:nodes",))
         self._words = ["--home", str(home), "--kubeconfig", str(own), "--node", node]
         self._words += ["--taint", f"{TAINT}=true:NoSchedule", "--label", f"group={group}"]
+        self._words += [word for label in labels for word in ("--label", label)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
