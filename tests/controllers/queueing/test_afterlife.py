@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
 from roadstead.kinds.names import JOBS, PODS, WORKLOAD_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Object, Resource, owner_reference
-from roadstead.runtime.step import Key
+from roadstead.kinds.served import default_registry
+from roadstead.runtime.step import Controller, Key
 from roadstead.runtime.view import Cache, View
+from tests.controllers.queueing.lab import QueueLab, all_controllers, job
 
 
 def an_object(resource: Resource, kind: str, name: str, uid: str, owner: Object | None = None) -> Object:
@@ -58,3 +61,26 @@ def test_a_pod_that_goes_wakes_who_waits_for_it(
     controller = AfterlifeController() if by == "afterlife" else WorkloadController()
     name = "w" if by == "afterlife" else "train"
     assert list(controller.watches[PODS](pod, View(caches))) == ([("default", name)] if is_woken else [])
+
+
+def with_garbage_collection() -> list[Controller]:
+    return [*all_controllers(), GarbageCollector(default_registry())]
+
+
+def test_pods_that_were_left_to_themselves_keep_their_devices_until_they_end() -> None:
+    """A job deleted with propagation Orphan leaves its pods running: what they run on is not free."""
+    with QueueLab(controllers=with_garbage_collection) as lab:
+        lab.furnish(gpus=1, quota={"cpu": "8", "nvidia.com/gpu": "8"})
+        lab.create(JOBS, job("first", gpus=1, seconds=20))
+        lab.advance(2)
+        first = lab.workload_of("first")["metadata"]["name"]
+        lab.delete(JOBS, "first", propagation="Orphan")
+        lab.create(JOBS, job("second", gpus=1, seconds=1))
+        for _ in range(10):
+            lab.advance(1)
+            lab.check_devices()
+        assert lab.get(JOBS, "first") is None
+        assert lab.job_state("second") != "Complete"
+        lab.advance(30)
+        assert [one["reason"] for one in lab.the(WORKLOADS, first)["status"]["conditions"] if one["type"] == "Finished"]
+        assert lab.job_state("second") == "Complete"

@@ -46,6 +46,7 @@ from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadPriorityClassView, WorkloadView
+from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Update, Write
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, nobody, same_key
 
@@ -141,6 +142,8 @@ class AfterlifeController:
         leaving = workload.meta.deletion_timestamp is not None
         if not leaving and not is_finished(workload):
             if not workload.meta.owner_references and JOB_UID_LABEL in workload.meta.labels:
+                if left := self._left_to_themselves(workload, read, now):
+                    return Step(again_at=end_of_grace(left, now))
                 return in_order(
                     Update(
                         WORKLOADS,
@@ -158,6 +161,16 @@ class AfterlifeController:
         if IN_USE_FINALIZER in workload.meta.finalizers:
             writes.append(Update(WORKLOADS, without_finalizer(workload)))
         return in_order(*writes) if writes else None
+
+    @staticmethod
+    def _left_to_themselves(workload: Object, read: Read, now: int) -> list[Object]:
+        """Pods of a job that was deleted without its dependents (propagation Orphan): they keep what they run on until they have
+        ended. (Kueue gives the quota back at once; but devices that are in use are not free.) Who has no node yet still gets it,
+        unless the Workload is evicted."""
+        if not holds_quota(workload):
+            return []
+        is_leaving = is_evicted(workload)
+        return [pod for pod in live_pods(read, workload, now) if not is_leaving or pod.view(PodView).spec.node_name]
 
     @staticmethod
     def _release(workload: Object, read: Read, now: int) -> Step | None:
