@@ -53,6 +53,17 @@ def why(world: World, key: WorkloadKey, now: int, rules: Rules) -> Verdicts:
         return Verdicts(key, fact.uid, (*before, *found), Requeue.HEAP if before else Requeue.PARKED)
 
 
+def as_if_first(world: World, key: WorkloadKey, now: int, rules: Rules) -> tuple[Refusal, ...]:
+    """What would keep the workload from starting if it were its turn, the binding refusal first; () if nothing would. KeyError if
+    there is none of that name. The world is left as found. O(flavors), more where preemption looks for victims."""
+    standing = world.workloads[key]
+    with world.trial():
+        refusals = _without_turn(world, standing, now)
+        if refusals is not None:
+            return refusals
+        return _alone(world, world.tables()[standing.cluster_queue], standing, rules)
+
+
 def _without_turn(world: World, standing: Standing, now: int) -> tuple[Refusal, ...] | None:
     """Reasons for which no cycle would ever look at it, as it stands now; None if one would."""
     fact = standing.fact

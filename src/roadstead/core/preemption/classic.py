@@ -66,10 +66,6 @@ class Candidate:
     node: QuotaNode
     ancestor: QuotaNode | None  # lowest common ancestor with the preemptor; None in its own queue
 
-    @property
-    def order(self) -> PreemptionOrder:
-        return self.standing.preemption_order
-
 
 def satisfies(policy: PreemptionPolicy, preemptor: Standing, candidate: Standing) -> bool:
     """May `preemptor` ask `candidate` to go under this policy?"""
@@ -110,15 +106,12 @@ class ClassicSearch:
         """Who would have to go, in the order in which they were chosen; empty if nothing helps."""
         hierarchical, others = self._from_cohort()
         own = self._from_own_queue()
-        candidates = [
-            candidate
-            for leaving in (True, False)
-            for part in (hierarchical, others, own)
-            for candidate in sorted(part, key=lambda c: c.order)
-            if candidate.standing.is_leaving is leaving
-        ]
+        candidates = [c for part in (hierarchical, others, own) for c in sorted(part, key=_order)]
         if not candidates:
             return []
+        leaving = [candidate for candidate in candidates if candidate.standing.is_leaving]
+        if leaving:
+            candidates = leaving + [candidate for candidate in candidates if not candidate.standing.is_leaving]
         no_others = not hierarchical and not others
         borrow_forbidden = not self.table.can_preempt_while_borrowing
         if no_others or (borrow_forbidden and not self._is_under_nominal()):
@@ -208,12 +201,28 @@ class ClassicSearch:
         policy = self.table.fact.preemption.within_cluster_queue
         if policy is PreemptionPolicy.NEVER:
             return []
-        found = []
-        for order, standing in self.world.holders.get(self.table.name, ()):
-            if order[0] > self.preemptor.fact.priority:
-                break
-            if self._uses_scarce(standing) and satisfies(policy, self.preemptor, standing):
-                found.append(Candidate(standing, Variant.WITHIN_QUEUE, self.table.node, None))
+        node = self.table.node
+        return [
+            Candidate(standing, Variant.WITHIN_QUEUE, node, None) for standing in self._allowed(self.table.name, policy)
+        ]
+
+    def _allowed(self, queue: str, policy: PreemptionPolicy) -> list[Standing]:
+        """Holders of scarce cells in a queue that the policy lets the preemptor ask, in preemption order: by priority first."""
+        mine, scarce = self.preemptor.fact.priority, self.scarce
+        found: list[Standing] = []
+        for order, standing in self.world.holders.get(queue, ()):
+            theirs = order[0]
+            if theirs >= mine and policy is not PreemptionPolicy.ANY:
+                if theirs > mine or policy is PreemptionPolicy.LOWER_PRIORITY:
+                    break
+                if not satisfies(policy, self.preemptor, standing):
+                    continue
+            hold = standing.hold
+            if hold is not None:
+                for slot, _ in hold.usage:
+                    if slot in scarce:
+                        found.append(standing)
+                        break
         return found
 
     def _from_cohort(self) -> tuple[list[Candidate], list[Candidate]]:
@@ -245,26 +254,21 @@ class ClassicSearch:
 
     def _collect(self, queue: QuotaNode, ancestor: QuotaNode, advantage: bool, found: list[Candidate]) -> None:
         preemption = self.table.fact.preemption
-        policy = preemption.reclaim_within_cohort
-        mine = self.preemptor.fact.priority
-        for order, standing in self.world.holders.get(queue.name, ()):
-            theirs = order[0]
-            if policy is not PreemptionPolicy.ANY and theirs > mine:
-                break
-            if not self._uses_scarce(standing) or not satisfies(policy, self.preemptor, standing):
-                continue
-            most = preemption.borrow_max_priority
+        mine, most = self.preemptor.fact.priority, preemption.borrow_max_priority
+        may_borrow = self.table.can_preempt_while_borrowing
+        for standing in self._allowed(queue.name, preemption.reclaim_within_cohort):
+            theirs = standing.fact.priority
             if advantage:
                 variant = Variant.HIERARCHICAL
-            elif not self.table.can_preempt_while_borrowing or theirs >= mine or (most is not None and theirs > most):
+            elif not may_borrow or theirs >= mine or (most is not None and theirs > most):
                 variant = Variant.RECLAIM_WITHOUT_BORROWING
             else:
                 variant = Variant.RECLAIM_WHILE_BORROWING
             found.append(Candidate(standing, variant, queue, ancestor))
 
-    def _uses_scarce(self, standing: Standing) -> bool:
-        hold = standing.hold
-        return hold is not None and any(slot in self.scarce for slot, _ in hold.usage)
+
+def _order(candidate: Candidate) -> PreemptionOrder:
+    return candidate.standing.preemption_order
 
 
 def _fits_in_quota(node: QuotaNode, remaining: dict[Slot, int]) -> bool:

@@ -1,0 +1,137 @@
+"""What would become of work that does not exist yet: put into the world on a trial, decided until nothing new comes, and read off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from roadstead.core.cycle import decide
+from roadstead.core.explain.why import why
+from roadstead.core.plan import Admit, BindPod, Evict, Plan
+from roadstead.core.rules import Rules
+from roadstead.core.world import World, key_of
+from roadstead.model.facts import Fact
+from roadstead.model.refusals import Refusal
+from roadstead.model.workload import Pod, Workload, WorkloadKey, WorkloadState
+
+MAX_CYCLES: Final = 2_000
+"""A trial is given up after so many cycles: what had not started by then counts as waiting."""
+
+
+class Outlook(StrEnum):
+    """What would happen to it, in one word."""
+
+    STARTS = "Starts"  # now
+    PREEMPTS = "Preempts"  # it waits until others, who are asked to go, have left
+    WAITS = "Waits"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What would become of one newcomer.
+
+    `command`: how it would start: now (STARTS), or once `victims` have left (PREEMPTS; None if even then it would not).
+    `victims`: who would be asked to go for it, with Kueue's reason. `refusals`: why it would wait, the binding one first.
+    """
+
+    key: WorkloadKey
+    uid: str
+    outlook: Outlook
+    command: Admit | BindPod | None = None
+    victims: tuple[tuple[WorkloadKey, str], ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+def foresee(world: World, facts: Sequence[Fact], now: int, rules: Rules) -> tuple[Foreseen, ...]:
+    """What would become of these newcomers (workloads, and pods of no queue), in their order, if they came all at once.
+
+    Other facts among them (a queue, a node) are taken as given too. The world is left as found: memory, facts and digest. Costs what
+    deciding about them costs, at most MAX_CYCLES cycles.
+    """
+    newcomers = [fact for fact in facts if isinstance(fact, Workload | Pod)]
+    with world.trial():
+        for fact in facts:
+            world.apply(fact)
+        plans = decide(world, now, rules, max_cycles=MAX_CYCLES).plans
+        starts = _starts(world, plans)
+        victims = _victims(plans)
+        found = [_foreseen(world, fact, starts, victims, now, rules) for fact in newcomers]
+        if any(each.outlook is Outlook.PREEMPTS for each in found):
+            later = _once_they_left(world, [key for each in found for key, _ in each.victims], now, rules)
+            found = [
+                replace(each, command=later.get(each.key)) if each.outlook is Outlook.PREEMPTS else each
+                for each in found
+            ]
+        return tuple(found)
+
+
+def would_start(world: World, fact: Workload, now: int, rules: Rules, max_cycles: int) -> bool:
+    """Would this workload, new or changed, hold its place after deciding? The world is left as found."""
+    with world.trial():
+        world.apply(fact)
+        decide(world, now, rules, max_cycles=max_cycles)
+        standing = world.workloads[fact.key]
+        return standing.hold is not None and not standing.is_leaving
+
+
+def _starts(world: World, plans: Sequence[Plan]) -> dict[WorkloadKey, Admit | BindPod]:
+    """The last start of everyone who still holds its place in the end."""
+    starts: dict[WorkloadKey, Admit | BindPod] = {}
+    for plan in plans:
+        for command in plan.commands:
+            match command:
+                case Admit():
+                    standing = world.workloads.get(command.workload)
+                    if standing is not None and standing.hold is not None and not standing.is_leaving:
+                        starts[command.workload] = command
+                case BindPod():
+                    starts[command.pod] = command
+                case Evict():
+                    pass
+    return starts
+
+
+def _victims(plans: Sequence[Plan]) -> dict[str, tuple[tuple[WorkloadKey, str], ...]]:
+    """uid of a preemptor -> who was asked to go for it."""
+    victims: dict[str, tuple[tuple[WorkloadKey, str], ...]] = {}
+    for plan in plans:
+        for command in plan.commands:
+            if isinstance(command, Evict) and command.preemptor_uid:
+                before = victims.get(command.preemptor_uid, ())
+                victims[command.preemptor_uid] = (*before, (command.workload, command.preemption_reason))
+    return victims
+
+
+def _foreseen(
+    world: World,
+    fact: Workload | Pod,
+    starts: dict[WorkloadKey, Admit | BindPod],
+    victims: dict[str, tuple[tuple[WorkloadKey, str], ...]],
+    now: int,
+    rules: Rules,
+) -> Foreseen:
+    key = key_of(fact)
+    start = starts.get(key)
+    if start is not None and start.uid == fact.uid:
+        return Foreseen(key, fact.uid, Outlook.STARTS, start)
+    refusals = why(world, key, now, rules).refusals
+    asked = victims.get(fact.uid, ())
+    return Foreseen(key, fact.uid, Outlook.PREEMPTS if asked else Outlook.WAITS, None, asked, refusals)
+
+
+def _once_they_left(
+    world: World, gone: Sequence[WorkloadKey], now: int, rules: Rules
+) -> dict[WorkloadKey, Admit | BindPod]:
+    """What starts after these have left and are queued again."""
+    with world.trial():
+        for key in gone:
+            fact = world.workloads[key].fact
+            world.apply(
+                replace(
+                    fact, state=WorkloadState.PENDING, admission=None, placement=None, reserved_at=0, admitted=False,
+                    evicted="Preempted",
+                )
+            )  # fmt: skip
+        return _starts(world, decide(world, now, rules, max_cycles=MAX_CYCLES).plans)
