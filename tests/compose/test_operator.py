@@ -15,7 +15,9 @@ from roadstead.cluster.embedded.plugins import QueueHold, default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
-from roadstead.compose.operator import NAMESPACE, serve_terms, watched
+from roadstead.cluster.remote import RemoteCluster
+from roadstead.compose import operator
+from roadstead.compose.operator import NAMESPACE, lead, serve_terms, watched
 from roadstead.compose.rights import LEASE_NAME, Right, rights
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.job import JobController
@@ -280,10 +282,10 @@ def test_it_asks_for_nothing_beyond_its_rights_and_has_few_that_it_does_not_use(
     async def story() -> None:
         async with world(tmp_path) as here:
             elector = here.elector("first")
-            operator = asyncio.create_task(serve_terms(elector, here.recording))
+            leading = asyncio.create_task(serve_terms(elector, here.recording))
             await _story(here)
-            operator.cancel()
-            await asyncio.gather(operator, return_exceptions=True)
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
             await elector.release()
             granted = set(rights(watched(), NAMESPACE))
             assert sorted(map(str, here.recording.used - granted)) == []
@@ -303,15 +305,15 @@ def test_quota_is_all_that_is_decided_here(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as here:
-            operator = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
+            leading = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
             await here.submit("job")
             await until(lambda: here.is_active("job"), "it runs")
             job = await here.job("job")
             assert job is not None
             assert job.decode()["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "main"}
             assert (await here.cluster.list(PLACEMENTS)).items == ()
-            operator.cancel()
-            await asyncio.gather(operator, return_exceptions=True)
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
 
     run(story())
 
@@ -328,12 +330,12 @@ def test_a_flavor_is_a_quota_whichever_topology_it_names(tmp_path: Path) -> None
             await here.create(CLUSTER_QUEUES, {"metadata": {"name": "racks"}, "spec": spec})
             queue = {"metadata": {"name": "racks", "namespace": "default"}, "spec": {"clusterQueue": "racks"}}
             await here.create(LOCAL_QUEUES, queue)
-            operator = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
+            leading = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
             await here.submit("job", queue="racks")
             await until(lambda: here.is_active("job"), "it runs")
             assert (await here.cluster.list(PLACEMENTS)).items == ()
-            operator.cancel()
-            await asyncio.gather(operator, return_exceptions=True)
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
 
     run(story())
 
@@ -343,14 +345,14 @@ def test_a_job_that_no_policy_held_is_suspended_at_first_sight_and_admitted_in_i
         async with world(tmp_path, cpu="0") as here:
             await here.submit("job", held=False)
             await until(lambda: here.is_active("job"), "nobody held it")
-            operator = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
+            leading = asyncio.create_task(serve_terms(here.elector("first"), here.recording))
 
             async def is_held() -> bool:
                 return (await here.condition("job", "QuotaReserved"))[0] == "False" and not await here.is_active("job")
 
             await until(is_held, "it waits")
-            operator.cancel()
-            await asyncio.gather(operator, return_exceptions=True)
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
 
     run(story())
 
@@ -387,7 +389,7 @@ def test_a_lease_that_is_lost_ends_the_term_and_another_begins(
     async def story() -> None:
         async with world(tmp_path, cpu="1") as here:
             elector = here.elector("first")
-            operator = asyncio.create_task(serve_terms(elector, here.recording))
+            leading = asyncio.create_task(serve_terms(elector, here.recording))
             await here.submit("one")
             await until(lambda: here.is_active("one"), "it leads")
             lease = await here.cluster.get(Ref(LEASES, NAMESPACE, LEASE_NAME))
@@ -412,8 +414,8 @@ def test_a_lease_that_is_lost_ends_the_term_and_another_begins(
             await here.end("one")
             await here.submit("two")
             await until(lambda: here.is_active("two"), "the new term admits")
-            operator.cancel()
-            await asyncio.gather(operator, return_exceptions=True)
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
 
     with caplog.at_level("INFO", "roadstead.compose.operator"):
         run(story())
@@ -422,3 +424,51 @@ def test_a_lease_that_is_lost_ends_the_term_and_another_begins(
         "stopped leading",
         "leading as first",
     ]
+
+
+WRITING = frozenset({"create", "update", "delete"})
+
+
+def test_a_term_whose_lease_is_over_writes_nothing_until_it_is_renewed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with world(tmp_path) as here:
+            is_young = False
+            asked = 0
+
+            def may_write() -> bool:
+                nonlocal asked
+                asked += 1
+                return is_young
+
+            await here.submit("job")
+            term = asyncio.create_task(lead(here.recording, may_write))
+
+            async def was_asked() -> bool:
+                return asked > 0
+
+            await until(was_asked, "it wants to write")
+            await asyncio.sleep(0.05)
+            assert {right.verb for right in here.recording.used} & WRITING == set()
+            is_young = True
+            await until(lambda: here.is_active("job"), "it runs")
+            term.cancel()
+            await asyncio.gather(term, return_exceptions=True)
+
+    run(story())
+
+
+def test_what_decides_sends_by_the_lease_and_in_time_and_what_renews_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+
+    class Unreachable(RemoteCluster):
+        def __init__(self, **options: Any) -> None:
+            made.append(options)
+            super().__init__("http://127.0.0.1:1", **options)
+
+    monkeypatch.setattr(operator, "from_kubeconfig", lambda path, context, **options: Unreachable(**options))
+    with pytest.raises(operator.Refused, match="cannot be reached"):
+        operator.operate(operator.OperatorOptions(Path("config"), terms=Terms()))
+    renewing, deciding = made
+    assert renewing == {"write_timeout_seconds": 5.0, "may_send": None}
+    assert deciding["write_timeout_seconds"] == 5.0
+    assert deciding["may_send"]() is False  # nobody was elected
