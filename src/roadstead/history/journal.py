@@ -86,7 +86,8 @@ class Journal:
             if self._wants_start:
                 self._wants_start = False
                 pending.append(_Start(snapshot(self._world), follows=True))
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def close(self) -> None:
         """Write what is pending and end the thread."""
