@@ -61,7 +61,7 @@ def foresee(world: World, facts: Sequence[Fact], now: int, rules: Rules) -> tupl
         if any(each.outlook is Outlook.PREEMPTS for each in found):
             later = _once_they_left(world, [key for each in found for key, _ in each.victims], now, rules)
             found = [
-                replace(each, command=later.get(each.key)) if each.outlook is Outlook.PREEMPTS else each
+                replace(each, command=later.get(each.uid)) if each.outlook is Outlook.PREEMPTS else each
                 for each in found
             ]
         return tuple(found)
@@ -76,18 +76,18 @@ def would_start(world: World, fact: Workload, now: int, rules: Rules, max_cycles
         return standing.hold is not None and not standing.is_leaving
 
 
-def _starts(world: World, plans: Sequence[Plan]) -> dict[WorkloadKey, Admit | BindPod]:
-    """The last start of everyone who still holds its place in the end."""
-    starts: dict[WorkloadKey, Admit | BindPod] = {}
+def _starts(world: World, plans: Sequence[Plan]) -> dict[str, Admit | BindPod]:
+    """uid -> the last start of everyone who still holds its place in the end."""
+    starts: dict[str, Admit | BindPod] = {}
     for plan in plans:
         for command in plan.commands:
             match command:
                 case Admit():
                     standing = world.workloads.get(command.workload)
                     if standing is not None and standing.hold is not None and not standing.is_leaving:
-                        starts[command.workload] = command
+                        starts[command.uid] = command
                 case BindPod():
-                    starts[command.pod] = command
+                    starts[command.uid] = command
                 case Evict():
                     pass
     return starts
@@ -107,24 +107,22 @@ def _victims(plans: Sequence[Plan]) -> dict[str, tuple[tuple[WorkloadKey, str], 
 def _foreseen(
     world: World,
     fact: Workload | Pod,
-    starts: dict[WorkloadKey, Admit | BindPod],
+    starts: dict[str, Admit | BindPod],
     victims: dict[str, tuple[tuple[WorkloadKey, str], ...]],
     now: int,
     rules: Rules,
 ) -> Foreseen:
     key = key_of(fact)
-    start = starts.get(key)
-    if start is not None and start.uid == fact.uid:
+    start = starts.get(fact.uid)
+    if start is not None:
         return Foreseen(key, fact.uid, Outlook.STARTS, start)
     refusals = why(world, key, now, rules).refusals
     asked = victims.get(fact.uid, ())
     return Foreseen(key, fact.uid, Outlook.PREEMPTS if asked else Outlook.WAITS, None, asked, refusals)
 
 
-def _once_they_left(
-    world: World, gone: Sequence[WorkloadKey], now: int, rules: Rules
-) -> dict[WorkloadKey, Admit | BindPod]:
-    """What starts after these have left and are queued again."""
+def _once_they_left(world: World, gone: Sequence[WorkloadKey], now: int, rules: Rules) -> dict[str, Admit | BindPod]:
+    """uid -> what starts after these have left and are queued again."""
     with world.trial():
         for key in gone:
             fact = world.workloads[key].fact

@@ -149,9 +149,7 @@ def _without_bounds_of_nodes(world: World, key: WorkloadKey, rules: Rules) -> Ru
     return replace(rules, place_all=False)
 
 
-def _opened(
-    world: World, key: WorkloadKey, queue: ClusterQueue | None, refusal: Refusal, rules: Rules
-) -> Rules | None:
+def _opened(world: World, key: WorkloadKey, queue: ClusterQueue | None, refusal: Refusal, rules: Rules) -> Rules | None:
     if refusal.code is Code.QUEUE_STOPPED and refusal.counts:
         fact = world.workloads[key].fact
         local = world.local_queue(fact.namespace, fact.queue)
