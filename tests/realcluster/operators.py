@@ -31,7 +31,7 @@ from roadstead.runtime.cluster import Create, Delete, EventType, Unavailable, Up
 from roadstead.runtime.runner import Runner
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, same_key
 from tests.acceptance.cluster import find_kubectl
-from tests.realcluster.server import RealServer
+from tests.realcluster.server import RealServer, end_with_parent
 
 NAMESPACE = "roadstead-system"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:roadstead-operator"
@@ -353,6 +353,7 @@ class Operator:
                 stdout=file,
                 stderr=file,
                 stdin=subprocess.DEVNULL,
+                preexec_fn=end_with_parent,
             )
 
     @property
