@@ -116,10 +116,6 @@ class Assignment:
         return frozenset(c.slot for ps in self.pod_sets for c in ps.choices.values() if c.mode.is_preempt)
 
     @property
-    def has_pending_flavors(self) -> bool:
-        return self.tried is not None and self.tried.is_pending
-
-    @property
     def refusals(self) -> list[Refusal]:
         found = [refusal for ps in self.pod_sets for refusal in ps.refusals]
         if self.fleet_refusal is not None:
