@@ -27,7 +27,7 @@ from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.views.placement import PlacedPodSetView, PlacementView
 from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Create
-from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, nobody, same_key, together
+from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Present, Read, Step, nobody, same_key
 
 
 def _workload_of(pod: Object, read: Read) -> Iterable[Key]:
@@ -89,7 +89,10 @@ class Binder:
                 place = pod_set.members[member]
                 writes.append(Create(PODS, binding(pod, place.node, place.devices, member), "binding"))
                 notes.append(bound_note(pod, place.node))
-        return together(*writes, notes=notes)
+        if not writes:
+            return NOTHING
+        # The view may still show a Placement that an admission which failed left behind, beside the Workload as the next one made it.
+        return Step((tuple(writes),), notes=tuple(notes), confirm=(Present(placement.ref, placement.meta.uid),))
 
 
 def assign_members(pods: Sequence[Object], pod_set: PlacedPodSetView) -> list[tuple[Object, int]]:

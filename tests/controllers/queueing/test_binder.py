@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadstead.controllers.binder import assign_members, binding
-from roadstead.kinds.names import PODS
-from roadstead.kinds.object import Object
+from roadstead.controllers.binder import Binder, assign_members, binding
+from roadstead.kinds.names import JOBS, PLACEMENTS, PODS, WORKLOADS
+from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.views.placement import MemberView, PlacedPodSetView
+from roadstead.runtime.step import Index, Present
+from roadstead.runtime.view import Cache, View
+from tests.controllers.queueing.lab import QueueLab, job
 
 
 def pod(name: str, *, index: int | None = None, member: int | None = None, **extra: Any) -> Object:
@@ -87,3 +90,28 @@ def test_a_binding_carries_member_and_devices_in_the_same_write() -> None:
     assert value["metadata"]["uid"] == "a"
     assert value["metadata"]["annotations"] == {"roadstead.dev/member": "4", "roadstead.dev/devices": "gpu-0,gpu-3"}
     assert "annotations" not in binding(pod("a"), "n1", ())["metadata"]
+
+
+def test_a_placement_is_asked_for_before_anybody_is_bound_by_it() -> None:
+    """The view may show the Placement that a failed admission left behind, beside the Workload as the next one made it."""
+    with QueueLab() as lab:
+        lab.furnish()
+        lab.create(JOBS, job("train", seconds=None))
+        lab.settle()
+        workload, [bound] = lab.workload_of("train"), lab.all(PODS)
+        name = workload["metadata"]["name"]
+        given = lab.get(PLACEMENTS, name)
+        assert given is not None
+        bound["spec"].pop("nodeName")
+        bound["metadata"]["annotations"].pop("roadstead.dev/member")
+        caches = {resource: Cache(resource, _indexes(resource)) for resource in Binder.watches}
+        caches[PLACEMENTS].put(given)
+        caches[WORKLOADS].put(Object.of(WORKLOADS, workload))
+        caches[PODS].put(Object.of(PODS, bound))
+        step = Binder().reconcile(given.key, View(caches), lab.clock)
+        assert [write.ref.name for write in step.writes] == [bound["metadata"]["name"]]
+        assert step.confirm == (Present(given.ref, given.meta.uid),)
+
+
+def _indexes(resource: Resource) -> dict[str, Index]:
+    return {name: index for (of, name), index in Binder.indexes.items() if of == resource}
