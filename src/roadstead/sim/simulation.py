@@ -243,7 +243,7 @@ class Simulation:
         self._judge_waiting()
         self._all(complaints_about_reservations(past))
         self._all(complaints_about_jobs(past, self.jobs, self.machines.ledger))
-        self._compare_caches()
+        await self._compare_caches()
         if self.decider is not None:
             self.decider.compare()
 
@@ -257,7 +257,7 @@ class Simulation:
         self._all(complaints_about_leftovers(self.past))
         for program in self.machines.alive():
             self.complain("end", f"the process {program.run} outlives its pod")
-        self._compare_caches()
+        await self._compare_caches()
         if self.decider is not None:
             self.decider.compare()
             if not self.decider.is_settled():
@@ -275,13 +275,17 @@ class Simulation:
         for what in complaints:
             self.complain("end", what)
 
-    def _compare_caches(self) -> None:
-        """What informers show is what is stored, in the end."""
-        if self.runner is None or self.server.resources is None:
-            return
+    async def _compare_caches(self) -> None:
+        """What informers show is what is stored, in the end. Heartbeats go on, and news takes its time: so for each resource the
+        comparison is right when it once holds."""
+        assert self.runner is not None and self.server.resources is not None
         for resource, cache in self.runner.caches.items():
-            stored = {obj.key: obj.version for obj in self.server.resources.store.list(resource)}
-            seen = {obj.key: obj.version for obj in cache.list()}
+            for _ in range(20):
+                stored = {obj.key: obj.version for obj in self.server.resources.store.list(resource)}
+                seen = {obj.key: obj.version for obj in cache.list()}
+                if stored == seen:
+                    break
+                await asyncio.sleep(0.1)
             for key in sorted(stored.keys() | seen.keys()):
                 if stored.get(key) != seen.get(key):
                     what = f"{resource} {'/'.join(key)} is stored as {stored.get(key)} and seen as {seen.get(key)}"

@@ -130,8 +130,8 @@ def complaints_about_reservations(past: Past) -> Iterator[str]:
         if past.get("workloads", path) is None:
             yield f"Placement {path} has no Workload"
     for path, pod in past.all("pods").items():
-        if workload_path(pod) and not node_of(pod) and not has_ended(pod):
-            yield f"pod {path} belongs to {workload_path(pod)} and is not bound"
+        if holds_quota(past.get("workloads", workload_path(pod))) and not node_of(pod) and not has_ended(pod):
+            yield f"pod {path} belongs to {workload_path(pod)}, which is admitted, and is not bound"
 
 
 def complaints_about_jobs(past: Past, jobs: JobsJudge, ledger: Ledger) -> Iterator[str]:
@@ -141,6 +141,10 @@ def complaints_about_jobs(past: Past, jobs: JobsJudge, ledger: Ledger) -> Iterat
         if ledger.ended.get(run) == 0:
             good.setdefault(job_uid, []).append(index)
     for path, job in past.all("jobs").items():
+        if is_true(job, "Complete") or is_true(job, "Failed"):
+            for pod in past.owned_by("pods", uid_of(job)):
+                if not has_ended(pod):
+                    yield f"Job {path} has ended and its pod {path_of(pod)} has not"
         if not is_true(job, "Complete"):
             continue
         status, spec = job["status"], job["spec"]

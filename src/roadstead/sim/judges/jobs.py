@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from roadstead.kinds.names import JOB_INDEX_ANNOTATION
+from roadstead.kinds.names import JOB_INDEX_ANNOTATION, JOB_TRACKING_FINALIZER
 from roadstead.kinds.object import Json
 from roadstead.sim.judges.base import Change, Judge, annotation, controller_of, has_ended, is_leaving, uid_of
 
@@ -30,7 +30,8 @@ class JobsJudge(Judge):
         super().__init__(*args)  # type: ignore[arg-type]
         self._parallelism: dict[str, list[tuple[float, int]]] = {}
         self.succeeded: dict[str, dict[str, str]] = {}
-        """Job uid -> pod uid -> index, of pods that have succeeded."""
+        """Job uid -> pod uid -> index, of pods that have succeeded and were not let go of before: those the Job itself had stopped
+        are not counted, whatever becomes of them."""
 
     def changed(self, change: Change) -> None:
         if change.kind == "jobs" and change.new is not None:
@@ -66,7 +67,7 @@ class JobsJudge(Judge):
         owner = controller_of(pod)
         if owner is None or owner["kind"] != "Job":
             return
-        if (pod.get("status") or {}).get("phase") == "Succeeded":
+        if (pod.get("status") or {}).get("phase") == "Succeeded" and _is_tracked(pod):
             self.succeeded.setdefault(owner["uid"], {})[uid_of(pod)] = annotation(pod, JOB_INDEX_ANNOTATION)
         if change.old is not None and uid_of(change.old) == uid_of(pod):
             return
@@ -90,6 +91,10 @@ class JobsJudge(Judge):
             if until >= now - GRACE_SECONDS:
                 most = max(most, parallelism)
         return most
+
+
+def _is_tracked(pod: Json) -> bool:
+    return JOB_TRACKING_FINALIZER in (pod["metadata"].get("finalizers") or ())
 
 
 def _is(status: Json, type: str) -> bool:

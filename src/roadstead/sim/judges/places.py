@@ -1,7 +1,8 @@
 """No node is overcommitted and no device is in two live places, counting what Placements and bound pods say.
 
-A place is live while its Placement exists and its Workload has not finished; a bound pod that no live Placement speaks for counts
-by itself until it has ended.
+A place is live while its Placement exists and its Workload holds a reservation: a Placement alone is the first half of an admission,
+and an orphan is undone; nothing is ever bound by one. A bound pod that no live Placement speaks for counts by itself until it has
+ended.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from roadstead.sim.judges.base import (
     Judge,
     annotation,
     has_ended,
-    is_true,
+    holds_quota,
     node_of,
     uid_of,
     workload_path,
@@ -67,7 +68,7 @@ class PlacesJudge(Judge):
     def live_placement(self, path: str) -> Json | None:
         """The Placement of this Workload, while it holds its places."""
         placement, workload = self.past.get("placements", path), self.past.get("workloads", path)
-        if placement is None or workload is None or is_true(workload, "Finished"):
+        if placement is None or workload is None or not holds_quota(workload):
             return None
         return placement if placement["spec"]["workload"]["uid"] == uid_of(workload) else None
 
