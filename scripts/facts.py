@@ -38,6 +38,7 @@ SERVED = (
     "kueue.x-k8s.io/v1beta2/ClusterQueue",
     "kueue.x-k8s.io/v1beta2/LocalQueue",
     "kueue.x-k8s.io/v1beta2/Topology",
+    "kueue.x-k8s.io/v1beta2/AdmissionCheck",
     "kueue.x-k8s.io/v1beta2/Workload",
     "kueue.x-k8s.io/v1beta2/WorkloadPriorityClass",
 )

@@ -275,6 +275,7 @@ NOT_IN_THE_STORY = {
     "update workloads/finalizers": "the same",
     "create placements": "for flavors with a topology",
     "delete placements": "for flavors with a topology",
+    "update admissionchecks": "only where there are some",
 }
 
 

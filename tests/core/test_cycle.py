@@ -14,6 +14,8 @@ from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.model.facts import Gone
 from roadstead.model.queues import (
+    AdmissionCheck,
+    CheckRule,
     FlavorFungibility,
     LocalQueue,
     Namespace,
@@ -366,6 +368,20 @@ def test_a_queue_with_a_missing_flavor_is_inactive() -> None:
     assert made.tables()["q"].inactive == ("FlavorNotFound",)
     assert step(made).verdicts == ()
     made.apply(ResourceFlavor("default"))
+    assert admitted(step(made)) == ["in"]
+
+
+def test_a_queue_whose_admission_checks_nobody_runs_is_inactive() -> None:
+    made = world(replace(queue("q", 4), checks=(CheckRule("prov"), CheckRule("budget", ("default",)))))
+    made.apply(work("in", "q", 1))
+    assert made.tables()["q"].inactive == ("AdmissionCheckNotFound",)
+    made.apply(AdmissionCheck("prov", "example.com/prov"))
+    assert made.tables()["q"].inactive == ("AdmissionCheckNotFound", "AdmissionCheckInactive")
+    made.apply(AdmissionCheck("prov", "example.com/prov", active=True))
+    made.apply(AdmissionCheck("budget", "example.com/budget"))
+    assert made.tables()["q"].inactive == ("AdmissionCheckInactive",)
+    assert step(made).verdicts == ()
+    made.apply(AdmissionCheck("budget", "example.com/budget", active=True))
     assert admitted(step(made)) == ["in"]
 
 

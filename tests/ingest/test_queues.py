@@ -12,6 +12,8 @@ from roadstead.kinds.names import CLUSTER_QUEUES, EVENTS, RESOURCE_FLAVORS
 from roadstead.kinds.object import Json, Object
 from roadstead.model.facts import Gone
 from roadstead.model.queues import (
+    AdmissionCheck,
+    CheckRule,
     ClusterQueue,
     Cohort,
     FlavorFungibility,
@@ -102,11 +104,18 @@ def test_a_cluster_queue_with_nothing_selects_no_namespace() -> None:
     )
 
 
-def test_a_cluster_queue_that_waits_for_checks_nobody_runs_is_inactive() -> None:
-    value = made("ClusterQueue", {"admissionChecksStrategy": {"admissionChecks": [{"name": "prov"}]}})
-    found = fact(value)
-    assert isinstance(found, ClusterQueue)
-    assert found.inactive_reasons == ("AdmissionCheckNotFound",)
+def test_a_cluster_queue_names_its_checks_and_the_flavors_that_ask_for_them() -> None:
+    checks = [{"name": "prov", "onFlavors": ["spot"]}, {"name": "budget"}]
+    value = made("ClusterQueue", {"admissionChecksStrategy": {"admissionChecks": checks}})
+    assert fact(value) == ClusterQueue("x", checks=(CheckRule("prov", ("spot",)), CheckRule("budget")))
+
+
+@pytest.mark.parametrize(("status", "active"), [("True", True), ("False", False), ("Unknown", False), (None, False)])
+def test_a_check_is_active_when_its_controller_says_so(status: str | None, active: bool) -> None:
+    value = made("AdmissionCheck", {"controllerName": "example.com/prov"})
+    if status is not None:
+        value["status"] = {"conditions": [{"type": "Active", "status": status, "reason": "R", "message": ""}]}
+    assert fact(value) == AdmissionCheck("x", "example.com/prov", active)
 
 
 def test_a_cluster_queue_that_is_being_deleted_terminates() -> None:

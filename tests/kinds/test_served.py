@@ -22,6 +22,7 @@ SAMPLES: dict[str, Json] = {
     "PriorityClass": {"value": 5},
     "WorkloadPriorityClass": {"value": 5},
     "Topology": {"spec": {"levels": [{"nodeLabel": "rack"}]}},
+    "AdmissionCheck": {"spec": {"controllerName": "example.com/check"}},
     "Workload": {"spec": {"podSets": [{"template": {"spec": POD_SPEC}}]}},
     "Placement": {
         "spec": {"workload": {"name": "w", "uid": "u"}, "podSets": [{"name": "main", "members": [{"node": "n1"}]}]}
@@ -36,7 +37,7 @@ def sample(kind: Kind) -> Json:
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
         "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job",
-        "ResourceFlavor", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
+        "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
     }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from roadstead.controllers.namespace import NamespaceController
 from roadstead.controllers.node_lifecycle import NodeLifecycleController
 from roadstead.controllers.pod_garbage import PodGarbageController
 from roadstead.controllers.queues import (
+    AdmissionCheckController,
     ClusterQueueController,
     LocalQueueController,
     ResourceFlavorController,
@@ -190,6 +191,7 @@ def controllers(registry: Registry, ca_text: str) -> Sequence[Controller]:
         LocalQueueController(),
         ResourceFlavorController(),
         TopologyController(),
+        AdmissionCheckController(),
         DefaultsController(),
         FleetQuotaController(),
         GarbageCollector(registry),

@@ -27,7 +27,12 @@ from roadstead.compose.preflight import preflight
 from roadstead.compose.rights import LEASE_NAME, rights
 from roadstead.compose.running import Refused, beside, stopped
 from roadstead.controllers.admission import AdmissionDecider
-from roadstead.controllers.queues import ClusterQueueController, LocalQueueController, ResourceFlavorController
+from roadstead.controllers.queues import (
+    AdmissionCheckController,
+    ClusterQueueController,
+    LocalQueueController,
+    ResourceFlavorController,
+)
 from roadstead.controllers.workload import AfterlifeController, WorkloadController
 from roadstead.core.rules import Rules
 from roadstead.ingest import RESOURCES
@@ -132,6 +137,7 @@ def controllers() -> Sequence[Controller]:
         ClusterQueueController(),
         LocalQueueController(),
         ResourceFlavorController(),
+        AdmissionCheckController(),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roadstead.kinds.names import (
+    ADMISSION_CHECKS,
     CLUSTER_QUEUES,
     EVENTS,
     JOBS,
@@ -37,6 +38,7 @@ WRITES: Final[tuple[tuple[Resource, str, tuple[str, ...]], ...]] = (
     (CLUSTER_QUEUES, "status", ("update",)),
     (LOCAL_QUEUES, "status", ("update",)),
     (RESOURCE_FLAVORS, "", ("update",)),  # the finalizer
+    (ADMISSION_CHECKS, "", ("update",)),  # the finalizer
     (EVENTS, "", ("create", "get", "update")),
 )
 

@@ -9,13 +9,21 @@ from roadstead.core.encoding import fact_hash
 from roadstead.core.undo import UndoLog
 from roadstead.model.facts import Noun
 from roadstead.model.nodes import Node
-from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, Topology
+from roadstead.model.queues import (
+    AdmissionCheck,
+    ClusterQueue,
+    Cohort,
+    LocalQueue,
+    Namespace,
+    ResourceFlavor,
+    Topology,
+)
 from roadstead.model.workload import Pod, Workload
 
 FactKey: TypeAlias = tuple[str, str]
 
 NOUNS: Final[tuple[type[Noun], ...]] = (
-    Namespace, Topology, Node, ResourceFlavor, Cohort, ClusterQueue, LocalQueue, Workload, Pod,
+    Namespace, Topology, Node, ResourceFlavor, AdmissionCheck, Cohort, ClusterQueue, LocalQueue, Workload, Pod,
 )  # fmt: skip
 
 

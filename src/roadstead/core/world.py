@@ -30,7 +30,15 @@ from roadstead.core.undo import UndoLog, put
 from roadstead.expr.selectors import matches_selector
 from roadstead.model.facts import Fact, Gone, Noun
 from roadstead.model.nodes import Node
-from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, Topology
+from roadstead.model.queues import (
+    AdmissionCheck,
+    ClusterQueue,
+    Cohort,
+    LocalQueue,
+    Namespace,
+    ResourceFlavor,
+    Topology,
+)
 from roadstead.model.workload import Pod, Workload
 
 T = TypeVar("T")
@@ -145,9 +153,10 @@ class World:
             cohorts: dict[str, Cohort] = {name: c for (_, name), c in self.facts[Cohort].items()}
             flavors = {name: f for (_, name), f in self.facts[ResourceFlavor].items()}
             topologies = {name: t for (_, name), t in self.facts[Topology].items()}
+            checks = {name: c for (_, name), c in self.facts[AdmissionCheck].items()}
             self.tree.rebuild(queues, cohorts)
             self._tables = {
-                name: compile_queue(queues[name], self.tree, flavors, topologies) for name in sorted(queues)
+                name: compile_queue(queues[name], self.tree, flavors, topologies, checks) for name in sorted(queues)
             }
             self._stale = False
         return self._tables

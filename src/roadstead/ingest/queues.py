@@ -1,4 +1,4 @@
-"""Namespace, Topology, ResourceFlavor, Cohort, ClusterQueue, LocalQueue -> their nouns in `model.queues`."""
+"""Namespace, Topology, ResourceFlavor, AdmissionCheck, Cohort, ClusterQueue, LocalQueue -> their nouns in `model.queues`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TypeVar
 from roadstead.expr.quantity import QuantityError, parse
 from roadstead.ingest.reading import Notes, amount, taint_of, toleration_of, view
 from roadstead.kinds.object import Object
-from roadstead.kinds.views.common import LabelSelectorView, QuantityLike
+from roadstead.kinds.views.common import LabelSelectorView, QuantityLike, has_condition
 from roadstead.kinds.views.kueue import (
+    AdmissionCheckView,
     ClusterQueueView,
     CohortView,
     FairSharingView,
@@ -21,6 +22,8 @@ from roadstead.kinds.views.kueue import (
     TopologyView,
 )
 from roadstead.model.queues import (
+    AdmissionCheck,
+    CheckRule,
     ClusterQueue,
     Cohort,
     FlavorFungibility,
@@ -72,6 +75,14 @@ def flavor_of(obj: Object, notes: Notes) -> ResourceFlavor | None:
     )
 
 
+def admission_check_of(obj: Object, notes: Notes) -> AdmissionCheck | None:
+    """A check that can't be read is not there: queues that name it are inactive."""
+    found = view(obj, AdmissionCheckView, notes)
+    if found is None:
+        return None
+    return AdmissionCheck(obj.meta.name, found.spec.controller_name, has_condition(found.status.conditions, "Active"))
+
+
 def cohort_of(obj: Object, notes: Notes) -> Cohort:
     found = view(obj, CohortView, notes)
     if found is None:
@@ -113,8 +124,6 @@ def cluster_queue_of(obj: Object, notes: Notes) -> ClusterQueue:
     weight = _weight(spec.fair_sharing, notes)
     reasons: tuple[str, ...] = (UNREADABLE,) if len(notes) > before else ()
     checks = spec.admission_checks_strategy
-    if checks is not None and checks.admission_checks:
-        reasons += ("AdmissionCheckNotFound",)  # no admission check is served
     return ClusterQueue(
         name=obj.meta.name,
         resource_groups=groups,
@@ -127,6 +136,7 @@ def cluster_queue_of(obj: Object, notes: Notes) -> ClusterQueue:
         fair_weight_milli=weight,
         terminating=is_terminating,
         inactive_reasons=reasons,
+        checks=tuple(CheckRule(rule.name, rule.on_flavors) for rule in checks.admission_checks) if checks else (),
     )
 
 

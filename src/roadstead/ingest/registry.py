@@ -12,6 +12,7 @@ from typing import Final
 from roadstead.ingest import node, pod, queues, workload
 from roadstead.ingest.reading import Lookup, Notes, Trouble
 from roadstead.kinds.names import (
+    ADMISSION_CHECKS,
     CLUSTER_QUEUES,
     COHORTS,
     LOCAL_QUEUES,
@@ -28,7 +29,15 @@ from roadstead.kinds.names import (
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.model.facts import Fact, Gone, Noun
 from roadstead.model.nodes import Node
-from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, Topology
+from roadstead.model.queues import (
+    AdmissionCheck,
+    ClusterQueue,
+    Cohort,
+    LocalQueue,
+    Namespace,
+    ResourceFlavor,
+    Topology,
+)
 from roadstead.model.workload import Pod, Workload
 
 _Make = Callable[[Object, Notes], Noun | None]
@@ -38,6 +47,7 @@ _NOUNS: Final[dict[Resource, tuple[type[Noun], _Make]]] = {
     TOPOLOGIES: (Topology, queues.topology_of),
     NODES: (Node, node.fact_of),
     RESOURCE_FLAVORS: (ResourceFlavor, queues.flavor_of),
+    ADMISSION_CHECKS: (AdmissionCheck, queues.admission_check_of),
     COHORTS: (Cohort, queues.cohort_of),
     CLUSTER_QUEUES: (ClusterQueue, queues.cluster_queue_of),
     LOCAL_QUEUES: (LocalQueue, queues.local_queue_of),
@@ -52,6 +62,7 @@ _BY_KIND: Final[dict[str, Resource]] = {
     "Topology": TOPOLOGIES,
     "Node": NODES,
     "ResourceFlavor": RESOURCE_FLAVORS,
+    "AdmissionCheck": ADMISSION_CHECKS,
     "Cohort": COHORTS,
     "ClusterQueue": CLUSTER_QUEUES,
     "LocalQueue": LOCAL_QUEUES,

@@ -44,6 +44,7 @@ def _same(field: str) -> str:
 
 
 RULES: Final[Mapping[str, Rules]] = {
+    "AdmissionCheck": {"spec.controllerName": [("self == oldSelf", "field is immutable")]},
     "ClusterQueue": {
         "spec": [
             (

@@ -24,6 +24,7 @@ LOCAL_QUEUES: Final = Resource(KUEUE, "v1beta2", "localqueues")
 WORKLOADS: Final = Resource(KUEUE, "v1beta2", "workloads")
 COHORTS: Final = Resource(KUEUE, "v1beta2", "cohorts")
 TOPOLOGIES: Final = Resource(KUEUE, "v1beta2", "topologies")
+ADMISSION_CHECKS: Final = Resource(KUEUE, "v1beta2", "admissionchecks")
 WORKLOAD_PRIORITY_CLASSES: Final = Resource(KUEUE, "v1beta2", "workloadpriorityclasses")
 
 ROADSTEAD: Final = "roadstead.dev"
@@ -35,6 +36,8 @@ PRIORITY_CLASS_LABEL: Final = "kueue.x-k8s.io/priority-class"
 WORKLOAD_ANNOTATION: Final = "kueue.x-k8s.io/workload"  # on pods: the Workload that admits them
 PODSET_LABEL: Final = "kueue.x-k8s.io/podset"  # on pods: which pod set they belong to
 JOB_UID_LABEL: Final = "kueue.x-k8s.io/job-uid"  # on Workloads
+ADMISSION_GATE_ANNOTATION: Final = "kueue.x-k8s.io/admission-gated-by"
+"""On jobs and Workloads: comma list of controllers; while it is not empty, the workload is not admitted (KEP-6915)."""
 MANAGED_LABEL: Final = "kueue.x-k8s.io/managed"
 IN_USE_FINALIZER: Final = "kueue.x-k8s.io/resource-in-use"
 DEFAULT_LOCAL_QUEUE: Final = "default"

@@ -8,6 +8,7 @@ from roadstead.kinds.batch import job
 from roadstead.kinds.coordination import lease
 from roadstead.kinds.core import config_map, event, namespace, node, pod, secret, service_account
 from roadstead.kinds.kueue import (
+    admission_check,
     cluster_queue,
     cohort,
     local_queue,
@@ -36,6 +37,7 @@ def default_registry() -> Registry:
             job.kind(),
             lease.kind(),
             priority_class.kind(),
+            admission_check.kind(),
             cluster_queue.kind(),
             cohort.kind(),
             local_queue.kind(),

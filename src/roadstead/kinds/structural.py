@@ -135,8 +135,10 @@ def _list_shaper(below: Shape) -> Shape:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """An RE2 pattern for Python: `$` is the end of the text, never the place before a last newline."""
-    return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", text), re.ASCII)
+    """An RE2 pattern for Python: `$` is the end of the text, never the place before a last newline; `(?i)` may follow `^`."""
+    folded = text.replace("^(?i)", "^", 1)
+    flags = re.ASCII if folded == text else re.ASCII | re.IGNORECASE
+    return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", folded), flags)
 
 
 def _type_error(path: str, root: str, value: Any, wanted: str) -> FieldError:

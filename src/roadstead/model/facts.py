@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from roadstead.model.nodes import Node
-from roadstead.model.queues import ClusterQueue, Cohort, LocalQueue, Namespace, ResourceFlavor, Topology
+from roadstead.model.queues import (
+    AdmissionCheck,
+    ClusterQueue,
+    Cohort,
+    LocalQueue,
+    Namespace,
+    ResourceFlavor,
+    Topology,
+)
 from roadstead.model.workload import Pod, Workload
 
-Noun: TypeAlias = Namespace | Topology | Node | ResourceFlavor | Cohort | ClusterQueue | LocalQueue | Workload | Pod
+Noun: TypeAlias = (
+    Namespace | Topology | Node | ResourceFlavor | AdmissionCheck | Cohort | ClusterQueue | LocalQueue | Workload | Pod
+)
 
 
 @dataclass(frozen=True, slots=True)

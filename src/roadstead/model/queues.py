@@ -68,6 +68,23 @@ class FlavorFungibility:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRule:
+    """One entry of admissionChecksStrategy: a check, and the flavors whose assignment asks for it (none named: any; KEP-1432)."""
+
+    check: str
+    on_flavors: tuple[FlavorName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionCheck:
+    """Somebody else who has to agree after quota is reserved (KEP-993)."""
+
+    name: str
+    controller: str
+    active: bool = False  # its condition Active is True
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterQueue:
     name: str
     resource_groups: tuple[ResourceGroup, ...] = ()
@@ -79,7 +96,8 @@ class ClusterQueue:
     stop: StopPolicy = StopPolicy.NONE
     fair_weight_milli: int = 1000
     terminating: bool = False
-    inactive_reasons: tuple[str, ...] = ()  # conditions outside the core's sight (admission checks not found ...)
+    inactive_reasons: tuple[str, ...] = ()  # conditions outside the core's sight
+    checks: tuple[CheckRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

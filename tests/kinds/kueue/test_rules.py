@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from roadstead.kinds.names import (
+    ADMISSION_CHECKS,
     CLUSTER_QUEUES,
     COHORTS,
     LOCAL_QUEUES,
@@ -347,3 +348,39 @@ def test_columns_and_the_selectable_field() -> None:
     assert strategy.cells(held, 1767225600.0 + 60) == ["a", "q", "cq", "True", None, "60s"]
     assert strategy.fields(held) == {"status.admission.clusterQueue": "cq"}
     assert strategy.fields(workload()) == {"status.admission.clusterQueue": ""}
+
+
+# --- AdmissionCheck
+
+PROVREQ = {"apiGroup": "kueue.x-k8s.io", "kind": "ProvisioningRequestConfig", "name": "fast"}
+
+
+def test_a_check_names_its_controller_and_may_point_at_parameters() -> None:
+    check = created(ADMISSION_CHECKS, controllerName="example.com/budget", parameters=PROVREQ)
+    assert check["spec"] == {"controllerName": "example.com/budget", "parameters": PROVREQ}
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({}, "spec.controllerName: Required value"),
+        ({"controllerName": ""}, "spec.controllerName: Invalid value"),
+        ({"controllerName": "c", "parameters": {"apiGroup": "g", "kind": "K"}}, "spec.parameters.name: Required value"),
+        ({"controllerName": "c", "parameters": {**PROVREQ, "kind": "No kind"}}, "spec.parameters.kind: Invalid value"),
+    ],
+)
+def test_a_check_is_refused(spec: Json, text: str) -> None:
+    assert text in " ".join(problems(ADMISSION_CHECKS, **spec))
+
+
+def test_a_checks_controller_does_not_change() -> None:
+    check = created(ADMISSION_CHECKS, controllerName="example.com/budget")
+    other = changed(ADMISSION_CHECKS, check, lambda obj: obj["spec"].update(controllerName="example.com/other"))
+    assert other == ["spec.controllerName: Invalid value: field is immutable"]
+    assert changed(ADMISSION_CHECKS, check, lambda obj: obj["spec"].update(parameters=PROVREQ)) == []
+
+
+def test_a_checks_status_is_its_controllers_to_write() -> None:
+    check = created(ADMISSION_CHECKS, controllerName="example.com/budget")
+    condition = {"type": "Active", "status": "True", "reason": "Active", "message": "", "lastTransitionTime": TIME}
+    assert changed(ADMISSION_CHECKS, check, lambda obj: obj.update(status={"conditions": [condition]}), "status") == []

@@ -1,6 +1,12 @@
-"""Status of queues, and the finalizers of queues, flavors and topologies in use."""
+"""Status of queues, and the finalizers of queues, flavors, topologies and admission checks in use."""
 
-from roadstead.controllers.queues.in_use import ResourceFlavorController, TopologyController
+from roadstead.controllers.queues.in_use import AdmissionCheckController, ResourceFlavorController, TopologyController
 from roadstead.controllers.queues.status import ClusterQueueController, LocalQueueController
 
-__all__ = ["ClusterQueueController", "LocalQueueController", "ResourceFlavorController", "TopologyController"]
+__all__ = [
+    "AdmissionCheckController",
+    "ClusterQueueController",
+    "LocalQueueController",
+    "ResourceFlavorController",
+    "TopologyController",
+]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from roadstead.controllers.queues.names import flavors_of, is_in_circle
-from roadstead.kinds.names import CLUSTER_QUEUES, RESOURCE_FLAVORS, TOPOLOGIES
+from roadstead.controllers.queues.names import checks_of, flavors_of, is_in_circle
+from roadstead.kinds.names import ADMISSION_CHECKS, CLUSTER_QUEUES, RESOURCE_FLAVORS, TOPOLOGIES
 from roadstead.kinds.object import Object
-from roadstead.kinds.views.common import Condition, find_condition
-from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, ResourceFlavorView
+from roadstead.kinds.views.common import Condition, find_condition, has_condition
+from roadstead.kinds.views.kueue import AdmissionCheckView, ClusterQueueView, LocalQueueView, ResourceFlavorView
 from roadstead.runtime.step import Read
 
 ACTIVE: Final = "Active"
@@ -39,7 +39,7 @@ class Activity:
 
 
 def cluster_queue_activity(queue: Object, read: Read) -> Activity:
-    """The first problem gives the reason, the message lists all of them. O(flavors + depth of the cohort)."""
+    """The first problem gives the reason, the message lists all of them. O(flavors + checks + depth of the cohort)."""
     if queue.meta.deletion_timestamp:
         return Activity(False, "Terminating", "Can't admit new workloads; clusterQueue is terminating")
     spec = queue.view(ClusterQueueView).spec
@@ -50,10 +50,13 @@ def cluster_queue_activity(queue: Object, read: Read) -> Activity:
     missing = [name for name, flavor in flavors.items() if flavor is None]
     if missing:
         problems.append(("FlavorNotFound", f"references missing ResourceFlavor(s): {','.join(missing)}"))
-    strategy = spec.admission_checks_strategy
-    if strategy is not None and strategy.admission_checks:
-        names = ",".join(check.name for check in strategy.admission_checks)
-        problems.append(("AdmissionCheckNotFound", f"references missing AdmissionCheck(s): {names}"))
+    checks = {name: read.get(ADMISSION_CHECKS, "", name) for name in checks_of(queue)}
+    missing = [name for name, check in checks.items() if check is None]
+    if missing:
+        problems.append(("AdmissionCheckNotFound", f"references missing AdmissionCheck(s): {','.join(missing)}"))
+    inactive = [name for name, check in checks.items() if check is not None and not _is_active(check)]
+    if inactive:
+        problems.append(("AdmissionCheckInactive", f"references inactive AdmissionCheck(s): {','.join(inactive)}"))
     for name, flavor in flavors.items():
         topology = flavor.view(ResourceFlavorView).spec.topology_name if flavor is not None else ""
         if topology and read.get(TOPOLOGIES, "", topology) is None:
@@ -64,6 +67,10 @@ def cluster_queue_activity(queue: Object, read: Read) -> Activity:
         listed = ", ".join(text for _, text in problems)
         return Activity(False, problems[0][0], f"Can't admit new workloads: {listed}.")
     return Activity(True, "Ready", "Can admit new workloads")
+
+
+def _is_active(check: Object) -> bool:
+    return has_condition(check.view(AdmissionCheckView).status.conditions, ACTIVE)
 
 
 def local_queue_activity(queue: Object, read: Read) -> Activity:

@@ -1,13 +1,13 @@
 """Finalizers that keep what is in use: a queue while work holds its quota, a flavor while a queue names it, a topology while a
-flavor does (kueue 1.2)."""
+flavor does, an admission check while a queue asks for it (kueue 1.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
-from roadstead.controllers.queues.names import BY_FLAVOR, BY_TOPOLOGY, flavors_of, topologies_of
-from roadstead.kinds.names import CLUSTER_QUEUES, IN_USE_FINALIZER, RESOURCE_FLAVORS, TOPOLOGIES
+from roadstead.controllers.queues.names import BY_CHECK, BY_FLAVOR, BY_TOPOLOGY, checks_of, flavors_of, topologies_of
+from roadstead.kinds.names import ADMISSION_CHECKS, CLUSTER_QUEUES, IN_USE_FINALIZER, RESOURCE_FLAVORS, TOPOLOGIES
 from roadstead.kinds.object import Object, Resource
 from roadstead.runtime.cluster import Update
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, same_key
@@ -32,6 +32,10 @@ def _waiting_to_go(resource: Resource, read: Read) -> Iterable[Key]:
 
 def _flavors_of_cluster_queue(queue: Object, read: Read) -> Iterable[Key]:
     return [*(("", name) for name in flavors_of(queue)), *_waiting_to_go(RESOURCE_FLAVORS, read)]
+
+
+def _checks_of_cluster_queue(queue: Object, read: Read) -> Iterable[Key]:
+    return [*(("", name) for name in checks_of(queue)), *_waiting_to_go(ADMISSION_CHECKS, read)]
 
 
 def _topologies_of_flavor(flavor: Object, read: Read) -> Iterable[Key]:
@@ -60,6 +64,18 @@ class TopologyController:
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         del now
         return _keep(read.get(TOPOLOGIES, *key), lambda: bool(read.by_index(RESOURCE_FLAVORS, BY_TOPOLOGY, key[1])))
+
+
+class AdmissionCheckController:
+    """An AdmissionCheck stays while a ClusterQueue asks for it. Whether it is Active, its own controller says."""
+
+    name: ClassVar[str] = "admission-check"
+    watches: Mapping[Resource, KeysOf] = {ADMISSION_CHECKS: same_key, CLUSTER_QUEUES: _checks_of_cluster_queue}
+    indexes: Mapping[tuple[Resource, str], Index] = {(CLUSTER_QUEUES, BY_CHECK): checks_of}
+
+    def reconcile(self, key: Key, read: Read, now: int) -> Step:
+        del now
+        return _keep(read.get(ADMISSION_CHECKS, *key), lambda: bool(read.by_index(CLUSTER_QUEUES, BY_CHECK, key[1])))
 
 
 def _keep(obj: Object | None, is_in_use: Callable[[], bool]) -> Step:

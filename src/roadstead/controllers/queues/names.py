@@ -28,6 +28,8 @@ BY_CLUSTER_QUEUE: Final = "cluster-queue"
 """LocalQueues by their ClusterQueue."""
 BY_FLAVOR: Final = "flavor"
 """ClusterQueues by the flavors they name."""
+BY_CHECK: Final = "admission-check"
+"""ClusterQueues by the admission checks they name."""
 BY_TOPOLOGY: Final = "topology"
 """ResourceFlavors by their topology."""
 
@@ -74,6 +76,12 @@ def flavors_of(queue: Object) -> list[str]:
     return [flavor.name for group in groups for flavor in group.flavors]
 
 
+def checks_of(queue: Object) -> list[str]:
+    """Admission checks of a ClusterQueue, in the order of its spec."""
+    strategy = queue.view(ClusterQueueView).spec.admission_checks_strategy
+    return [rule.name for rule in strategy.admission_checks] if strategy is not None else []
+
+
 def topologies_of(flavor: Object) -> Iterable[str]:
     topology = flavor.view(ResourceFlavorView).spec.topology_name
     return (topology,) if topology else ()
@@ -98,6 +106,10 @@ def cluster_queue_of_local_queue(queue: Object, read: Read) -> Iterable[Key]:
 
 def cluster_queues_of_flavor(flavor: Object, read: Read) -> Iterable[Key]:
     return [queue.key for queue in read.by_index(CLUSTER_QUEUES, BY_FLAVOR, flavor.meta.name)]
+
+
+def cluster_queues_of_check(check: Object, read: Read) -> Iterable[Key]:
+    return [queue.key for queue in read.by_index(CLUSTER_QUEUES, BY_CHECK, check.meta.name)]
 
 
 def cluster_queues_of_topology(topology: Object, read: Read) -> Iterable[Key]:

@@ -22,6 +22,7 @@ from roadstead.controllers.queues.activity import (
 )
 from roadstead.controllers.queues.in_use import finalizer_write
 from roadstead.controllers.queues.names import (
+    BY_CHECK,
     BY_CLUSTER_QUEUE,
     BY_FLAVOR,
     BY_RESERVATION,
@@ -32,7 +33,15 @@ from roadstead.controllers.queues.names import (
 )
 from roadstead.controllers.queues.patience import Patience
 from roadstead.controllers.queues.usage import Totals, add_up, flavor_usage
-from roadstead.kinds.names import CLUSTER_QUEUES, COHORTS, LOCAL_QUEUES, RESOURCE_FLAVORS, TOPOLOGIES, WORKLOADS
+from roadstead.kinds.names import (
+    ADMISSION_CHECKS,
+    CLUSTER_QUEUES,
+    COHORTS,
+    LOCAL_QUEUES,
+    RESOURCE_FLAVORS,
+    TOPOLOGIES,
+    WORKLOADS,
+)
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, QueueStatusView, ResourceGroupView
 from roadstead.runtime.cluster import Update
@@ -95,6 +104,7 @@ class ClusterQueueController(_QueueStatus):
         WORKLOADS: names.cluster_queues_of_workload,
         RESOURCE_FLAVORS: names.cluster_queues_of_flavor,
         TOPOLOGIES: names.cluster_queues_of_topology,
+        ADMISSION_CHECKS: names.cluster_queues_of_check,
         COHORTS: names.cluster_queues_in_cohorts,
     }
     indexes: Mapping[tuple[Resource, str], Index] = {
@@ -102,6 +112,7 @@ class ClusterQueueController(_QueueStatus):
         (WORKLOADS, BY_RESERVATION): names.by_reservation,
         (LOCAL_QUEUES, BY_CLUSTER_QUEUE): names.by_cluster_queue,
         (CLUSTER_QUEUES, BY_FLAVOR): names.flavors_of,
+        (CLUSTER_QUEUES, BY_CHECK): names.checks_of,
         (RESOURCE_FLAVORS, BY_TOPOLOGY): names.topologies_of,
     }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from roadstead.core.quota.tree import QuotaNode, QuotaTree, Slot
 from roadstead.model.amounts import PODS, FlavorName, ResourceName
-from roadstead.model.queues import ClusterQueue, PreemptionPolicy, ResourceFlavor, StopPolicy, Topology
+from roadstead.model.queues import AdmissionCheck, ClusterQueue, PreemptionPolicy, ResourceFlavor, StopPolicy, Topology
 
 
 class Inactive(StrEnum):
@@ -18,6 +19,8 @@ class Inactive(StrEnum):
     TERMINATING = "Terminating"
     STOPPED = "Stopped"
     FLAVOR_NOT_FOUND = "FlavorNotFound"
+    CHECK_NOT_FOUND = "AdmissionCheckNotFound"
+    CHECK_INACTIVE = "AdmissionCheckInactive"
     TOPOLOGY_NOT_FOUND = "TopologyNotFound"
     COHORT_CYCLE = "CohortCycle"
 
@@ -71,6 +74,7 @@ def compile_queue(
     tree: QuotaTree,
     flavors: Mapping[FlavorName, ResourceFlavor],
     topologies: Mapping[str, Topology],
+    checks: Mapping[str, AdmissionCheck] = MappingProxyType({}),
 ) -> QueueTable:
     """O(cells of the queue)."""
     node = tree.queue(queue.name)
@@ -99,6 +103,10 @@ def compile_queue(
         inactive.append(Inactive.STOPPED)
     if missing:
         inactive.append(Inactive.FLAVOR_NOT_FOUND)
+    if any(rule.check not in checks for rule in queue.checks):
+        inactive.append(Inactive.CHECK_NOT_FOUND)
+    if any(not check.active for rule in queue.checks if (check := checks.get(rule.check)) is not None):
+        inactive.append(Inactive.CHECK_INACTIVE)
     inactive.extend(queue.inactive_reasons)
     if missing_topology:
         inactive.append(Inactive.TOPOLOGY_NOT_FOUND)

@@ -69,6 +69,20 @@ class AdmissionChecksStrategyView(msgspec.Struct, frozen=True, rename="camel"):
     admission_checks: tuple[AdmissionCheckRuleView, ...] = ()
 
 
+class AdmissionCheckSpecView(msgspec.Struct, frozen=True, rename="camel"):
+    controller_name: str = ""
+
+
+class AdmissionCheckStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    conditions: tuple[Condition, ...] = ()
+
+
+class AdmissionCheckView(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: AdmissionCheckSpecView = AdmissionCheckSpecView()
+    status: AdmissionCheckStatusView = AdmissionCheckStatusView()
+
+
 class ClusterQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     resource_groups: tuple[ResourceGroupView, ...] = ()
     cohort_name: str = ""
@@ -239,11 +253,24 @@ class SchedulingStatsView(msgspec.Struct, frozen=True, rename="camel"):
     evictions: tuple[EvictionStatView, ...] = ()
 
 
+class CheckStateView(msgspec.Struct, frozen=True, rename="camel"):
+    """What one admission check says about a workload; `pod_set_updates` stay plain: who starts the job merges all of them."""
+
+    name: str = ""
+    state: str = "Pending"
+    message: str = ""
+    last_transition_time: str | None = None
+    requeue_after_seconds: int | None = None
+    retry_count: int | None = None
+    pod_set_updates: tuple[Mapping[str, Any], ...] = ()
+
+
 class WorkloadStatusView(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...] = ()
     admission: AdmissionView | None = None
     requeue_state: RequeueStateView | None = None
     reclaimable_pods: tuple[ReclaimablePodView, ...] = ()
+    admission_checks: tuple[CheckStateView, ...] = ()
     scheduling_stats: SchedulingStatsView | None = None
     accumulated_past_execution_time_seconds: int | None = None
 
