@@ -9,6 +9,7 @@ ClusterQueue, decided together. It leaves the world as found; `World.assume(plan
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,9 +23,11 @@ from roadstead.core.memory import Memory, Moved, Place, Ran, Scanned, Stuck, Unp
 from roadstead.core.nominate import evaluate, nominate
 from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, Plan, Requeue, Verdicts
 from roadstead.core.preemption.classic import Target
+from roadstead.core.queueing.readiness import back_off
+from roadstead.core.queueing.timers import Timers
 from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.tree import QuotaNode, Usage
-from roadstead.core.rules import Rules
+from roadstead.core.rules import Rules, WaitForPodsReady
 from roadstead.core.world import World
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
 from roadstead.model.workload import Admission, PodClass, PodSetAssignment, WorkloadKey
@@ -44,8 +47,8 @@ head while flavors are left to try (kueue.md 3.5.5)."""
 def cycle(world: World, now: int, rules: Rules) -> Plan:
     """Decide about one head of every active ClusterQueue, then about pods that no queue admits.
 
-    Commands: evictions that stop policies ask for, then per entry, in order, an admission or the evictions that make room for it,
-    then places for pods. Every workload evaluated and not admitted has Verdicts, the binding refusal first. Cost: O(queues with
+    Commands: evictions that stop policies, lost nodes and pods that are not ready ask for, then per entry, in order, an admission or
+    the evictions that make room for it, then places for pods. Every workload evaluated and not admitted has Verdicts, the binding refusal first. Cost: O(queues with
     pending work + heads x flavors), independent of how many workloads wait behind the heads or hold quota, except where
     preemption has to look for candidates.
     """
@@ -73,9 +76,37 @@ def _patience_ends(world: World, key: WorkloadKey, rules: Rules) -> int:
     return since + rules.node_tolerance if since else 0
 
 
+def out_of_patience(world: World, now: int, rules: Rules) -> tuple[Evict, ...]:
+    """Evictions of holders whose pods were not ready in time, by key (kueue.md 2.7). O(their number x log n)."""
+    policy = rules.pods_ready
+    if policy is None:
+        return ()
+    found: dict[WorkloadKey, Evict] = {}
+    for timers, patience in _patience_with_pods(world, policy):
+        while (key := timers.pop_due(now - patience)) is not None:
+            fact = world.workloads[key].fact
+            count = fact.requeue_count + 1
+            found[key] = Evict(
+                key, fact.uid, EvictionReason.PODS_READY_TIMEOUT, cause=fact.pods_wait,
+                requeue_count=count, requeue_at=now + back_off(count, policy),
+            )  # fmt: skip
+    return tuple(found[key] for key in sorted(found))
+
+
+def _patience_with_pods(world: World, policy: WaitForPodsReady) -> Iterator[tuple[Timers, int]]:
+    yield world.standings.starting, policy.timeout
+    if policy.recovery_timeout:
+        yield world.standings.recovering, policy.recovery_timeout
+
+
 def next_time(world: World, rules: Rules) -> int | None:
-    """When time alone changes what is decided, at the earliest: a back-off ends, or the patience with a node. None: never."""
+    """When time alone changes what is decided, at the earliest: a back-off ends, or the patience with a node or with pods that are
+    not ready. None: never."""
     times = [_patience_ends(world, key, rules) for key in world.stranded] if rules.place_all else []
+    if rules.pods_ready is not None:
+        for timers, patience in _patience_with_pods(world, rules.pods_ready):
+            if timers.next is not None:
+                times.append(timers.next + patience)
     if world.next_timer is not None:
         times.append(world.next_timer)
     return min(times, default=None)
@@ -96,9 +127,10 @@ class _Cycle:
         self.fleet_changed = False
 
     def run(self) -> Plan:
-        # 1. Holders that stop policies and deactivation send away, and those whose nodes are lost.
+        # 1. Holders that stop policies and deactivation send away, those whose nodes are lost, and those whose pods take too long.
         self.commands.extend(drain(self.world))
         self.commands.extend(give_up(self.world, self.now, self.rules))
+        self.commands.extend(out_of_patience(self.world, self.now, self.rules))
         # 2. Heads: the workload whose turn it is, of every active ClusterQueue.
         # 3. Nominate: flavors, places and victims for each, against the world as it stands.
         tables = self.world.tables()
@@ -149,6 +181,12 @@ class _Cycle:
             entry.outcome = Outcome.SKIPPED
             entry.refusals.append(self._overtaken(entry, assignment))
             return
+        if mode is Mode.FIT and self._must_wait_for_pods():
+            entry.outcome = Outcome.SKIPPED
+            entry.refusals.append(
+                Refusal(Code.WAITING_FOR_PODS_READY, Verdict.WAIT, Level.QUEUE, subject=entry.table.name)
+            )
+            return
         for target in entry.targets:
             self.victims[target.standing.key] = target
         if mode is Mode.PREEMPT:
@@ -166,6 +204,13 @@ class _Cycle:
         else:
             entry.outcome = Outcome.ADMITTED
             self.commands.append(self._admission(entry, assignment))
+
+    def _must_wait_for_pods(self) -> bool:
+        """With blockAdmission, everybody waits while the pods of somebody who is admitted are not all ready (KEP-349)."""
+        policy = self.rules.pods_ready
+        if policy is None or not policy.block_admission:
+            return False
+        return bool(self.world.standings.unready) or any(isinstance(command, Admit) for command in self.commands)
 
     def _promise(self, node: QuotaNode, usage: Usage) -> None:
         self.world.tree.add(node, usage)
@@ -291,7 +336,10 @@ class _Cycle:
             )
             for choice in assignment.pod_sets
         )
-        return Admit(fact.key, fact.uid, Admission(entry.table.name, pod_sets), found.placement if found else None)
+        return Admit(
+            fact.key, fact.uid, Admission(entry.table.name, pod_sets), found.placement if found else None,
+            waits_for_pods=self.rules.pods_ready is not None,
+        )  # fmt: skip
 
     # --- refusals
 
@@ -336,10 +384,13 @@ class _Cycle:
             or entry.outcome in IMMEDIATE
             or (tried is not None and tried.is_pending)
         )
+        for_fleet = self.rules.place_all and any(r.level in FLEET_LEVELS for r in entry.refusals)
         if not immediate:
             whole = not strict and entry.outcome in PARKS_CLASS
-            for_fleet = self.rules.place_all and any(r.level in FLEET_LEVELS for r in entry.refusals)
             self.memory.append(Moved(fact.key, fact.uid, Place.PARKED, whole, for_fleet))
+        elif for_fleet:
+            # The scan goes on with the next flavor; if that ends it for want of quota, nodes of this one would do all the same.
+            self.memory.append(Moved(fact.key, fact.uid, Place.HEAP, False, for_fleet))
         where = Requeue.HEAP if immediate else Requeue.PARKED
         self.verdicts.append(Verdicts(fact.key, fact.uid, explained(self.world, entry), where))
 

@@ -30,6 +30,9 @@ def nominate(world: World, table: QueueTable, standing: Standing, rules: Rules, 
     """What this head would get if it were alone in the cycle. `afresh`: scan flavors from the first one, whatever was tried."""
     entry = Entry(standing, table)
     fact = standing.fact
+    if fact.failed_checks:
+        entry.refusals.append(Refusal(Code.CHECKS_FAILED, Verdict.WAIT, Level.WORKLOAD, subject=fact.failed_checks))
+        return entry
     if not world.namespace_matches(table.fact, fact.namespace):
         entry.outcome = Outcome.NAMESPACE_MISMATCH
         entry.refusals.append(Refusal(Code.NAMESPACE_MISMATCH, Verdict.ASK, Level.QUEUE, subject=table.name))

@@ -16,12 +16,13 @@ from roadstead.model.workload import Admission, Member, Placement, WorkloadKey
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Reserve quota for a workload, and nodes and devices where the rules place it."""
+    """Reserve quota for a workload, and nodes and devices where the rules place it. `waits_for_pods`: its pods are waited for."""
 
     workload: WorkloadKey
     uid: str
     admission: Admission
     placement: Placement | None
+    waits_for_pods: bool = False
 
 
 class EvictionReason(StrEnum):
@@ -32,12 +33,19 @@ class EvictionReason(StrEnum):
     LOCAL_QUEUE_STOPPED = "LocalQueueStopped"
     DEACTIVATED = "Deactivated"
     NODE_FAILURES = "NodeFailures"
+    PODS_READY_TIMEOUT = "PodsReadyTimeout"
+    ADMISSION_CHECK = "AdmissionCheck"  # a check asks for another try (KEP-993)
+    LOCAL_QUEUE_MISSING = (
+        "LocalQueueMissing"  # not told as such: a reservation nobody relied on yet is taken back (Kueue 2.9)
+    )
+    CLUSTER_QUEUE_MISSING = "ClusterQueueMissing"  # the same
     PLACEMENT_LOST = "PlacementLost"  # ours: somebody deleted the Placement that says where its members run
 
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """Ask a workload that holds quota to give it up."""
+    """Ask a workload that holds quota to give it up. `cause`: what is behind the reason, where Kueue counts that apart;
+    `requeue_count` and `requeue_at`: the back-off that begins with it, if one does."""
 
     workload: WorkloadKey
     uid: str
@@ -45,6 +53,9 @@ class Evict:
     preemptor: WorkloadKey | None = None
     preemptor_uid: str = ""
     preemption_reason: str = ""  # InClusterQueue | InCohortReclamation | ...
+    cause: str = ""  # WaitForStart | WaitForRecovery
+    requeue_count: int = 0
+    requeue_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,27 @@ SECOND: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class WaitForPodsReady:
+    """How long an admitted workload may take until all its pods are ready, and what follows when it takes longer (Kueue KEP-349,
+    KEP-1282; kueue.md 1.12, 2.7). Times are nanoseconds.
+
+    `timeout` counts from admission. `recovery_timeout` counts from the moment at which pods that were all ready no longer are;
+    0: for ever. `block_admission`: nobody is admitted while an admitted workload waits for its pods. `backoff_limit`: so many
+    evictions for this, then the workload is deactivated; None: no limit. The wait before attempt n+1 is `backoff_base` doubled
+    n-1 times, at most `backoff_max`. `by_creation`: an evicted workload keeps its place in the queue; else it goes behind those
+    created before the eviction.
+    """
+
+    timeout: int = 1800 * SECOND
+    recovery_timeout: int = 1800 * SECOND
+    block_admission: bool = False
+    backoff_limit: int | None = None
+    backoff_base: int = 60 * SECOND
+    backoff_max: int = 3600 * SECOND
+    by_creation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """`place_all`: every admitted gang gets nodes and devices, flavors without a topology included (embedded world, where
     admission decides jointly). Off: only flavors with a topology are placed, the rest is quota only (as Kueue does).
@@ -22,9 +43,12 @@ class Rules:
 
     `fair_sharing`: turns and preemption go by dominant resource share, with these preemption strategies in order (Kueue's
     LessThanOrEqualToFinalShare and LessThanInitialShare; kueue.md 3.10). Empty: classic, by borrowing level and priority.
+
+    `pods_ready`: admitted workloads must get their pods ready in time. None: they may take as long as they like.
     """
 
     place_all: bool = True
     node_tolerance: int = 240 * SECOND
     beside_victims: bool = True
     fair_sharing: tuple[str, ...] = ()
+    pods_ready: WaitForPodsReady | None = None

@@ -300,6 +300,8 @@ class World:
                 if standing is None or standing.fact.uid != item.uid or standing.place is not Place.HEAP:
                     return False
                 if item.place is Place.HEAP:
+                    if item.for_fleet:
+                        self.standings.wait_for_fleet(standing.cluster_queue)
                     return False
                 if item.whole_class:
                     self.pending_queue(standing.cluster_queue).park_class(standing.shape)

@@ -8,10 +8,12 @@ from roadstead.ingest import topology
 from roadstead.ingest.placement import placement_of, speaks_for
 from roadstead.ingest.pod_class import UnreadableError, pod_class
 from roadstead.ingest.reading import Notes, amounts, time_of, view
+from roadstead.kinds.names import ADMISSION_GATE_ANNOTATION
 from roadstead.kinds.object import Object
 from roadstead.kinds.views.common import Condition, Conditioned, find_condition
 from roadstead.kinds.views.kueue import (
     AdmissionView,
+    CheckStateView,
     PodSetAssignmentView,
     PodSetTopologyRequestView,
     WorkloadPodSetView,
@@ -68,6 +70,8 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
     requeued = conditions.get("Requeued")
     is_going = meta.deletion_timestamp is not None and state is WorkloadState.PENDING
     requeue = status.requeue_state
+    waits, since = _pods_wait(conditions, notes) if reserved else ("", 0)
+    gates = meta.annotations.get(ADMISSION_GATE_ANNOTATION, "")
     return Workload(
         namespace=meta.namespace,
         name=meta.name,
@@ -86,9 +90,30 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
         evicted=evicted.reason if evicted else "",
         requeue_blocked=requeued is not None and requeued.status == "False",
         requeue_at=time_of(requeue.requeue_at, notes, "status.requeueState.requeueAt") if requeue else 0,
+        requeue_count=max(requeue.count or 0, 0) if requeue else 0,
+        pods_wait=waits,
+        pods_wait_since=since,
+        kept_out=_kept_out(conditions, gates) if state is WorkloadState.PENDING else "",
+        gated_by=gates,
+        failed_checks=_failed_checks(status.admission_checks),
         reclaimable=tuple((each.name.lower(), max(each.count, 0)) for each in status.reclaimable_pods),
         placement=placed if state is not WorkloadState.FINISHED else None,
     )
+
+
+def _kept_out(conditions: dict[str, Condition], gates: str) -> str:
+    """Why it may not enter a queue although it is active and holds nothing (Kueue 2.1); "" if it may."""
+    if gates:
+        return "AdmissionGated"
+    reserved = conditions.get("QuotaReserved")
+    if reserved is not None and reserved.status == "False" and reserved.reason == "OnHold":
+        return "OnHold"
+    return "WaitingForReplacementPods" if _true(conditions, "WaitingForReplacementPods") else ""
+
+
+def _failed_checks(checks: tuple[CheckStateView, ...]) -> str:
+    states = {check.state for check in checks}
+    return next((state for state in ("Rejected", "Retry") if state in states), "")
 
 
 def _true(conditions: dict[str, Condition], type: str) -> Condition | None:
@@ -115,6 +140,17 @@ def _queued_at(evicted: Condition | None, created_at: int, notes: Notes) -> int:
     if evicted is not None and evicted.reason in REQUEUED_AT_EVICTION:
         return time_of(evicted.last_transition_time, notes, "Evicted") or created_at
     return created_at
+
+
+def _pods_wait(conditions: dict[str, Condition], notes: Notes) -> tuple[str, int]:
+    """Why the pods of a holder are waited for, and since when: admission, or their failure (kueue.md 2.7). A holder whose condition
+    PodsReady is missing is not waited for: nobody watches its pods."""
+    ready, admitted = conditions.get("PodsReady"), _true(conditions, "Admitted")
+    if ready is None or ready.status != "False" or admitted is None:
+        return "", 0
+    if ready.reason == "WaitForRecovery":
+        return ready.reason, time_of(ready.last_transition_time, notes, "PodsReady")
+    return "WaitForStart", time_of(admitted.last_transition_time, notes, "Admitted")
 
 
 def _pod_set(pod_set: WorkloadPodSetView, notes: Notes) -> PodSet:

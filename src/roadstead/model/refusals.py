@@ -36,6 +36,9 @@ class Code(StrEnum):
     QUEUE_STOPPED = "QueueStopped"
     NAMESPACE_MISMATCH = "NamespaceMismatch"
     WORKLOAD_INACTIVE = "WorkloadInactive"
+    ADMISSION_GATED = "AdmissionGated"  # an annotation says that others want to be done with it first
+    ON_HOLD = "OnHold"  # its own controller wants no quota for it now
+    CHECKS_FAILED = "AdmissionChecksFailed"  # a check says Retry or Rejected, and has not been reset
     REQUESTS_ABOVE_LIMITS = "RequestsAboveLimits"
     BACKOFF = "Backoff"
     BEHIND_HEAD = "BehindHead"  # waits its turn: another workload is the head of its queue
@@ -50,6 +53,7 @@ class Code(StrEnum):
     WAITING_FOR_QUOTA = "WaitingForQuota"  # quota exists and is in use
     NO_PREEMPTION_CANDIDATES = "NoPreemptionCandidates"
     PENDING_PREEMPTION = "PendingPreemption"  # victims were asked to go
+    WAITING_FOR_PODS_READY = "WaitingForPodsReady"  # nobody is admitted while pods of somebody admitted are not ready
     OVERTAKEN_IN_CYCLE = "OvertakenInCycle"  # fitted when nominated, taken by an entry before it
     CYCLES_EXHAUSTED = "CyclesExhausted"  # a bound was hit while deciding: workloads displace one another for ever
     # fleet

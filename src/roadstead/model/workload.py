@@ -119,6 +119,14 @@ class Workload:
     evicted: str = ""  # reason of condition Evicted=True, else ""
     requeue_blocked: bool = False  # Requeued=False
     requeue_at: int = 0  # back-off; 0 = none
+    requeue_count: int = 0  # evictions for pods that were not ready in time, since it was queued or reactivated
+    pods_wait: str = ""  # WaitForStart | WaitForRecovery: reason of condition PodsReady=False, else ""
+    pods_wait_since: int = 0  # when it was admitted, or its pods ceased to be ready
+    kept_out: str = (
+        ""  # AdmissionGated | OnHold | WaitingForReplacementPods: in no queue while it is pending (Kueue 2.1)
+    )
+    gated_by: str = ""  # the controllers that gate its admission, as its annotation lists them (KEP-6915)
+    failed_checks: str = ""  # Retry | Rejected: what an admission check says that is against it (KEP-993)
     reclaimable: tuple[tuple[str, int], ...] = ()  # pod set -> pods whose quota is no longer needed
     placement: Placement | None = None  # what its Placement object says, while there is one
 

@@ -105,6 +105,8 @@ def _sentence(refusal: Refusal) -> str:
             if refusal.blockers:
                 return "Workload has overlapping preemption targets with another workload"
             return "Workload no longer fits after processing another workload"
+        case Code.WAITING_FOR_PODS_READY:
+            return "waiting for all admitted workloads to be in PodsReady condition"
         case Code.QUEUE_NOT_FOUND:
             return f"LocalQueue {refusal.subject} doesn't exist"
         case Code.CLUSTER_QUEUE_NOT_FOUND:
@@ -114,6 +116,10 @@ def _sentence(refusal: Refusal) -> str:
         case Code.QUEUE_STOPPED:
             kind = "LocalQueue" if refusal.counts else "ClusterQueue"
             return f"{kind} {refusal.subject} is inactive"
+        case Code.ADMISSION_GATED:
+            return f"Admission is gated by: {refusal.subject}"
+        case Code.CHECKS_FAILED:
+            return "The workload has failed admission checks"
         case Code.WORKLOAD_INACTIVE:
             return "The workload is deactivated"
         case Code.BACKOFF:

@@ -14,6 +14,7 @@ from roadstead.model.refusals import Code, Refusal
 _SEVERITY: Final = {
     Code.PENDING_PREEMPTION: 0,
     Code.OVERTAKEN_IN_CYCLE: 0,
+    Code.WAITING_FOR_PODS_READY: 0,
     Code.NODES_EXHAUSTED: 1,
     Code.DEVICES_EXHAUSTED: 1,
     Code.TOPOLOGY_FULL: 1,

@@ -116,6 +116,12 @@ def _fact(refusal: Refusal) -> str:
             return f"{'LocalQueue' if r.counts else 'ClusterQueue'} {r.subject} is stopped."
         case Code.WORKLOAD_INACTIVE:
             return "It is deactivated (spec.active is false)."
+        case Code.ADMISSION_GATED:
+            return f"Admission is gated by: {r.subject}."
+        case Code.ON_HOLD:
+            return f"Its own controller keeps it out of the queue ({r.subject})."
+        case Code.CHECKS_FAILED:
+            return f"The workload has failed admission checks: one of them says {r.subject}."
         case Code.BACKOFF:
             return (
                 f"It was evicted and is tried again in {r.needed} s."
@@ -127,6 +133,8 @@ def _fact(refusal: Refusal) -> str:
             return f"{_workloads(r.needed)} of {where} {'is' if r.needed == 1 else 'are'} before it."
         case Code.NOT_EVALUATED:
             return "Nothing stands in its way; no cycle has looked at it yet."
+        case Code.WAITING_FOR_PODS_READY:
+            return "It fits; nobody is admitted while an admitted workload waits for its pods to be ready."
         case Code.CYCLES_EXHAUSTED:
             return f"No stable outcome after {r.limit} cycles: workloads displace one another again and again."
         case Code.NO_NODE_MATCHES:
@@ -179,6 +187,8 @@ def _advice(refusal: Refusal) -> str:
             return "Lower the request or raise the limit."
         case Code.WORKLOAD_INACTIVE:
             return "Set spec.active to true to queue it again."
+        case Code.ADMISSION_GATED:
+            return "It is queued when they are off the annotation kueue.x-k8s.io/admission-gated-by."
         case Code.QUEUE_NOT_FOUND:
             return "Create the LocalQueue, or name one that exists (kubectl get localqueues)."
         case Code.CLUSTER_QUEUE_NOT_FOUND:
@@ -219,5 +229,7 @@ def _ending(refusal: Refusal) -> str:
             return "It starts by itself when that room is free."
         case Code.BEHIND_HEAD:
             return "Its turn comes by itself."
+        case Code.WAITING_FOR_PODS_READY:
+            return "It starts by itself when all of them are ready."
         case _:
             return "It is tried again by itself."

@@ -71,6 +71,8 @@ def _without_turn(world: World, standing: Standing, now: int) -> tuple[Refusal, 
         return ()
     if not fact.active:
         return (Refusal(Code.WORKLOAD_INACTIVE, Verdict.ASK, Level.WORKLOAD),)
+    if fact.kept_out and fact.kept_out != Code.ADMISSION_GATED:
+        return (Refusal(Code.ON_HOLD, Verdict.WAIT, Level.WORKLOAD, subject=fact.kept_out),)
     local = world.local_queue(fact.namespace, fact.queue)
     if local is None:
         return (Refusal(Code.QUEUE_NOT_FOUND, Verdict.CHANGE, Level.QUEUE, subject=fact.queue),)
@@ -82,6 +84,8 @@ def _without_turn(world: World, standing: Standing, now: int) -> tuple[Refusal, 
         return found
     if not world.namespace_matches(table.fact, fact.namespace):
         return (Refusal(Code.NAMESPACE_MISMATCH, Verdict.ASK, Level.QUEUE, subject=table.name),)
+    if fact.kept_out:
+        return (Refusal(Code.ADMISSION_GATED, Verdict.WAIT, Level.WORKLOAD, subject=fact.gated_by),)
     if fact.requeue_blocked or fact.requeue_at > now:
         seconds = max(0, -(-(fact.requeue_at - now) // SECOND))
         return (Refusal(Code.BACKOFF, Verdict.WAIT, Level.WORKLOAD, needed=seconds, subject=fact.evicted),)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from roadstead.core.facts import FactKey
@@ -14,6 +15,7 @@ from roadstead.core.memory import Place, Tried
 from roadstead.core.plan import Admit, Evict, EvictionReason
 from roadstead.core.queueing.classes import Classes
 from roadstead.core.queueing.pending import PendingQueue
+from roadstead.core.queueing.readiness import WAIT_FOR_RECOVERY, WAIT_FOR_START
 from roadstead.core.queueing.standing import Hold, PreemptionOrder, Standing
 from roadstead.core.queueing.timers import Timers
 from roadstead.core.quota.holds import Holds
@@ -49,6 +51,10 @@ class Standings:
         self.requests: dict[str, bool] = {}  # ClusterQueues to be un-parked; True: with their trees
         self.waiting_for_fleet: dict[str, bool] = {}  # ClusterQueues with somebody parked for want of nodes or devices
         self.timers = Timers(undo, self._is_live_timer)
+        self.unready: dict[WorkloadKey, tuple[str, int]] = {}
+        """Holders whose pods are waited for: why (kueue.md 2.7), and since when; ("", 0) while only we know of their admission."""
+        self.starting = Timers(undo, partial(self._is_unready_since, WAIT_FOR_START))
+        self.recovering = Timers(undo, partial(self._is_unready_since, WAIT_FOR_RECOVERY))
         self.cycles = 0
         self.now = 0
         self._members: dict[FactKey, dict[WorkloadKey, bool]] = {}  # LocalQueue -> workloads naming it
@@ -112,6 +118,7 @@ class Standings:
         self._change_hold(standing, None)
         self._drain(standing, None)
         self._strand(standing, None)
+        self._await_pods(standing)
         self._unlink_member(standing)
         self.request(standing.cluster_queue)
         put(self._undo, self.by_key, key, None)
@@ -156,7 +163,7 @@ class Standings:
         if standing.hold is not None:
             return Place.HELD
         fact = standing.fact
-        if fact.state is WorkloadState.FINISHED or not fact.active:
+        if fact.state is WorkloadState.FINISHED or not fact.active or fact.kept_out:
             return Place.NOWHERE
         queue = self.local_queue(fact.namespace, fact.queue)
         if queue is None or queue.stop is not StopPolicy.NONE:
@@ -216,7 +223,7 @@ class Standings:
             self._holds.lay(standing)
 
     def check_drain(self, standing: Standing) -> None:
-        """Must this holder be evicted for a reason other than preemption (kueue.md 2.8, 2.9)?"""
+        """Must this holder be evicted for a reason other than preemption (kueue.md 2.6, 2.8, 2.9)?"""
         fact = standing.fact
         reason: EvictionReason | None = None
         if standing.hold is not None and not standing.is_leaving and fact.state is not WorkloadState.FINISHED:
@@ -226,12 +233,19 @@ class Standings:
             admitted = fact.admitted or standing.assumed is not None
             if not fact.active:
                 reason = EvictionReason.DEACTIVATED
+            elif fact.failed_checks == "Retry":
+                reason = EvictionReason.ADMISSION_CHECK
+            elif local is None and not admitted:
+                reason = EvictionReason.LOCAL_QUEUE_MISSING
+            elif (queue is None or queue.terminating) and not admitted:
+                reason = EvictionReason.CLUSTER_QUEUE_MISSING
             elif local is not None and _drains(local.stop, admitted):
                 reason = EvictionReason.LOCAL_QUEUE_STOPPED
             elif queue is not None and _drains(queue.stop, admitted):
                 reason = EvictionReason.CLUSTER_QUEUE_STOPPED
         self._drain(standing, reason)
         self._strand(standing, self._stranding(standing) if reason is None else None)
+        self._await_pods(standing)
 
     def _stranding(self, standing: Standing) -> tuple[int, EvictionReason] | None:
         """Is the place of this holder lost, and since when?"""
@@ -248,6 +262,22 @@ class Standings:
     def _strand(self, standing: Standing, stranding: tuple[int, EvictionReason] | None) -> None:
         if self.stranded.get(standing.key) != stranding:
             put(self._undo, self.stranded, standing.key, stranding)
+
+    def _await_pods(self, standing: Standing) -> None:
+        """Keep the list of those whose pods are waited for. O(1), and O(log n) for who is on it."""
+        fact, waits = standing.fact, None
+        if standing.hold is not None:
+            if standing.assumed is not None:
+                waits = ("", 0) if standing.assumed.waits_for_pods else None
+            elif fact.admitted and fact.pods_wait:
+                waits = (fact.pods_wait, fact.pods_wait_since)
+        if self.unready.get(standing.key) != waits:
+            put(self._undo, self.unready, standing.key, waits)
+        if waits is not None and waits[1] and not standing.is_leaving:
+            (self.recovering if waits[0] == WAIT_FOR_RECOVERY else self.starting).set(waits[1], standing.key)
+
+    def _is_unready_since(self, cause: str, at: int, key: WorkloadKey) -> bool:
+        return self.unready.get(key) == (cause, at) and not self.by_key[key].is_leaving
 
     def recheck_node(self, node: str) -> None:
         """A node came, went or changed: is the place of those on it lost? O(holders on it x their members)."""
@@ -380,7 +410,7 @@ def _what_unparks(fact: Workload) -> tuple[object, ...]:
     """A change of any of these gives a parked workload a new chance by itself (kueue.md 3.2, push rules)."""
     return (
         fact.queue, fact.pod_sets, fact.priority, fact.active, fact.reclaimable, fact.evicted, fact.requeue_blocked,
-        fact.requeue_at, fact.state, fact.queued_at,
+        fact.requeue_at, fact.state, fact.queued_at, fact.kept_out, fact.failed_checks,
     )  # fmt: skip
 
 
