@@ -14,7 +14,7 @@ from tests.controllers.queueing.lab import QueueLab, cluster_queue, job
 
 
 def why(lab: QueueLab, name: str) -> Why:
-    return why_answer("default", name, lab.brain.view, lambda key: lab.decider.why(key, lab.clock), lab.clock)
+    return why_answer("default", name, lab.brain.view, lambda key: lab.decider.explain(key, lab.clock), lab.clock)
 
 
 def codes(answer: Why) -> list[str]:
@@ -186,7 +186,7 @@ def test_answers_are_json_by_path() -> None:
         lab.settle()
         lab.create(JOBS, job("second", cpu="4"))
         lab.settle()
-        answers = Answers(lab.brain.view, lab.decider.why, lambda: lab.clock)
+        answers = Answers(lab.brain.view, lab.decider.explain, lambda: lab.clock)
         page = answers("queue")
         assert [line["job"] for line in page["workloads"]] == ["first", "second"]
         assert [line["state"] for line in page["workloads"]] == ["Running", "Waiting"]

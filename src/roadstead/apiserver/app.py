@@ -11,12 +11,12 @@ import ipaddress
 import logging
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, TypeAlias
 
 import orjson
 
-from roadstead.apiserver.bodies import ClientGone
+from roadstead.apiserver.bodies import ClientGone, read_body
 from roadstead.apiserver.discovery import BINDINGS, Discovery
 from roadstead.apiserver.documents import Documents
 from roadstead.apiserver.errors import PathUnknown, method_not_allowed, not_served, unauthorized
@@ -43,6 +43,10 @@ ANSWERS_PREFIX: Final = "/roadstead/v1/"
 Answers: TypeAlias = Callable[[str], Json]
 """Questions beyond objects (the queue, why something waits): the path below ANSWERS_PREFIX -> a JSON value, or StatusError."""
 
+PLAN: Final = "plan"
+Planner: TypeAlias = Callable[[Any], Awaitable[Json]]
+"""The question below ANSWERS_PREFIX that is a POST: its body -> a JSON value, or StatusError. Stores nothing."""
+
 LOCAL_HOSTS: Final = frozenset({"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"})
 
 
@@ -59,6 +63,7 @@ class App:
         host_names: Collection[str] = (),
         answers: Answers | None = None,
         requests: RequestCounts | None = None,
+        planner: Planner | None = None,
     ) -> None:
         self._requests = requests or RequestCounts()
         self._objects = objects
@@ -68,6 +73,7 @@ class App:
         self._authenticator = authenticator
         self._reviews = Reviews(authenticator)
         self._answers = answers
+        self._planner = planner
         self._host_names = LOCAL_HOSTS | {name.lower() for name in host_names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,11 +137,24 @@ class App:
         if await self._documents.serve(exchange):
             return
         if self._answers is not None and path.startswith(ANSWERS_PREFIX):
-            if exchange.method != "GET":
-                raise method_not_allowed()
-            await exchange.reply_json(200, orjson.dumps(self._answers(path.removeprefix(ANSWERS_PREFIX))))
+            await self._serve_question(exchange, path.removeprefix(ANSWERS_PREFIX), self._answers)
             return
         await self._serve_discovery(exchange, target)
+
+    async def _serve_question(self, exchange: Exchange, question: str, answers: Answers) -> None:
+        if question == PLAN and self._planner is not None:
+            if exchange.method != "POST":
+                raise method_not_allowed()
+            body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
+            try:
+                asked = orjson.loads(body)
+            except ValueError as error:
+                raise bad_request(f"the question is not JSON: {error}") from error
+            await exchange.reply_json(200, orjson.dumps(await self._planner(asked)))
+            return
+        if exchange.method != "GET":
+            raise method_not_allowed()
+        await exchange.reply_json(200, orjson.dumps(answers(question)))
 
     async def _serve_resource(self, exchange: Exchange, target: ResourcePath, identity: Identity) -> None:
         resource = Resource(target.group, target.version, target.plural)

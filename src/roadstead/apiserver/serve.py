@@ -19,7 +19,7 @@ from typing import Final
 import uvicorn
 from uvicorn.server import ServerState
 
-from roadstead.apiserver.app import Answers, App
+from roadstead.apiserver.app import Answers, App, Planner
 from roadstead.apiserver.discovery import Discovery
 from roadstead.apiserver.documents import Documents
 from roadstead.apiserver.health import Check
@@ -54,7 +54,7 @@ class ApiServer:
     """The HTTP surface over `resources`. Keeps its authority, certificate and tokens in `state_dir` (mode 0700, files 0600).
 
     `port` 0 takes a free one. `host_names` are further names under which clients reach it (beside localhost and addresses).
-    `answers` serves questions beyond objects; see `app.Answers`. `metrics` are shown at /metrics beside the server's own; `checks` are
+    `answers` serves questions beyond objects; see `app.Answers` and `app.Planner`. `metrics` are shown at /metrics beside the server's own; `checks` are
     health checks beside its own.
     """
 
@@ -69,10 +69,12 @@ class ApiServer:
         unix_socket: Path | None = None,
         host_names: Sequence[str] = (),
         answers: Answers | None = None,
+        planner: Planner | None = None,
         metrics: Sequence[Source] = (),
         checks: Mapping[str, Check] | None = None,
     ) -> None:
         self._answers = answers
+        self._planner = planner
         self._metrics = metrics
         self._checks = checks or {}
         self._resources = resources
@@ -203,7 +205,10 @@ class ApiServer:
         )
         authenticator = Authenticator(self._tokens, accounts=AccountTokens(issuer, self._metadata_of))
         names = {*self._host_names, socket.gethostname(), socket.getfqdn()}
-        app = App(self._objects, self._registry, discovery, documents, authenticator, names, self._answers, requests)
+        app = App(
+            self._objects, self._registry, discovery, documents, authenticator, names, self._answers, requests,
+            self._planner,
+        )  # fmt: skip
         config = uvicorn.Config(
             app,
             http=ApiProtocol,

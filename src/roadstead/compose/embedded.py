@@ -23,6 +23,7 @@ from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
+from roadstead.compose.planning import Planner, dry_run
 from roadstead.compose.running import beside, stopped
 from roadstead.controllers.admission import PLACE_ALL, AdmissionDecider
 from roadstead.controllers.admission.decider import Journal as Recorder
@@ -127,12 +128,14 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
             port=options.port,
             unix_socket=options.socket,
             answers=lambda path: answers(path),
+            planner=lambda body: planner(body),
             metrics=(lambda: runner.families(), lambda: queue_families(runner.view, counts)),
             checks={"informer-sync": lambda: _unsynced(runner)},
         )
         runner = Runner(cluster, controllers(registry, api.authority.certificate.decode()), [decider])
         runner.informers[WORKLOADS].listeners.append(counts.changed)
-        answers = Answers(runner.view, decider.why, runner.clock.now)
+        answers = Answers(runner.view, decider.explain, runner.clock.now)
+        planner = Planner(registry, dry_run(resources), runner.view, decider.foresee, runner.clock.now)
         try:
             await api.start()
         except CannotListen as error:

@@ -1,22 +1,25 @@
-"""Questions beyond objects, by path: `queue`, `queue/NAMESPACE`, `why/NAMESPACE/NAME`. What the API server serves under its own
-prefix and the command line asks for."""
+"""Questions beyond objects, by path: `queue`, `queue/NAMESPACE`, `why/NAMESPACE/NAME`; the empty path lists them. What the API server
+serves under its own prefix and the command line asks for. (`plan` has a body, and is compose/planning.py's.)"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from roadstead.core.plan import Verdicts
+from roadstead.core.explain.explanation import Explanation
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json
 from roadstead.runtime.step import Key, Read
 from roadstead.views.queue import queue_page
 from roadstead.views.why import NothingOfThatName, why_answer
 
+QUESTIONS: Final = ("queue", "queue/NAMESPACE", "why/NAMESPACE/NAME", "plan")
+
 
 class Answers:
     """Callable with the path of a question; gives a JSON value or raises StatusError."""
 
-    def __init__(self, read: Read, why: Callable[[Key, int], Verdicts], clock: Callable[[], int]) -> None:
+    def __init__(self, read: Read, why: Callable[[Key, int], Explanation], clock: Callable[[], int]) -> None:
         """`read` sees jobs, pods and everything of the queue; `why` evaluates one workload anew; `clock` gives nanoseconds."""
         self._read = read
         self._why = why
@@ -25,6 +28,8 @@ class Answers:
     def __call__(self, path: str) -> Json:
         now = self._clock()
         match path.strip("/").split("/"):
+            case [""]:
+                return {"questions": list(QUESTIONS)}
             case ["queue"]:
                 return queue_page(self._read, now).as_json()
             case ["queue", namespace]:
@@ -35,5 +40,5 @@ class Answers:
                 except NothingOfThatName as error:
                     raise StatusError(404, "NotFound", str(error)) from error
         raise StatusError(
-            404, "NotFound", f'there is no question "{path}"; ask queue, queue/NAMESPACE or why/NAMESPACE/NAME'
+            404, "NotFound", f'there is no question "{path}"; there are {", ".join(QUESTIONS)} (plan is a POST)'
         )

@@ -1,15 +1,17 @@
 """The answer to `why NAME`: where it stands, and if it waits, the binding reason with numbers, who is in the way, what to do.
 
-Reasons come from the core's verdicts (made anew for this question); everything else is read off objects.
+Reasons and suggestions come from the core (made anew for this question); everything else is read off objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from roadstead.core.explain.advice import advice
+from roadstead.core.explain.changes import Suggestion
+from roadstead.core.explain.explanation import Explanation
 from roadstead.core.explain.sentences import blockers_line, sentence
-from roadstead.core.plan import Verdicts
 from roadstead.integrations import ALL
 from roadstead.integrations.base import JobKind, queue_of
 from roadstead.kinds.names import PLACEMENTS, PODS, WORKLOAD_ANNOTATION, WORKLOADS
@@ -23,14 +25,15 @@ from roadstead.views.queue import cluster_queue_of
 from roadstead.views.unqueued import what_keeps_it_out
 from roadstead.views.workload import State, WorkloadLine, line_of
 
-Ask = Callable[[Key], Verdicts]
+Ask = Callable[[Key], Explanation]
 """Evaluate one workload (or bare pod) anew. KeyError if the core knows none of this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
     """`headline` answers by itself, short: what binds, with its numbers, and what to do. `refusals` are everything that stands in
-    the way, the binding one first; `holders` how their users call the workloads that these name."""
+    the way, the binding one first; `behind` what would bind once that is gone, and then; `suggestions` changes of the request that
+    were tried and start it now, the smallest first; `holders` how their users call the workloads that refusals name."""
 
     namespace: str
     name: str
@@ -40,6 +43,8 @@ class Why:
     refusals: tuple[Refusal, ...] = ()
     details: tuple[str, ...] = ()
     holders: Mapping[Key, str] = field(default_factory=dict)
+    behind: tuple[Refusal, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
     def as_json(self) -> Json:
         value: Json = {
@@ -48,34 +53,57 @@ class Why:
             "state": self.state,
             "headline": self.headline,
             "details": list(self.details),
-            "reasons": [self._reason(refusal) for refusal in self.refusals],
+            "verdict": self.refusals[0].verdict.value if self.refusals else "",
+            "reasons": [reason_json(refusal, self.holders) for refusal in self.refusals],
+            "next": [reason_json(refusal, self.holders) for refusal in self.behind],
+            "changes": [suggestion_json(suggestion) for suggestion in self.suggestions],
         }
         if self.line is not None:
             value["workload"] = self.line.as_json()
         return value
 
-    def _reason(self, refusal: Refusal) -> Json:
-        names = [self.holders.get(key, key[1]) for key in refusal.blockers]
-        shown = [f"{key[0]}/{name}" for key, name in zip(refusal.blockers, names, strict=True)]
-        return {
-            "code": refusal.code.value,
-            "verdict": refusal.verdict.value,
-            "level": refusal.level.value,
-            "podSet": refusal.pod_set,
-            "flavor": refusal.flavor,
-            "resource": refusal.resource,
-            "needed": refusal.needed,
-            "available": refusal.available,
-            "limit": refusal.limit,
-            "subject": refusal.subject,
-            "blockers": [
-                {"namespace": key[0], "name": key[1], "job": name}
-                for key, name in zip(refusal.blockers, names, strict=True)
-            ],
-            "counts": dict(refusal.counts),
-            "sentence": _short(refusal),
-            "holders": blockers_line(refusal, shown),
-        }
+
+def reason_json(refusal: Refusal, holders: Mapping[Key, str]) -> Json:
+    """A refusal with all its numbers and the sentence about it; `holders`: how users call the workloads that it names."""
+    names = [holders.get(key, key[1]) for key in refusal.blockers]
+    shown = [f"{key[0]}/{name}" for key, name in zip(refusal.blockers, names, strict=True)]
+    return {
+        "code": refusal.code.value,
+        "verdict": refusal.verdict.value,
+        "level": refusal.level.value,
+        "podSet": refusal.pod_set,
+        "flavor": refusal.flavor,
+        "resource": refusal.resource,
+        "needed": refusal.needed,
+        "available": refusal.available,
+        "limit": refusal.limit,
+        "subject": refusal.subject,
+        "blockers": [
+            {"namespace": key[0], "name": key[1], "job": name}
+            for key, name in zip(refusal.blockers, names, strict=True)
+        ],
+        "counts": dict(refusal.counts),
+        "sentence": _short(refusal),
+        "holders": blockers_line(refusal, shown),
+    }
+
+
+def suggestion_json(suggestion: Suggestion) -> Json:
+    """A suggestion with its numbers (canonical amounts of one pod, or numbers of pods) and the sentence about it."""
+    return {
+        "sentence": advice(suggestion),
+        "givenUp": round(suggestion.given_up, 4),
+        "changes": [
+            {
+                "what": change.what.value,
+                "podSet": change.pod_set,
+                "subject": change.subject,
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in suggestion.changes
+        ],
+    }
 
 
 def _short(refusal: Refusal) -> str:
@@ -144,24 +172,30 @@ def _about_workload(name: str, workload: Object, read: Read, ask: Ask, now: int)
 
 def _waiting(namespace: str, name: str, workload: Object, line: WorkloadLine, read: Read, ask: Ask) -> Why:
     try:
-        refusals = ask(workload.key).refusals
+        found = ask(workload.key)
     except KeyError:
-        refusals = ()
+        found = Explanation()
+    refusals = found.refusals
     if not refusals:
         headline = "Nothing stands in its way: it is about to be admitted. Ask again in a moment."
         return Why(namespace, name, line.state.value, headline, line)
-    holders = _names(refusals, read)
-    return Why(namespace, name, line.state.value, _short(refusals[0]), line, refusals, holders=holders)
+    holders = names_of(read, *refusals, *found.behind)
+    return Why(
+        namespace, name, line.state.value, _short(refusals[0]), line, refusals, (), holders, found.behind,
+        found.suggestions,
+    )  # fmt: skip
 
 
-def _names(refusals: Sequence[Refusal], read: Read) -> dict[Key, str]:
-    """What their users call the workloads that these refusals name: the job's name where there is one."""
-    found: dict[Key, str] = {}
-    for key in dict.fromkeys(key for refusal in refusals for key in refusal.blockers):
-        workload = read.get(WORKLOADS, *key)
-        owner = workload.meta.controller if workload is not None else None
-        found[key] = owner.name if owner is not None else key[1]
-    return found
+def names_of(read: Read, *refusals: Refusal) -> dict[Key, str]:
+    """What their users call the workloads that these refusals name."""
+    return {key: name_of(read, key) for refusal in refusals for key in refusal.blockers}
+
+
+def name_of(read: Read, key: Key) -> str:
+    """What its user calls a workload: the job's name where there is one."""
+    workload = read.get(WORKLOADS, *key)
+    owner = workload.meta.controller if workload is not None else None
+    return owner.name if owner is not None else key[1]
 
 
 def _running(line: WorkloadLine, workload: Object) -> str:
@@ -200,4 +234,4 @@ def _about_pod(pod: Object, read: Read, ask: Ask) -> Why:
         refusals = ()
     if not refusals:
         return Why(*pod.key, State.WAITING.value, "Nothing stands in its way: it is about to get a node.")
-    return Why(*pod.key, State.WAITING.value, _short(refusals[0]), None, refusals, holders=_names(refusals, read))
+    return Why(*pod.key, State.WAITING.value, _short(refusals[0]), None, refusals, holders=names_of(read, *refusals))

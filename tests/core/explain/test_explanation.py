@@ -131,7 +131,7 @@ def test_what_cannot_be_lifted_ends_the_list_and_is_said_to() -> None:
 
 
 @given(nodes(), workloads())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_with_the_binding_constraint_gone_it_starts_or_the_next_one_binds(
     facts: list[ClusterQueue | Cohort], waiting: list[Workload]
 ) -> None:
@@ -222,7 +222,7 @@ def test_an_inactive_workload_only_has_to_be_made_active() -> None:
 
 
 @given(nodes(), workloads())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_change_that_is_suggested_starts_it(facts: list[ClusterQueue | Cohort], waiting: list[Workload]) -> None:
     made = world(*facts)
     for fact in waiting:
@@ -257,8 +257,11 @@ def test_documents_are_planned_together_in_order() -> None:
     made = world(queue("q", 4))
     first, second = ahead(made, work("a", "q", 3, at=1), work("b", "q", 2, at=2))
     assert (first.outlook, second.outlook) == (Outlook.STARTS, Outlook.WAITS)
-    assert (second.refusals[0].code, second.refusals[0].available) == (Code.WAITING_FOR_QUOTA, 1000)
-    assert second.refusals[0].blockers == (("team", "a"),)
+    assert (second.explanation.refusals[0].code, second.explanation.refusals[0].available) == (
+        Code.WAITING_FOR_QUOTA,
+        1000,
+    )
+    assert second.explanation.refusals[0].blockers == (("team", "a"),)
 
 
 def test_who_would_have_to_go_and_what_starts_then() -> None:
@@ -268,7 +271,7 @@ def test_who_would_have_to_go_and_what_starts_then() -> None:
     assert found.outlook is Outlook.PREEMPTS
     assert found.victims == ((("team", "low"), "InClusterQueue"),)
     assert isinstance(found.command, Admit), "it starts once they have left"
-    assert found.refusals[0].code is Code.PENDING_PREEMPTION
+    assert found.explanation.refusals[0].code is Code.PENDING_PREEMPTION
     assert not made.workloads["team", "low"].is_leaving
 
 
@@ -293,7 +296,7 @@ def test_pods_of_no_queue_are_foreseen_too() -> None:
 
 
 @given(nodes(), workloads(), workloads())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_foreseen_is_what_happens(
     facts: list[ClusterQueue | Cohort], waiting: list[Workload], newcomers: list[Workload]
 ) -> None:
@@ -310,4 +313,4 @@ def test_what_is_foreseen_is_what_happens(
         standing = made.workloads[each.key]
         starts = standing.hold is not None and not standing.is_leaving
         assert starts == (each.outlook is Outlook.STARTS)
-        assert bool(each.refusals) != starts
+        assert bool(each.explanation.refusals) != starts

@@ -20,6 +20,8 @@ from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told, tell
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.core.cycle import decide, next_time
+from roadstead.core.explain.explanation import Explanation, explain
+from roadstead.core.explain.foresight import Foreseen, foresee
 from roadstead.core.explain.why import why
 from roadstead.core.given import Given, give
 from roadstead.core.memory import Place
@@ -453,6 +455,16 @@ class AdmissionDecider:
         """What keeps this workload (or bare pod) from starting, evaluated anew on a trial. KeyError if nothing has this name."""
         self._take_in(now)
         return why(self.world, key, now, self._rules)
+
+    def explain(self, key: Key, now: int) -> Explanation:
+        """The same with what would bind next and what would help. KeyError if nothing has this name."""
+        self._take_in(now)
+        return explain(self.world, key, now, self._rules)
+
+    def foresee(self, facts: Sequence[Fact], now: int) -> Sequence[Foreseen]:
+        """What would become of the workloads and pods among these facts, tried on a trial; nothing of it is kept."""
+        self._take_in(now)
+        return foresee(self.world, facts, now, self._rules)
 
 
 def _workload_of_member(pod: Object | None) -> Key | None:

@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Final
 
 from roadstead.core.cycle import decide
-from roadstead.core.explain.foresight import MAX_CYCLES, would_start
 from roadstead.core.explain.lifting import anywhere_in, tolerating
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
@@ -22,6 +21,8 @@ from roadstead.model.queues import LocalQueue
 from roadstead.model.refusals import Code, Refusal
 from roadstead.model.workload import PodSet, TopologyRequest, Workload, WorkloadKey
 
+MAX_CYCLES: Final = 2_000
+"""A trial is given up after so many cycles: what had not started by then counts as waiting."""
 MAX_TRIES: Final = 96
 """So many changes are tried at most."""
 TRY_CYCLES: Final = 64
@@ -121,6 +122,15 @@ def suggestions(
         if standing.hold is not None:
             return ()
         return _Search(world, standing.fact, refusals, now, rules).run()
+
+
+def would_start(world: World, fact: Workload, now: int, rules: Rules, max_cycles: int) -> bool:
+    """Would this workload, new or changed, hold its place after deciding? The world is left as found."""
+    with world.trial():
+        world.apply(fact)
+        decide(world, now, rules, max_cycles=max_cycles)
+        standing = world.workloads[fact.key]
+        return standing.hold is not None and not standing.is_leaving
 
 
 class _Search:

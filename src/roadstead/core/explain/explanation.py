@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from roadstead.core.explain.changes import Suggestion, suggestions
 from roadstead.core.explain.lifting import those_behind
@@ -27,6 +28,9 @@ class Explanation:
     def verdict(self) -> Verdict | None:
         """What the binding constraint asks of whoever waits; None if nothing is in the way."""
         return self.refusals[0].verdict if self.refusals else None
+
+
+NOTHING_IN_THE_WAY: Final = Explanation()
 
 
 def explain(world: World, key: WorkloadKey, now: int, rules: Rules) -> Explanation:

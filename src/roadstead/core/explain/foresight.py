@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
 
 from roadstead.core.cycle import decide
-from roadstead.core.explain.why import why
+from roadstead.core.explain.changes import MAX_CYCLES
+from roadstead.core.explain.explanation import NOTHING_IN_THE_WAY, Explanation, explain
 from roadstead.core.plan import Admit, BindPod, Evict, Plan
 from roadstead.core.rules import Rules
 from roadstead.core.world import World, key_of
 from roadstead.model.facts import Fact
-from roadstead.model.refusals import Refusal
+from roadstead.model.refusals import Code, Level, Refusal, Verdict
 from roadstead.model.workload import Pod, Workload, WorkloadKey, WorkloadState
-
-MAX_CYCLES: Final = 2_000
-"""A trial is given up after so many cycles: what had not started by then counts as waiting."""
 
 
 class Outlook(StrEnum):
@@ -33,7 +30,7 @@ class Foreseen:
     """What would become of one newcomer.
 
     `command`: how it would start: now (STARTS), or once `victims` have left (PREEMPTS; None if even then it would not).
-    `victims`: who would be asked to go for it, with Kueue's reason. `refusals`: why it would wait, the binding one first.
+    `victims`: who would be asked to go for it, with Kueue's reason. `explanation`: why it would wait.
     """
 
     key: WorkloadKey
@@ -41,14 +38,14 @@ class Foreseen:
     outlook: Outlook
     command: Admit | BindPod | None = None
     victims: tuple[tuple[WorkloadKey, str], ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    explanation: Explanation = NOTHING_IN_THE_WAY
 
 
 def foresee(world: World, facts: Sequence[Fact], now: int, rules: Rules) -> tuple[Foreseen, ...]:
     """What would become of these newcomers (workloads, and pods of no queue), in their order, if they came all at once.
 
     Other facts among them (a queue, a node) are taken as given too. The world is left as found: memory, facts and digest. Costs what
-    deciding about them costs, at most MAX_CYCLES cycles.
+    deciding about them costs, at most MAX_CYCLES cycles, and `explain` for each that would wait.
     """
     newcomers = [fact for fact in facts if isinstance(fact, Workload | Pod)]
     with world.trial():
@@ -65,15 +62,6 @@ def foresee(world: World, facts: Sequence[Fact], now: int, rules: Rules) -> tupl
                 for each in found
             ]
         return tuple(found)
-
-
-def would_start(world: World, fact: Workload, now: int, rules: Rules, max_cycles: int) -> bool:
-    """Would this workload, new or changed, hold its place after deciding? The world is left as found."""
-    with world.trial():
-        world.apply(fact)
-        decide(world, now, rules, max_cycles=max_cycles)
-        standing = world.workloads[fact.key]
-        return standing.hold is not None and not standing.is_leaving
 
 
 def _starts(world: World, plans: Sequence[Plan]) -> dict[str, Admit | BindPod]:
@@ -116,9 +104,17 @@ def _foreseen(
     start = starts.get(fact.uid)
     if start is not None:
         return Foreseen(key, fact.uid, Outlook.STARTS, start)
-    refusals = why(world, key, now, rules).refusals
+    explanation = explain(world, key, now, rules)
+    standing = world.workloads.get(key)
+    if not explanation.refusals and standing is not None and standing.evicting is not None:
+        preemptor = standing.evicting.preemptor
+        gone = Refusal(
+            Code.OVERTAKEN_IN_CYCLE, Verdict.WAIT, Level.COHORT, subject=standing.cluster_queue,
+            blockers=(preemptor,) if preemptor else (),
+        )  # fmt: skip
+        explanation = Explanation((gone,))  # it would start, and have to go again at once
     asked = victims.get(fact.uid, ())
-    return Foreseen(key, fact.uid, Outlook.PREEMPTS if asked else Outlook.WAITS, None, asked, refusals)
+    return Foreseen(key, fact.uid, Outlook.PREEMPTS if asked else Outlook.WAITS, None, asked, explanation)
 
 
 def _once_they_left(world: World, gone: Sequence[WorkloadKey], now: int, rules: Rules) -> dict[str, Admit | BindPod]:

@@ -12,6 +12,7 @@ from typing import Final
 from roadstead.core.explain.why import as_if_first
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
+from roadstead.model.amounts import PODS
 from roadstead.model.queues import ClusterQueue, FlavorQuotas, Quota, ResourceFlavor, ResourceGroup, StopPolicy
 from roadstead.model.refusals import Code, Refusal
 from roadstead.model.selection import LabelSelector, Toleration
@@ -62,7 +63,7 @@ def lift(world: World, key: WorkloadKey, refusal: Refusal, rules: Rules) -> Rule
     queue: ClusterQueue | None = world.facts[ClusterQueue].get(("", world.workloads[key].cluster_queue))
     match refusal.code:
         case Code.WAITING_FOR_QUOTA | Code.EXCEEDS_MAX_QUOTA:
-            return _with_quota(world, queue, refusal, rules)
+            return _with_quota(world, key, queue, refusal, rules)
         case code if code in OF_THE_FLEET:
             return _without_bounds_of_nodes(world, key, rules)
         case code if code in OF_THE_TURN:
@@ -75,6 +76,9 @@ def lift(world: World, key: WorkloadKey, refusal: Refusal, rules: Rules) -> Rule
             return rules
         case Code.WORKLOAD_INACTIVE:
             world.apply(replace(world.workloads[key].fact, active=True))
+            return rules
+        case Code.ADMISSION_GATED | Code.ON_HOLD | Code.CHECKS_FAILED:
+            world.apply(replace(world.workloads[key].fact, kept_out="", gated_by="", failed_checks=""))
             return rules
         case Code.QUEUE_STOPPED | Code.CLUSTER_QUEUE_INACTIVE | Code.NAMESPACE_MISMATCH:
             return _opened(world, key, queue, refusal, rules)
@@ -108,14 +112,21 @@ def vacate(world: World, key: WorkloadKey) -> None:
         world.apply(gone)
 
 
-def _with_quota(world: World, queue: ClusterQueue | None, refusal: Refusal, rules: Rules) -> Rules | None:
-    """Enough nominal quota in one cell, whoever else uses it: lending and borrowing limits on the way up do not eat it."""
+def _with_quota(
+    world: World, key: WorkloadKey, queue: ClusterQueue | None, refusal: Refusal, rules: Rules
+) -> Rules | None:
+    """Enough nominal quota in one cell for all of the workload's pod sets, whoever else uses it: lending and borrowing limits on the
+    way up do not eat it."""
     if queue is None:
         return None
     node = world.tables()[queue.name].node
     slot = world.tree.slot((refusal.flavor, refusal.resource))
     used = sum(max(0, above.usage.get(slot, 0)) for above in node.path())
-    more = refusal.needed + used + abs(node.available(slot))
+    asked = sum(
+        (1 if refusal.resource == PODS else dict(pod_set.pod.requests).get(refusal.resource, 0)) * pod_set.count
+        for pod_set in world.workloads[key].fact.pod_sets
+    )
+    more = max(refusal.needed, asked) + used + abs(node.available(slot))
 
     def raised(quotas: FlavorQuotas) -> FlavorQuotas:
         if quotas.flavor != refusal.flavor:
