@@ -19,15 +19,17 @@ STANDS_FOR = {
 }
 
 
+def shell_block(mark: str) -> list[str]:
+    """The lines, without comments, of the shell block that holds `mark`."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
+    block = next(block for block in blocks if mark in block)
+    found = [re.sub(r"\s+#.*", "", line).strip() for line in block.splitlines()]
+    return [line for line in found if line]
+
+
 def lines(of_kubectl: bool) -> list[str]:
     """The lines of the block that begins with `up`; those of kubectl on request."""
-    block = next(
-        b
-        for b in re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
-        if "roadstead up" in b
-    )
-    found = [re.sub(r"\s+#.*", "", line).strip() for line in block.splitlines()]
-    return [line for line in found if line and (of_kubectl or not line.startswith("kubectl"))]
+    return [line for line in shell_block("roadstead up") if of_kubectl or not line.startswith("kubectl")]
 
 
 def ran() -> list[str]:
@@ -35,20 +37,25 @@ def ran() -> list[str]:
     return lines(of_kubectl=True)
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Iterator[Cluster]:
-    """A directory that looks like a clone: .venv/bin and examples."""
-    tools = tmp_path / "tools"
+def furnish(folder: Path) -> None:
+    """Make a directory look like a clone: .venv/bin and examples; and tools/kubectl, the real one."""
+    tools = folder / "tools"
     tools.mkdir()
     if program := find_kubectl():
         (tools / "kubectl").symlink_to(program)
-    bin_folder = tmp_path / ".venv" / "bin"
+    bin_folder = folder / ".venv" / "bin"
     bin_folder.mkdir(parents=True)
     (bin_folder / "roadstead").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m roadstead.cli "$@"\n')
     (bin_folder / "roadstead").chmod(0o755)
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (folder / "examples").symlink_to(ROOT / "examples")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Cluster]:
+    """A furnished directory with a home in it."""
+    furnish(tmp_path)
     cluster = Cluster(tmp_path / "home")
-    cluster.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+    cluster.environment["PATH"] = f"{tmp_path / 'tools'}:{os.environ['PATH']}"
     yield cluster
     cluster.roadstead("down", check=False)
 
