@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_readme import furnish, shell_block
+from tests.node.agent.world import stop_everything
 from tests.realcluster.machine import Kubectl
 from tests.realcluster.server import RealServer
 
@@ -49,5 +50,7 @@ def test_the_lines_for_a_cluster(whole_cluster: RealServer, tmp_path: Path) -> N
         assert {"Admitted", "Finished"} <= {each["type"] for each in workload["status"]["conditions"]}
     finally:
         os.killpg(shell.pid, signal.SIGTERM)
+        for state in tmp_path.glob("home/joined/*/nodes"):
+            stop_everything(state)
         kubectl("delete", "--ignore-not-found", "--namespace=default", "job/hello", "localqueue/astronomy")
         kubectl("delete", "--ignore-not-found", "node/here", "clusterqueue/astronomy", "--wait=false")
