@@ -92,6 +92,9 @@ class Worker:
                 if status.start_time:
                     record["start_time"] = parse_time(status.start_time)
                 record |= {"namespace": self.current.meta.namespace, "name": self.current.meta.name}
+                # Whatever becomes of the pod while no agent looks: who comes back knows what its processes may still use.
+                if names := devices.assigned(self.current.view(Pod)):
+                    record["devices"] = list(names)
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             runs.replace_json(str(path), record)
         return record
