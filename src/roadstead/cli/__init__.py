@@ -25,6 +25,7 @@ VERBS = {
     "replay": "decide a server's journal again, and compare",
     "server": "the API server and controllers, in the foreground",
     "node": "a node agent, in the foreground",
+    "sim": "the whole system under a virtual clock, with faults",
     "operator": "our admission in front of a Kubernetes cluster, in the foreground",
     "manifests": "what an administrator applies before `operator` runs there",
 }

@@ -130,6 +130,8 @@ class Link:
         self._after_write = after_write
         self._streams: dict[_Stream, None] = {}
         self._late: set[asyncio.Task[None]] = set()
+        self.passed = 0
+        """Requests sent and events received so far."""
 
     # ------------------------------------------------------------------ reads
 
@@ -141,6 +143,7 @@ class Link:
 
     async def _read(self, request: Callable[[EmbeddedCluster], Awaitable[T]]) -> T:
         await self.life.go_on()
+        self.passed += 1
         await self._travel()
         if self._weather.is_cut:
             await self._silence()
@@ -166,6 +169,7 @@ class Link:
         life, weather, chance = self.life, self._weather, self._chance
         await life.go_on()
         life.writes += 1
+        self.passed += 1
         self._before_write(life, write)
         await life.go_on()
         if chance.happens(weather.late):
@@ -247,6 +251,7 @@ class Link:
                     continue
                 stream.coming.popleft()
                 await self.life.go_on()
+                self.passed += 1
                 yield event
             if isinstance(stream.end, _Closed):
                 return

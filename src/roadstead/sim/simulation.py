@@ -64,6 +64,8 @@ class Simulation:
         self.history = history
         self._directory = directory
         self._links: list[Link] = []
+        self._passed = 0
+        self._changes = 0
         self.registry = default_registry()
         self.past = Past()
         self.versions = VersionsJudge(self.past, self.complain)
@@ -72,7 +74,6 @@ class Simulation:
         self.judges: tuple[Judge, ...] = (self.versions, self.jobs, *others)
         self.complaints: list[str] = []
         self._failed = asyncio.Event()
-        self._changes = 0
         self.disk = Disk(self._committed)
         self._disk_chance = Chance.named(plan.seed, "disk")
         loop.thread_delay = lambda executor: (
@@ -102,9 +103,21 @@ class Simulation:
     def _link(self, life: Life, weather: Weather, *names: object, **hooks: Any) -> Link:
         chance = Chance.named(self.plan.seed, "network", *names)
         link = Link(self.loop, self.server, life, weather, chance, self._heard, **hooks)
+        self._passed += sum(known.passed for known in self._links if known.life.is_over)
         self._links = [known for known in self._links if not known.life.is_over]
         self._links.append(link)
         return link
+
+    @property
+    def events(self) -> int:
+        """What has happened so far: requests, events received, changes committed, processes started and ended."""
+        passed = self._passed + sum(link.passed for link in self._links)
+        return passed + self._changes + len(self.machines.ledger.started) + len(self.machines.ledger.ended)
+
+    @property
+    def compared(self) -> int:
+        """How often the world of the living decider was held against one built anew."""
+        return self.decider.compared if self.decider is not None else 0
 
     def break_connections(self, error: BaseException | None = None) -> None:
         """Every watch of everybody ends: with Expired, say, or as a connection that broke."""
