@@ -43,7 +43,7 @@ from roadstead.controllers.queues import (
     TopologyController,
 )
 from roadstead.controllers.service_account import ServiceAccountController
-from roadstead.controllers.workload import AfterlifeController, WorkloadController
+from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
 from roadstead.core.given import Given
 from roadstead.core.plan import Plan
 from roadstead.core.world import World
@@ -189,6 +189,7 @@ def controllers(registry: Registry, ca_text: str) -> Sequence[Controller]:
         JobController(),
         WorkloadController(),
         AfterlifeController(),
+        AdmissionChecksController(),
         Binder(),
         ClusterQueueController(),
         LocalQueueController(),

@@ -33,7 +33,7 @@ from roadstead.controllers.queues import (
     LocalQueueController,
     ResourceFlavorController,
 )
-from roadstead.controllers.workload import AfterlifeController, WorkloadController
+from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
 from roadstead.core.rules import Rules
 from roadstead.ingest import RESOURCES
 from roadstead.kinds.names import TOPOLOGIES
@@ -134,6 +134,7 @@ def controllers() -> Sequence[Controller]:
     return (
         WorkloadController(),
         AfterlifeController(),
+        AdmissionChecksController(),
         ClusterQueueController(),
         LocalQueueController(),
         ResourceFlavorController(),

@@ -9,7 +9,7 @@ from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.binder import Binder
 from roadstead.controllers.job import JobController
-from roadstead.controllers.workload import AfterlifeController, WorkloadController
+from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
     COHORTS,
@@ -108,7 +108,14 @@ class Kubelet:
 
 def all_controllers() -> Sequence[Controller]:
     """Everybody between a job and its processes."""
-    return [WorkloadController(), AfterlifeController(), JobController(), Binder(), Kubelet()]
+    return [
+        WorkloadController(),
+        AfterlifeController(),
+        AdmissionChecksController(),
+        JobController(),
+        Binder(),
+        Kubelet(),
+    ]
 
 
 class QueueLab(Lab):

@@ -82,7 +82,7 @@ def test_an_admission_resets_what_an_eviction_left() -> None:
     before = workload(
         ("Evicted", "True", "Preempted"), ("Preempted", "True", "InClusterQueue"), ("QuotaReserved", "False", "X")
     )
-    value = writes.admitted(before, ADMISSION, NOW)
+    value = writes.admitted(before, ADMISSION, (), NOW)
     assert value["status"]["admission"] == {
         "clusterQueue": "gpu-queue",
         "podSetAssignments": [
@@ -141,7 +141,7 @@ def preemption(reason: str = "InClusterQueue") -> Evict:
     ],
 )
 def test_a_preemption_says_why_in_kueues_words_and_names_nobody(reason: str, words: str) -> None:
-    message = writes.eviction_message(preemption(reason), workload(), "/root/a", "/root/b")
+    message = writes.eviction_message(preemption(reason), workload(), workload(), "/root/a", "/root/b")
     assert message == (
         f"Preempted to accommodate a workload (UID: u-boss, JobUID: u-job) due to {words}; "
         "preemptor path: /root/a; preemptee path: /root/b"
@@ -150,7 +150,7 @@ def test_a_preemption_says_why_in_kueues_words_and_names_nobody(reason: str, wor
 
 
 def test_what_is_missing_is_unknown() -> None:
-    message = writes.eviction_message(preemption(), None, "", "")
+    message = writes.eviction_message(preemption(), workload())
     assert "JobUID: UNKNOWN" in message
     assert "preemptor path: UNKNOWN; preemptee path: UNKNOWN" in message
 
@@ -181,7 +181,7 @@ def test_an_eviction_keeps_the_admission_and_counts() -> None:
 )
 def test_other_evictions(reason: EvictionReason, message: str) -> None:
     command = Evict(KEY, "u-w", reason)
-    assert writes.eviction_message(command, None, "", "") == message
+    assert writes.eviction_message(command, workload()) == message
     value = writes.evicted(workload(requeueState={"count": 2}), command, message, NOW)
     assert condition(value, "Evicted")["reason"] == reason.value
     assert ("requeueState" in value["status"]) is (reason is not EvictionReason.DEACTIVATED)
@@ -231,6 +231,9 @@ def test_every_code_has_a_reason_of_kueues(code: Code) -> None:
         "Suspended",
         "PendingEvaluation",
         "Deactivated",
+        "AdmissionGated",
+        "OnHold",
+        "WaitingForPodsReady",
     }
 
 

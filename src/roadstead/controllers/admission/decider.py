@@ -19,6 +19,7 @@ from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told, tell
 from roadstead.controllers.binder import binding, bound_note
+from roadstead.controllers.checks import required
 from roadstead.core.cycle import decide, next_time
 from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, foresee
@@ -26,6 +27,7 @@ from roadstead.core.explain.why import why
 from roadstead.core.given import Given, give
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Forgotten, Plan, Verdicts
+from roadstead.core.queueing.readiness import under
 from roadstead.core.rules import Rules
 from roadstead.core.world import World, key_of
 from roadstead.ingest import RESOURCES, Trouble, fact
@@ -179,6 +181,8 @@ class AdmissionDecider:
     def _as_seen(self, found: Fact) -> Fact:
         if isinstance(found, ResourceFlavor) and found.topology and TOPOLOGIES not in self._known:
             return replace(found, topology="")
+        if isinstance(found, Workload) and self._rules.pods_ready is not None:
+            return under(self._rules.pods_ready, found)
         return found
 
     def _is_news(self, found: Fact) -> bool:
@@ -283,18 +287,28 @@ class AdmissionDecider:
             steps.append(Delete(stale.ref, stale.meta.uid))
         if command.placement is not None:
             steps.append(Create(PLACEMENTS, writes.placement_object(workload, command.placement)))
-        steps.append(Update(WORKLOADS, writes.admitted(workload, command.admission, now), "status"))
+        queue = self._lookup(CLUSTER_QUEUES, "", command.admission.cluster_queue)
+        flavors = [flavor for pod_set in command.admission.pod_sets for _, flavor in pod_set.flavors]
+        value = writes.admitted(
+            workload, command.admission, required(queue, flavors), now, waits_for_pods=command.waits_for_pods
+        )
+        steps.append(Update(WORKLOADS, value, "status"))
         self._in_flight.add(command.workload)
         self._orphans.pop(command.workload, None)
-        note = writes.admitted_note(workload, command.admission, now)
-        return Action(Decided(command, workload.version), in_order(*steps, notes=(note,)))
+        notes = writes.admission_notes(workload, value, command.admission, now)
+        return Action(Decided(command, workload.version), in_order(*steps, notes=notes))
 
     def _evict(self, command: Evict, now: int) -> Action:
         victim = self._known[WORKLOADS].get(command.workload)
         assert victim is not None, f"evicted a workload that is not known: {command.workload}"
+        if writes.is_taken_back(victim, command):
+            placement = self._known[PLACEMENTS].get(command.workload)
+            gone = () if placement is None else (Delete(placement.ref, placement.meta.uid),)
+            step = in_order(Update(WORKLOADS, writes.taken_back(victim, command, now), "status"), *gone)
+            return Action(Decided(command, victim.version), step)
         preemptor = self._known[WORKLOADS].get(command.preemptor) if command.preemptor else None
         message = writes.eviction_message(
-            command, preemptor, self._path(command.preemptor), self._path(command.workload)
+            command, victim, preemptor, self._path(command.preemptor), self._path(command.workload)
         )
         return Action(
             Decided(command, victim.version),

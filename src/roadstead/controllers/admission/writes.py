@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from roadstead.controllers import checks, pods_ready
 from roadstead.controllers.conditions import get_condition, is_true, set_condition
 from roadstead.core.plan import Evict, EvictionReason
 from roadstead.expr.quantity import from_canonical
 from roadstead.ingest import topology
 from roadstead.kinds.names import JOB_UID_LABEL, PLACEMENTS
 from roadstead.kinds.object import Json, Object, owner_reference
-from roadstead.kinds.times import SECOND, parse_time
+from roadstead.kinds.times import SECOND, format_time, parse_time
+from roadstead.kinds.views.common import find_condition, has_condition
+from roadstead.kinds.views.kueue import WorkloadView
 from roadstead.model.workload import Admission, Placement, PodSetAssignment
 from roadstead.runtime.step import Note
 
 UNKNOWN: Final = "UNKNOWN"
+GATE_CLEARED: Final = "Admission gate cleared, workload is now admissible"
 
 EVICTION_MESSAGES: Final = {
     EvictionReason.CLUSTER_QUEUE_STOPPED: "The ClusterQueue is stopped",
@@ -69,8 +73,12 @@ def placement_object(workload: Object, placement: Placement) -> Json:
     }
 
 
-def admitted(workload: Object, admission: Admission, now: int) -> Json:
-    """The Workload with quota reserved and admitted: no check stands between the two here (kueue 2.1)."""
+def admitted(
+    workload: Object, admission: Admission, needs: Sequence[str], now: int, *, waits_for_pods: bool = False
+) -> Json:
+    """The Workload with quota reserved, and admitted unless a check stands between the two (kueue 2.1): `needs` names those it must
+    carry. Those it does not carry yet are added in the same write, so that a reservation is never seen without its checks; the same
+    goes for the pods that are to be ready (`waits_for_pods`)."""
     value = workload.decode()
     status = value.setdefault("status", {})
     status["admission"] = {
@@ -83,17 +91,28 @@ def admitted(workload: Object, admission: Admission, now: int) -> Json:
         condition = get_condition(value, stale)
         if condition is not None and condition["status"] == "True":
             set_condition(value, stale, False, "QuotaReserved", f"Previously: {condition.get('message', '')}", now)
-    set_condition(value, "Admitted", True, "Admitted", "The workload is admitted", now)
+    if waits_for_pods:
+        pods_ready.say_waiting(value, now)
+    checks.sync(value, needs, now)
+    if all(entry.get("state") == checks.CheckState.READY for entry in status.get("admissionChecks") or ()):
+        checks.say_admitted(value, now)
+    else:
+        checks.say_unsatisfied(value, now)
     return value
 
 
-def admitted_note(workload: Object, admission: Admission, now: int) -> Note:
-    """The event of an admission, with the time it took since the workload was queued (last requeued or created).
+def admission_notes(workload: Object, written: Json, admission: Admission, now: int) -> tuple[Note, ...]:
+    """The events of a reservation, with the time it took since the workload was queued (last requeued or created).
 
-    One event where Kueue has two: it reserves first and admits after its checks; here both are one write, and a second event
-    could only add "wait time since reservation was 0s".
+    QuotaReserved if checks stand between it and its admission, which gets its own event then. Else one, Admitted, where Kueue has
+    two: both are one write, and a second event could only add "wait time since reservation was 0s".
     """
     value = workload.decode()
+    cleared = get_condition(value, "QuotaReserved")
+    is_free = cleared is not None and cleared["reason"] == "AdmissionGated"
+    gate = (Note(workload, "Normal", "AdmissionGateCleared", GATE_CLEARED),) if is_free else ()
+    is_admitted = is_true(written, "Admitted")
+    reason, did = ("Admitted", "Admitted by") if is_admitted else ("QuotaReserved", "Quota reserved in")
     requeued = get_condition(value, "Requeued")
     since = (requeued or {}).get("lastTransitionTime") or workload.meta.creation_timestamp
     waited = max(0, (now - parse_time(since)) // SECOND) if since else 0
@@ -101,10 +120,10 @@ def admitted_note(workload: Object, admission: Admission, now: int) -> Note:
         f"{pod_set.name}: {', '.join(sorted(set(dict(pod_set.flavors).values())))}" for pod_set in admission.pod_sets
     )
     message = (
-        f"Admitted by ClusterQueue {admission.cluster_queue}, wait time since queued was {waited}s; "
+        f"{did} ClusterQueue {admission.cluster_queue}, wait time since queued was {waited}s; "
         f"Flavors considered: {flavors}"
     )
-    return Note(workload, "Normal", "Admitted", message)
+    return (*gate, Note(workload, "Normal", reason, message))
 
 
 def _assignment(pod_set: PodSetAssignment) -> Json:
@@ -122,8 +141,45 @@ def _assignment(pod_set: PodSetAssignment) -> Json:
 # ---------------------------------------------------------------------- evict
 
 
-def eviction_message(command: Evict, preemptor: Object | None, path: str, victim_path: str) -> str:
+TAKEN_BACK: Final = {
+    EvictionReason.CLUSTER_QUEUE_STOPPED: ("Suspended", "ClusterQueue {cluster_queue} is stopped"),
+    EvictionReason.LOCAL_QUEUE_STOPPED: ("Suspended", "LocalQueue {queue} is stopped"),
+    EvictionReason.CLUSTER_QUEUE_MISSING: ("Misconfigured", "ClusterQueue {cluster_queue} is terminating or missing"),
+    EvictionReason.LOCAL_QUEUE_MISSING: ("Misconfigured", "LocalQueue {queue} is terminating or missing"),
+}
+"""What becomes of a reservation that nobody was admitted on, instead of an eviction: reason and message (kueue 2.9)."""
+
+
+def is_taken_back(workload: Object, command: Evict) -> bool:
+    """True if nothing can have been started on the reservation, and its end is no eviction."""
+    return command.reason in TAKEN_BACK and not has_condition(workload.view(WorkloadView).status.conditions, "Admitted")
+
+
+def taken_back(workload: Object, command: Evict, now: int) -> Json:
+    """The Workload without the reservation, pending as before. Its checks keep what they say."""
+    value = workload.decode()
+    reason, message = TAKEN_BACK[command.reason]
+    admission = value["status"].pop("admission", None) or {}
+    names = {"queue": value["spec"].get("queueName", ""), "cluster_queue": admission.get("clusterQueue", "")}
+    set_condition(value, "QuotaReserved", False, reason, message.format(**names), now)
+    set_condition(value, "Admitted", False, "NoReservation", "The workload has no reservation", now)
+    return value
+
+
+def eviction_message(
+    command: Evict, victim: Object, preemptor: Object | None = None, path: str = "", victim_path: str = ""
+) -> str:
     """Why it was evicted, in Kueue's words. Names no other workload: only uids, and paths of queues."""
+    states = victim.view(WorkloadView).status
+    if command.reason is EvictionReason.ADMISSION_CHECK:
+        retry = checks.CheckState.RETRY
+        return f"Evicted due to {checks.describe(checks.in_state(states.admission_checks, retry), retry)}"
+    if command.reason is EvictionReason.DEACTIVATED:
+        target = find_condition(states.conditions, "DeactivationTarget")
+        due_to = f" due to {target.message}" if target is not None and target.is_true else ""
+        return f"{EVICTION_MESSAGES[command.reason]}{due_to}"
+    if command.reason is EvictionReason.PODS_READY_TIMEOUT:
+        return f"Exceeded the PodsReady timeout {victim.meta.namespace}/{victim.meta.name}"
     if command.reason is not EvictionReason.PREEMPTED:
         return EVICTION_MESSAGES[command.reason]
     uid = command.preemptor_uid or UNKNOWN
@@ -136,20 +192,39 @@ def eviction_message(command: Evict, preemptor: Object | None, path: str, victim
 
 
 def evicted(workload: Object, command: Evict, message: str, now: int) -> Json:
-    """The Workload asked to go. It keeps its quota until its job has stopped (kueue 2.4)."""
+    """The Workload asked to go. It keeps its quota until its job has stopped (kueue 2.4). Its checks begin anew."""
     value = workload.decode()
-    set_condition(value, "Evicted", True, command.reason.value, message, now)
     status = value["status"]
+    set_condition(value, "Evicted", True, eviction_reason(workload, command), message, now)
+    checks.put_off(value, workload.view(WorkloadView).status.admission_checks)
+    checks.reset(value, now)
     if command.reason is EvictionReason.PREEMPTED:
         set_condition(value, "Preempted", True, command.preemption_reason, message, now)
     if command.reason is EvictionReason.DEACTIVATED:
+        checks.take_target(value)
         status.pop("requeueState", None)
-    _count_eviction(status, command.reason.value)
+    if command.reason is EvictionReason.PODS_READY_TIMEOUT:
+        status["requeueState"] = {"count": command.requeue_count, "requeueAt": format_time(command.requeue_at)}
+    _count_eviction(status, command.reason.value, _cause(workload, command))
     return value
 
 
+def eviction_reason(workload: Object, command: Evict) -> str:
+    """Reason of condition Evicted: for a deactivation with what is behind it, such as DeactivatedDueToAdmissionCheck."""
+    cause = _cause(workload, command) if command.reason is EvictionReason.DEACTIVATED else ""
+    return f"{command.reason.value}DueTo{cause}" if cause else command.reason.value
+
+
+def _cause(workload: Object, command: Evict) -> str:
+    """The underlying cause, under which Kueue counts an eviction apart: for a deactivation, who asked for it."""
+    if command.reason is not EvictionReason.DEACTIVATED:
+        return command.cause
+    target = find_condition(workload.view(WorkloadView).status.conditions, "DeactivationTarget")
+    return target.reason if target is not None and target.is_true else ""
+
+
 def evicted_notes(victim: Object, command: Evict, message: str, preemptor: Object | None) -> tuple[Note, ...]:
-    notes = [Note(victim, "Normal", f"EvictedDueTo{command.reason.value}", message)]
+    notes = [Note(victim, "Normal", f"EvictedDueTo{eviction_reason(victim, command)}", message)]
     if command.reason is EvictionReason.PREEMPTED:
         notes.append(Note(victim, "Normal", "Preempted", message))
         if preemptor is not None:
@@ -158,13 +233,13 @@ def evicted_notes(victim: Object, command: Evict, message: str, preemptor: Objec
     return tuple(notes)
 
 
-def _count_eviction(status: Json, reason: str) -> None:
+def _count_eviction(status: Json, reason: str, cause: str) -> None:
     evictions = status.setdefault("schedulingStats", {}).setdefault("evictions", [])
     for entry in evictions:
-        if entry["reason"] == reason and not entry.get("underlyingCause"):
+        if (entry["reason"], entry.get("underlyingCause") or "") == (reason, cause):
             entry["count"] += 1
             return
-    evictions.append({"reason": reason, "underlyingCause": "", "count": 1})
+    evictions.append({"reason": reason, "underlyingCause": cause, "count": 1})
 
 
 # ---------------------------------------------------------------------- refusals

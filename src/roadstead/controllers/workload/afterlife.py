@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from roadstead.controllers.conditions import get_condition
 from roadstead.controllers.node_lifecycle import BY_NODE, node_of
+from roadstead.controllers.workload.limits import limit
 from roadstead.controllers.workload.pods import (
     WORKLOAD_INDEX,
     end_of_grace,
@@ -18,6 +19,8 @@ from roadstead.controllers.workload.pods import (
     live_pods,
     pods_by_workload,
 )
+from roadstead.controllers.workload.policy import NO_POLICY, Policy
+from roadstead.controllers.workload.retention import expire_deactivated, expire_finished
 from roadstead.controllers.workload.status import (
     drop_placement,
     finished,
@@ -52,6 +55,8 @@ from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_o
 
 SHUT_OUT_INDEX: Final = "requeued-false"
 """Workloads by the reason of Requeued=False: those that a restarted queue lets in again."""
+AFTER_A_DELAY: Final = ("AdmissionCheck", "PodsReadyTimeout")
+"""Reasons of an eviction after which a workload waits as long as requeueState says: not at all if that says nothing."""
 NOT_STOPPED: Final = (None, "", "None")
 
 
@@ -98,7 +103,8 @@ class AfterlifeController:
     watches: Mapping[Resource, KeysOf]
     indexes: Mapping[tuple[Resource, str], Index]
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy = NO_POLICY) -> None:
+        self._policy = policy
         self.watches = {
             WORKLOADS: same_key,
             **{kind.resource: _workloads_of_departed for kind in ALL},
@@ -124,9 +130,17 @@ class AfterlifeController:
             step = self._orphan(workload, read, now)
             if step is not None:
                 return step
-        if is_finished(workload) or workload.meta.deletion_timestamp:
+        if workload.meta.deletion_timestamp:
             return NOTHING
-        return self._reopen(workload, read, now) or self._reprice(workload, read) or NOTHING
+        if is_finished(workload):
+            return expire_finished(workload, self._policy, now) or NOTHING
+        return (
+            self._reopen(workload, read, now)
+            or self._reprice(workload, read)
+            or limit(workload, self._policy, now)
+            or expire_deactivated(workload, self._policy, read, now)
+            or NOTHING
+        )
 
     def _has_job(self, workload: Object, read: Read) -> bool:
         """True while a job that we know controls it exists: then that job's reconciler does everything else."""
@@ -209,6 +223,8 @@ class AfterlifeController:
             at = parse_time(state.requeue_at)
             if at > now:
                 return Step(again_at=at)
+            return self._let_in(workload, "BackoffFinished", "The workload backoff was finished", now)
+        if reason in AFTER_A_DELAY:
             return self._let_in(workload, "BackoffFinished", "The workload backoff was finished", now)
         return None
 
