@@ -12,11 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from roadstead.kinds.names import PRIORITY_CLASS_LABEL, QUEUE_LABEL
+from roadstead.kinds.names import MAX_EXECUTION_LABEL, PRIORITY_CLASS_LABEL, QUEUE_LABEL
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.views.common import Conditioned
+
+LONGEST_EXECUTION: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class JobKind(ABC):
         """Pod set -> pods that ended and whose quota others may have, while the rest goes on."""
         return {}
 
+    def pods_ready(self, job: Object) -> bool:
+        """True if all pods that the running job wants run and are ready, or have succeeded."""
+        return True
+
     def annotation_errors(self, job: Json) -> list[tuple[str, str, str]]:
         """(annotation, value, what is wrong) for the kind's own queueing annotations; empty if all is well."""
         return []
@@ -121,6 +127,24 @@ def priority_class_of(job: Json) -> str:
     """The WorkloadPriorityClass that the job asks for by label, or ""."""
     labels = (job.get("metadata") or {}).get("labels") or {}
     return str(labels.get(PRIORITY_CLASS_LABEL) or "")
+
+
+def max_execution_of(labels: Mapping[str, str]) -> int | None:
+    """The seconds that a job with these labels may run (KEP-3125); None if it does not say, or nothing that makes sense."""
+    text = labels.get(MAX_EXECUTION_LABEL, "")
+    return int(text) if not max_execution_error(labels) and text else None
+
+
+def max_execution_error(labels: Mapping[str, str]) -> str:
+    """What is wrong with the label that limits the time of a job; "" if nothing is."""
+    text = labels.get(MAX_EXECUTION_LABEL)
+    if text is None:
+        return ""
+    if not text.isascii() or not text.isdigit():
+        return 'must be a number of seconds, such as "3600"'
+    if not 0 < int(text) <= LONGEST_EXECUTION:
+        return f"should be between 1 and {LONGEST_EXECUTION}"
+    return ""
 
 
 def inject(template: Json, info: PodSetInfo) -> None:

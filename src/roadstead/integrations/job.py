@@ -100,6 +100,13 @@ class BatchJob(JobKind):
         remaining = completions - ended
         return {MAIN: parallelism - remaining} if 0 < remaining < parallelism and parallelism <= completions else {}
 
+    def pods_ready(self, job: Object) -> bool:
+        """Ready and succeeded pods are as many as run at a time; those whose success is on its way to being counted are among them."""
+        spec, status = job.view(JobView).spec, job.view(JobView).status
+        pending = status.uncounted_terminated_pods
+        succeeded = status.succeeded + (len(pending.succeeded) if pending is not None else 0)
+        return succeeded + (status.ready or 0) >= _pod_count(spec.parallelism, spec.completions)
+
     def annotation_errors(self, job: Json) -> list[tuple[str, str, str]]:
         annotations = (job.get("metadata") or {}).get("annotations") or {}
         text = annotations.get(MIN_PARALLELISM_ANNOTATION)

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import ClassVar, Final, TypeAlias
 
 from roadstead.controllers.admission import writes
+from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful
 from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told, tell
 from roadstead.controllers.binder import binding, bound_note
@@ -87,7 +88,7 @@ class Look:
 class Decided:
     """Subject of an Action: the command, and the version of the object that it was decided on."""
 
-    command: Command | Undo | Look | Told
+    command: Command | Fence | Undo | Look | Told
     version: tuple[str, str] = ("", "")
 
 
@@ -120,6 +121,7 @@ class AdmissionDecider:
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
         self._members: dict[Key, dict[Key, None]] = {}  # workload -> its pods that have a place
+        self._doubts = Doubts()
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
         self._unseen: dict[
             Key, int
@@ -171,6 +173,11 @@ class AdmissionDecider:
                     memory.pop((resource, key), None)
             if resource in (WORKLOADS, PLACEMENTS):
                 self._watch_orphan(key, now)
+            if (doubted := self._doubts.ended_by((resource, key), obj)) is not None:
+                if isinstance(doubted, Admit):
+                    self._in_flight.discard(doubted.workload)
+                self._told.pop((resource, key), None)
+                self._forget(doubted)
             if resource == PLACEMENTS:
                 self._changed.update(((PODS, pod), None) for pod in self._members.get(key, ()))
 
@@ -353,6 +360,14 @@ class AdmissionDecider:
                 self._told[subject] = verdicts.refusals[0].code
         return actions
 
+    def _end_doubts(self, now: int) -> list[Action]:
+        actions: list[Action] = []
+        for wanted in self._doubts.due(now):
+            obj = self._known[wanted.resource].get(wanted.key)
+            if obj is not None and (step := fence(wanted.resource, obj, now)).stages:
+                actions.append(Action(Decided(wanted, obj.version), step))
+        return actions
+
     # ------------------------------------------------------------------ orphans
 
     def _watch_orphan(self, key: Key, now: int) -> None:
@@ -415,13 +430,21 @@ class AdmissionDecider:
         command = decided.command
         match command:
             case Admit():
-                self._in_flight.discard(command.workload)
                 self._changed[(WORKLOADS, command.workload)] = None
+                if not done and len(outcomes) == len(action.step.writes) and is_doubtful(outcomes, decided.version):
+                    self._doubts.begin((WORKLOADS, command.workload), command, decided.version, self._now)
+                    return
+                self._in_flight.discard(command.workload)
                 if not done:
                     self._forget(command)
+            case BindPod() if not done and is_doubtful(outcomes, decided.version):
+                self._changed[(PODS, command.pod)] = None
+                self._doubts.begin((PODS, command.pod), command, decided.version, self._now)
             case Evict() | BindPod():
                 if not done:
                     self._forget(command)
+            case Fence():
+                pass  # the next version of the object ends the doubt
             case Undo():
                 self._orphans.pop(command.key, None)
                 self._changed[(PLACEMENTS, command.key)] = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final
 
-from roadstead.integrations.base import JobKind, priority_class_of, queue_of
+from roadstead.integrations.base import JobKind, max_execution_of, priority_class_of, queue_of
 from roadstead.kinds import structural
 from roadstead.kinds.names import (
     IN_USE_FINALIZER,
@@ -99,21 +99,24 @@ def _from_priority_class(found: Object) -> Priority:
     return Priority(_value(found), PRIORITY_CLASSES.group, "PriorityClass", found.meta.name)
 
 
-def build_workload(job: Object, pod_sets: list[Json], priority: Priority) -> Json:
-    """The Workload object to create for a job."""
+def build_workload(job: Object, pod_sets: list[Json], priority: Priority, labels_to_copy: Iterable[str] = ()) -> Json:
+    """The Workload object to create for a job, with those of its labels that are to be copied."""
     spec: Json = {
         "podSets": pod_sets,
         "queueName": queue_of({"metadata": {"labels": job.meta.labels}}),
         "active": True,
     }
     priority.write(spec)
+    if (seconds := max_execution_of(job.meta.labels)) is not None:
+        spec["maximumExecutionTimeSeconds"] = seconds
+    copied = {key: job.meta.labels[key] for key in labels_to_copy if key in job.meta.labels}
     return {
         "apiVersion": WORKLOADS.api_version,
         "kind": "Workload",
         "metadata": {
             "name": workload_name(job),
             "namespace": job.meta.namespace,
-            "labels": {JOB_UID_LABEL: job.meta.uid},
+            "labels": {**copied, JOB_UID_LABEL: job.meta.uid},
             "annotations": {
                 OWNER_GVK_ANNOTATION: f"{job.resource.api_version}, Kind={job.kind}",
                 OWNER_NAME_ANNOTATION: job.meta.name,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
+from roadstead.controllers import pods_ready
 from roadstead.controllers.node_lifecycle import BY_NODE, node_of
 from roadstead.controllers.workload.build import (
     Priority,
@@ -29,6 +30,7 @@ from roadstead.controllers.workload.pods import (
     lost_pods,
     pods_by_workload,
 )
+from roadstead.controllers.workload.policy import NO_POLICY, Policy
 from roadstead.controllers.workload.status import (
     drop_placement,
     finished,
@@ -43,6 +45,7 @@ from roadstead.controllers.workload.status import (
 from roadstead.controllers.workload.waking import (
     PRIORITY_CLASS_INDEX,
     job_of,
+    jobs_in_namespace,
     jobs_of_class,
     jobs_of_departing_pod,
     jobs_that_wait_for_node,
@@ -51,10 +54,11 @@ from roadstead.controllers.workload.waking import (
     workloads_by_priority_class,
 )
 from roadstead.integrations import for_owner
-from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, priority_class_of, queue_of
+from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, max_execution_of, priority_class_of, queue_of
 from roadstead.integrations.job import BatchJob
 from roadstead.kinds.names import (
     IN_USE_FINALIZER,
+    NAMESPACES,
     NODES,
     PLACEMENTS,
     PODS,
@@ -81,8 +85,9 @@ class WorkloadController:
     watches: Mapping[Resource, KeysOf]
     indexes: Mapping[tuple[Resource, str], Index]
 
-    def __init__(self, kind: JobKind | None = None) -> None:
+    def __init__(self, kind: JobKind | None = None, policy: Policy = NO_POLICY) -> None:
         self.kind = kind or BatchJob()
+        self._policy = policy
         self.watches = {
             self.kind.resource: same_key,
             WORKLOADS: job_of(self.kind),
@@ -93,6 +98,8 @@ class WorkloadController:
             WORKLOAD_PRIORITY_CLASSES: jobs_of_class(self.kind),
             PRIORITY_CLASSES: jobs_without_workload(self.kind),
         }
+        if policy.manage_all:
+            self.watches = {**self.watches, NAMESPACES: jobs_in_namespace(self.kind)}
         self.indexes = {
             (PODS, WORKLOAD_INDEX): pods_by_workload,
             (PODS, BY_NODE): node_of,
@@ -119,7 +126,7 @@ class WorkloadController:
 
     def _reconcile(self, job: Object, owned: Sequence[Object], read: Read, now: int) -> Step:
         value = job.decode()
-        if not queue_of(value) and not owned:
+        if not queue_of(value) and not owned and not self._policy.holds(job, read):
             return NOTHING
         suspended = self.kind.is_suspended(value)
         end = self.kind.finished(job)
@@ -155,7 +162,7 @@ class WorkloadController:
         if update is not None:
             return update
         if is_admitted(workload):
-            return self._start(job, value, workload, read, now) if suspended else self._progress(job, workload)
+            return self._start(job, value, workload, read, now) if suspended else self._progress(job, workload, now)
         if not suspended:
             return self._stop(job, value, "Not admitted by cluster queue")
         return NOTHING
@@ -178,7 +185,7 @@ class WorkloadController:
         priority = resolve_priority(job, pod_sets, read)
         if isinstance(priority, UnknownClass):
             return Step(notes=(_unknown_class(job, priority),))
-        created = build_workload(job, pod_sets, priority)
+        created = build_workload(job, pod_sets, priority, self._policy.labels_to_copy)
         return in_order(
             Create(WORKLOADS, created),
             notes=[
@@ -223,17 +230,25 @@ class WorkloadController:
         queue = queue_of(value) if suspended and not holds_quota(workload) else spec.queue_name
         priority = resolve_priority(job, self.kind.pod_sets(job), read) if priority_class_of(value) else Priority()
         is_new = isinstance(priority, Priority) and _may_follow(priority, workload) and not priority.is_of(spec)
-        if queue == spec.queue_name and not is_new:
+        seconds = max_execution_of(job.meta.labels) if suspended and not holds_quota(workload) else None
+        is_limit_new = seconds is not None and seconds != spec.maximum_execution_time_seconds
+        if queue == spec.queue_name and not is_new and not is_limit_new:
             return None
         changed = workload.decode()
         changed["spec"]["queueName"] = queue
+        if is_limit_new:
+            changed["spec"]["maximumExecutionTimeSeconds"] = seconds
         if is_new and isinstance(priority, Priority):
             priority.write(changed["spec"])
         return in_order(Update(WORKLOADS, changed))
 
-    def _progress(self, job: Object, workload: Object) -> Step:
+    def _progress(self, job: Object, workload: Object, now: int) -> Step:
         counts = self.kind.reclaimable(job)
         changed = with_reclaimable(workload, counts) if counts else None
+        if self._policy.pods_ready is not None:
+            value = workload.decode() if changed is None else changed
+            if pods_ready.follow(value, self.kind.pods_ready(job), now):
+                changed = value
         return in_order(Update(WORKLOADS, changed, "status")) if changed else NOTHING
 
     # ------------------------------------------------------------------ start and stop

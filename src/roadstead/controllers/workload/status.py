@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from roadstead.controllers import pods_ready
 from roadstead.controllers.conditions import get_condition, is_true, set_condition
 from roadstead.kinds.names import IN_USE_FINALIZER, PLACEMENTS
 from roadstead.kinds.object import Json, Object
@@ -15,6 +16,8 @@ from roadstead.runtime.step import Read
 
 REQUEUED_AT_ONCE: Final = ("Preempted", "NodeFailures", "PlacementLost")
 """Eviction reasons after which the workload goes straight back into its queue; the others wait for somebody's act."""
+
+OUT_OF_TIME: Final = "DeactivatedDueToMaximumExecutionTimeExceeded"
 
 
 def is_finished(workload: Object) -> bool:
@@ -48,7 +51,9 @@ def released(workload: Object, reason: str, message: str, now: int) -> Json:
     value = workload.decode()
     status = value.setdefault("status", {})
     admitted = get_condition(value, "Admitted")
-    if admitted and admitted["status"] == "True" and admitted.get("lastTransitionTime"):
+    if reason == OUT_OF_TIME:
+        status.pop("accumulatedPastExecutionTimeSeconds", None)  # who reactivates it gives it its whole time again
+    elif admitted and admitted["status"] == "True" and admitted.get("lastTransitionTime"):
         seconds = max(0, (now - parse_time(admitted["lastTransitionTime"])) // SECOND)
         if seconds:
             before = status.get("accumulatedPastExecutionTimeSeconds") or 0
@@ -56,6 +61,7 @@ def released(workload: Object, reason: str, message: str, now: int) -> Json:
     status.pop("admission", None)
     set_condition(value, "Requeued", reason in REQUEUED_AT_ONCE, reason, message, now)
     set_condition(value, "QuotaReserved", False, "PendingEvaluation", message, now)
+    pods_ready.start_over(value, now)
     if admitted:
         set_condition(value, "Admitted", False, "NoReservation", "The workload has no reservation", now)
     return value

@@ -81,6 +81,15 @@ def jobs_without_workload(kind: JobKind) -> KeysOf:
     return keys
 
 
+def jobs_in_namespace(kind: JobKind) -> KeysOf:
+    """Jobs of a namespace, whose labels may have changed. O(jobs there), when it changes."""
+
+    def keys(changed: Object, read: Read) -> Iterable[Key]:
+        return [job.key for job in read.list(kind.resource, changed.meta.name)]
+
+    return keys
+
+
 def jobs_of_class(kind: JobKind) -> KeysOf:
     """Jobs whose Workload refers to this WorkloadPriorityClass, and those that may have waited for it."""
     owner_keys, waiting = job_of(kind), jobs_without_workload(kind)

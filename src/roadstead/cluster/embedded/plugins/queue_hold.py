@@ -9,27 +9,36 @@ from __future__ import annotations
 from typing import Final
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
+from roadstead.expr.selectors import matches_selector
 from roadstead.expr.syntax import dns_subdomain
 from roadstead.integrations import for_owner, for_resource
-from roadstead.integrations.base import JobKind, priority_class_of, queue_of
+from roadstead.integrations.base import JobKind, max_execution_error, priority_class_of, queue_of
 from roadstead.kinds.errors import FieldError, forbidden, invalid, invalid_object
 from roadstead.kinds.names import (
     DEFAULT_LOCAL_QUEUE,
     LOCAL_QUEUES,
+    MAX_EXECUTION_LABEL,
+    NAMESPACES,
     PRIORITY_CLASS_LABEL,
     QUEUE_LABEL,
     WORKLOAD_PRIORITY_CLASSES,
 )
 from roadstead.kinds.object import Json, OwnerReference
+from roadstead.model.selection import LabelSelector
 
 LABELS: Final = "metadata.labels"
 ANNOTATIONS: Final = "metadata.annotations"
+_TIME_LIMIT: Final = f"{LABELS}[{MAX_EXECUTION_LABEL}]"
 DEFAULT_PRIORITY_CLASS: Final = "default"
 IMMUTABLE: Final = "field is immutable"
 
 
 class QueueHold:
-    """See the module."""
+    """See the module. `manage_all`: jobs without a queue are held too, in `namespaces` that match; all others start (kueue 5.7)."""
+
+    def __init__(self, *, manage_all: bool = False, namespaces: LabelSelector | None = None) -> None:
+        self._manage_all = manage_all
+        self._namespaces = namespaces if namespaces is not None else LabelSelector()
 
     def admit(self, request: AdmissionRequest) -> None:
         job_kind = for_resource(request.kind.resource)
@@ -47,8 +56,7 @@ class QueueHold:
         if problems:
             raise invalid_object(request.kind.resource.group, job_kind.kind, request.name, problems)
 
-    @staticmethod
-    def _hold(request: AdmissionRequest, job_kind: JobKind, job: Json) -> None:
+    def _hold(self, request: AdmissionRequest, job_kind: JobKind, job: Json) -> None:
         labels = job["metadata"].get("labels") or {}
         if (
             QUEUE_LABEL not in labels
@@ -63,6 +71,10 @@ class QueueHold:
                 labels = {**labels, PRIORITY_CLASS_LABEL: DEFAULT_PRIORITY_CLASS}
             job["metadata"]["labels"] = labels
             job_kind.set_suspended(job, True)
+        elif self._manage_all:
+            namespace = request.lookup(NAMESPACES, "", request.namespace)
+            if namespace is not None and matches_selector(self._namespaces, namespace.meta.labels):
+                job_kind.set_suspended(job, True)
 
 
 def _has_job_above(job: Json) -> bool:
@@ -77,7 +89,13 @@ def _has_job_above(job: Json) -> bool:
 
 
 def _new_errors(job_kind: JobKind, job: Json) -> list[FieldError]:
-    return _queue_name_errors(job) + _annotation_errors(job_kind, job)
+    return _queue_name_errors(job) + _annotation_errors(job_kind, job) + _time_limit_errors(job)
+
+
+def _time_limit_errors(job: Json) -> list[FieldError]:
+    labels = job["metadata"].get("labels") or {}
+    wrong = max_execution_error(labels)
+    return [invalid(_TIME_LIMIT, labels[MAX_EXECUTION_LABEL], wrong)] if wrong else []
 
 
 def _annotation_errors(job_kind: JobKind, job: Json) -> list[FieldError]:
@@ -96,6 +114,11 @@ def _change_errors(request: AdmissionRequest, job_kind: JobKind, job: Json, old:
     # A started job may have fewer pods than it asked for: what was written for the whole of it is judged while it is held.
     is_held = job_kind.is_suspended(job) and job_kind.is_suspended(old)
     problems = _annotation_errors(job_kind, job) if is_held else []
+    most, most_before = ((value["metadata"].get("labels") or {}).get(MAX_EXECUTION_LABEL) for value in (job, old))
+    if most != most_before:
+        problems += _time_limit_errors(job)
+        if not is_held:
+            problems.append(invalid(_TIME_LIMIT, most or "", IMMUTABLE))
     queue, before = queue_of(job), queue_of(old)
     if queue != before:
         path = f"{LABELS}[{QUEUE_LABEL}]"
