@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ VERBS = {
     "down": "stop it and everything it runs",
     "status": "what is running, and how full it is",
     "run": "submit a command, follow it, relay its exit code",
+    "plan": "what would become of work if it were submitted now",
     "queue": "who waits, in which order, and for what",
     "why": "why a job waits, with the numbers",
     "logs": "print or follow the output of a job or pod",
@@ -38,25 +40,23 @@ INTERRUPTED = 130
 
 class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(VERBS)
+        return [verb for verb in VERBS if verb in ctx.obj]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in VERBS:
+        if cmd_name not in ctx.obj:
             return None
         module = importlib.import_module(f"roadstead.cli.{cmd_name}")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
         with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+            formatter.write_dl([(verb, VERBS[verb]) for verb in self.list_commands(ctx)])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in VERBS:
-            raise click.UsageError(f"there is no command {args[0]!r}; there are: {', '.join(VERBS)}.", ctx)
+        if args and args[0] not in ctx.obj:
+            there = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"there is no command {args[0]!r}; there are: {there}.", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -68,16 +68,19 @@ def group(home: str | None) -> None:
     del home  # read by the command's own --home (output.py)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Entry point. Exits 0 on success, 1 when it cannot be done, 2 on words it does not understand; `run` relays.
+def main(
+    arguments: list[str] | None = None, *, program: str = "roadstead", verbs: Collection[str] = tuple(VERBS)
+) -> None:
+    """Entry point. Exits 0 on success, 1 when it cannot be done, 2 on words it does not understand; `run` relays, `plan` says 2 for
+    what would wait. `verbs`: those that there are under this name of the program.
 
     Every failure is a sentence with its numbers on stderr, then what to do."""
-    sys.exit(_run(arguments))
+    sys.exit(_run(arguments, program, verbs))
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str] | None, program: str, verbs: Collection[str]) -> int:
     try:
-        result = group.main(arguments, prog_name="roadstead", standalone_mode=False)
+        result = group.main(arguments, prog_name=program, standalone_mode=False, obj=verbs)
     except Failure as failure:
         click.echo(f"error: {failure.what}", err=True)
         if failure.hint:

@@ -56,9 +56,13 @@ class Client:
         """True if no server has said that it is ready: `down` takes that record away, a kill leaves it behind."""
         return read_record(self._home.record("server")) is None
 
-    async def ask(self, path: str) -> Any:
-        """GET a JSON answer; a Status becomes a Failure with its message."""
-        response = await self._http.get(path)
+    async def ask(self, path: str, body: Any = None) -> Any:
+        """GET a JSON answer, or POST a question with a body; a Status becomes a Failure with its message."""
+        if body is None:
+            response = await self._http.get(path)
+        else:
+            headers = {"content-type": "application/json"}
+            response = await self._http.post(path, content=orjson.dumps(body), headers=headers)
         value = orjson.loads(response.content) if response.content else None
         if response.status_code >= 400:
             message = value.get("message", "") if isinstance(value, dict) else response.text

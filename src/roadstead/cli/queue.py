@@ -8,19 +8,21 @@ from urllib.parse import quote
 
 import click
 
-from roadstead.cli.home import Home, find_home
-from roadstead.cli.output import dump, home_option, namespace_option, output_option, table
+from roadstead.cli.output import dump, namespace_option, output_option, table
+from roadstead.cli.source import Source, ask, source_options
 
 
 @click.command(short_help="who waits, in which order, and for what")
-@home_option
+@source_options
 @namespace_option
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of every namespace.")
 @output_option
-def command(home: str | None, namespace: str, all_namespaces: bool, form: str) -> None:
+def command(
+    home: str | None, context: str | None, kubeconfig: str | None, namespace: str, all_namespaces: bool, form: str
+) -> None:
     """Show what runs and what waits, in the order in which it would start, and what each waits for."""
     path = "queue" if all_namespaces else f"queue/{quote(namespace)}"
-    page = asyncio.run(ask(find_home(home), path))
+    page = asyncio.run(ask(Source(home, context, kubeconfig), path))
     if form in ("json", "yaml"):
         click.echo(dump(page, form))
     elif form == "name":
@@ -32,15 +34,6 @@ def command(home: str | None, namespace: str, all_namespaces: bool, form: str) -
         click.echo("nothing runs and nothing waits" + ("" if all_namespaces else f" in namespace {namespace}"))
     else:
         click.echo(_table(page["workloads"], wide=form == "wide"))
-
-
-async def ask(home: Home, question: str) -> Any:
-    """The server's answer to a question beyond objects."""
-    from roadstead.apiserver.app import ANSWERS_PREFIX
-    from roadstead.cli.client import Client
-
-    async with Client(home) as client:
-        return await client.ask(ANSWERS_PREFIX + question)
 
 
 def _table(lines: list[dict[str, Any]], *, wide: bool) -> str:

@@ -1,4 +1,4 @@
-"""`roadstead why NAME`: the binding reason with its numbers, everything else that would bind next, and who is in the way."""
+"""`roadstead why NAME`: the binding reason with its numbers, who is in the way, what would bind next, and what would help."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from urllib.parse import quote
 
 import click
 
-from roadstead.cli.home import find_home
-from roadstead.cli.output import dump, home_option, namespace_option, output_option
-from roadstead.cli.queue import ask
+from roadstead.cli.output import dump, namespace_option, output_option
+from roadstead.cli.reasons import reason_lines
+from roadstead.cli.source import Source, ask, source_options
 
 
 @click.command(short_help="why a job waits, with the numbers")
-@home_option
+@source_options
 @namespace_option
 @output_option
 @click.argument("name")
-def command(home: str | None, namespace: str, form: str, name: str) -> None:
-    """Why does job (or workload, or pod) NAME wait? Evaluated anew by the deciding core, for this question."""
-    answer = asyncio.run(ask(find_home(home), f"why/{quote(namespace)}/{quote(name)}"))
+def command(
+    home: str | None, context: str | None, kubeconfig: str | None, namespace: str, form: str, name: str
+) -> None:
+    """Why does job (or workload, or pod) NAME wait? Evaluated anew by the deciding core, for this question.
+
+    First what binds, with its numbers and who holds what is missing; then what would bind next; then the smallest change of the
+    request that would start it now (tried, before it is told). With --context, of any cluster that runs Kueue: only the right to
+    list is needed, and nothing is written.
+    """
+    source = Source(home, context, kubeconfig)
+    answer = asyncio.run(ask(source, f"why/{quote(namespace)}/{quote(name)}"))
     if form in ("json", "yaml"):
         click.echo(dump(answer, form))
         return
@@ -27,10 +35,5 @@ def command(home: str | None, namespace: str, form: str, name: str) -> None:
         click.echo(answer["workload"]["name"] if answer.get("workload") else name)
         return
     click.echo(answer["headline"])
-    for reason in answer["reasons"]:
-        if reason["sentence"] != answer["headline"]:
-            click.echo(f"  also ({reason['verdict']}): {reason['sentence']}")
-        if reason["holders"]:
-            click.echo(f"  {reason['holders']}")
-    for detail in answer["details"]:
-        click.echo(f"  {detail}")
+    for line in (*reason_lines(answer), *answer["details"]):
+        click.echo(f"  {line}")

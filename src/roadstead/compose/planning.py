@@ -14,7 +14,7 @@ from roadstead.cluster.embedded.checks import check_and_default, validate_new
 from roadstead.cluster.embedded.requests import WriteOptions
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.controllers.workload.build import UnknownClass, build_workload, resolve_priority
-from roadstead.core.explain.foresight import Foreseen
+from roadstead.core.explain.foresight import Foreseen, Outlook
 from roadstead.ingest import RESOURCES, Trouble, fact
 from roadstead.integrations import for_resource
 from roadstead.integrations.base import JobKind, queue_of
@@ -30,6 +30,8 @@ from roadstead.views.plan import Prospect, plan_answer
 
 DOCUMENTS_LIMIT: Final = 1_000
 PODS_LIMIT: Final = 1_000
+
+UNQUEUED: Final = "It is in no queue and starts at once: the cluster's own scheduler looks for its places."
 
 Create = Callable[[Kind, str, Json], Awaitable[Object]]
 """What would be stored for a new object of a kind in a namespace. Raises StatusError."""
@@ -51,14 +53,23 @@ class Planner:
     """Callable with the body of a question, {"objects": [...], "namespace": "..."}; gives a JSON value or raises StatusError."""
 
     def __init__(
-        self, registry: Registry, create: Create, read: Read, foresee: ForeseeAt, clock: Callable[[], int]
+        self,
+        registry: Registry,
+        create: Create,
+        read: Read,
+        foresee: ForeseeAt,
+        clock: Callable[[], int],
+        *,
+        places_pods: bool = True,
     ) -> None:
-        """`read` sees queues, priority classes and workloads; `foresee` is the decider's; `clock` gives nanoseconds."""
+        """`read` sees queues, priority classes and workloads; `foresee` is the decider's; `clock` gives nanoseconds. `places_pods`:
+        pods of no queue are ours to place."""
         self._registry = registry
         self._create = create
         self._read = read
         self._foresee = foresee
         self._clock = clock
+        self._places_pods = places_pods
 
     async def __call__(self, body: Any) -> Json:
         objects, namespace = _question(body)
@@ -80,6 +91,8 @@ class Planner:
             return await self._job(job_kind, await self._create(kind, where, obj), queued_at)
         if kind.resource in (PODS, WORKLOADS):
             created = await self._create(kind, where, obj)
+            if kind.resource == PODS and not self._places_pods:
+                return Prospect(*created.key, kind.kind, note=UNQUEUED, outlook=Outlook.STARTS)
             queue = created.view(WorkloadView).spec.queue_name if kind.resource == WORKLOADS else ""
             facts, note = _facts(created, queued_at)
             if not facts and not note:
@@ -98,6 +111,8 @@ class Planner:
             if job_kind.is_suspended(value):
                 note = "It would not run: it is suspended and in no queue. Set spec.suspend to false, or give it a queue label."
                 return Prospect(*job.key, job.kind, note=note)
+            if not self._places_pods:
+                return Prospect(*job.key, job.kind, note=UNQUEUED, outlook=Outlook.STARTS)
             return await self._unqueued(job, pod_sets, queued_at)
         priority = resolve_priority(job, pod_sets, self._read)
         if isinstance(priority, UnknownClass):

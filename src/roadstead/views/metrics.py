@@ -41,6 +41,13 @@ def queue_families(read: Read, counts: WorkloadCounts, role: str = ROLE) -> Iter
     for result, number in counts.attempts.items():
         attempts.add(number, result=result, replica_role=role)
     yield attempts
+    loops = Family(
+        "roadstead_preemption_loop_stops",
+        "counter",
+        "Times that a workload was not let displace others, because they had displaced one another in a circle",
+    )
+    loops.add(counts.loops_stopped, replica_role=role)
+    yield loops
     yield from _standing(cluster_queues, leads_to, counts, role)
     yield from _happened(counts, leads_to, role)
     yield from _cluster_queues(cluster_queues, role)

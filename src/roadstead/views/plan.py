@@ -10,6 +10,7 @@ from roadstead.core.plan import Admit, BindPod
 from roadstead.expr.quantity import from_canonical
 from roadstead.kinds.object import Json
 from roadstead.model.facts import Fact
+from roadstead.model.refusals import Verdict
 from roadstead.model.workload import Pod, Workload
 from roadstead.runtime.step import Read
 from roadstead.views.why import name_of, names_of, reason_json, suggestion_json
@@ -23,8 +24,8 @@ Foresee = Callable[[Sequence[Fact]], Sequence[Foreseen]]
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """One document of a plan as its user wrote it, and what it would be for the core: a Workload, the pods of a job that is in no
-    queue, or something to be taken as given (a queue, a node). `note`: what its user has to know beside the outlook; without facts
-    it is all there is to say."""
+    queue, or something to be taken as given (a queue, a node). `note`: what its user has to know beside the outlook; of work without
+    facts it is all there is to say, and `outlook` what becomes of it."""
 
     namespace: str
     name: str
@@ -32,10 +33,7 @@ class Prospect:
     queue: str = ""
     facts: tuple[Fact, ...] = ()
     note: str = ""
-
-    @property
-    def is_work(self) -> bool:
-        return any(isinstance(fact, Workload | Pod) for fact in self.facts)
+    outlook: Outlook = Outlook.WAITS
 
 
 def plan_answer(prospects: Sequence[Prospect], foresee: Foresee, read: Read) -> Json:
@@ -49,7 +47,7 @@ def plan_answer(prospects: Sequence[Prospect], foresee: Foresee, read: Read) -> 
         if found:
             work.append(_work(prospect, found, read))
         elif prospect.note and not prospect.facts:
-            work.append(_kept_out(prospect))
+            work.append(_told(prospect))
         else:
             notes.append(prospect.note or f"{prospect.kind} {prospect.name}: taken as given.")
     outlooks = [Outlook(line["outlook"]) for line in work]
@@ -60,15 +58,16 @@ def _worst(outlooks: Sequence[Outlook]) -> Outlook:
     return max(outlooks, key=list(Outlook).index)
 
 
-def _kept_out(prospect: Prospect) -> Json:
+def _told(prospect: Prospect) -> Json:
+    """Work that the core need not be asked about."""
     return {
         "namespace": prospect.namespace,
         "name": prospect.name,
         "kind": prospect.kind,
         "queue": prospect.queue,
-        "outlook": Outlook.WAITS.value,
+        "outlook": prospect.outlook.value,
         "headline": prospect.note,
-        "verdict": "change",
+        "verdict": Verdict.CHANGE.value if prospect.outlook is Outlook.WAITS else "",
         "note": "",
         **_nothing(),
     }

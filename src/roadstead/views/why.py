@@ -127,6 +127,10 @@ def why_answer(namespace: str, name: str, read: Read, ask: Ask, now: int) -> Why
     pod = read.get(PODS, namespace, name)
     if pod is not None:
         return _about_pod(pod, read, ask)
+    for workload in read.list(WORKLOADS, namespace):
+        owner = workload.meta.controller
+        if owner is not None and owner.name == name:  # a job of a kind that is not ours to read
+            return _about_workload(name, workload, read, ask, now)
     raise NothingOfThatName(
         f"There is no job, workload or pod {name} in namespace {namespace}. List them with `roadstead queue -A`."
     )

@@ -15,6 +15,7 @@ from roadstead.kinds.object import Object
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.kinds.views.common import Condition, find_condition
 from roadstead.kinds.views.kueue import WorkloadView
+from roadstead.model.refusals import Code
 from roadstead.runtime.counters import Histogram
 from roadstead.runtime.step import Key
 
@@ -60,6 +61,8 @@ class WorkloadCounts:
         self.executions: dict[Origin, Histogram] = {}
         self.attempts: Counter[str] = Counter({"success": 0, "inadmissible": 0})
         """Cycles that looked at a workload, by whether they admitted one."""
+        self.loops_stopped = 0
+        """Times that a workload was not let displace others, because they had displaced one another in a circle."""
         self._known: dict[Key, Place] = {}
 
     def decided(self, plans: Iterable[Plan]) -> None:
@@ -69,6 +72,8 @@ class WorkloadCounts:
                 self.attempts["success"] += 1
             elif plan.verdicts:
                 self.attempts["inadmissible"] += 1
+            for verdicts in plan.verdicts:
+                self.loops_stopped += any(refusal.code is Code.PREEMPTION_LOOP for refusal in verdicts.refusals)
 
     def changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         """An informer's listener."""

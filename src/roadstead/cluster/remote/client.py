@@ -52,6 +52,14 @@ class _HeldBack(Exception):
     """A write was ready to go when it might not go any more."""
 
 
+class Answered(Unavailable):
+    """The server answered, and not with what was asked for. `status` is the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class RemoteCluster:
     """`runtime.cluster.Cluster` of a server at `base_url`. Close it with `await cluster.close()`."""
 
@@ -107,9 +115,10 @@ class RemoteCluster:
 
     # --- reads
 
-    async def ask(self, path: str) -> tuple[int, Json]:
-        """What a GET of any path (discovery, say) answers: status, and the JSON object in its body ({} if it is none)."""
-        response = await self._read(path, {})
+    async def ask(self, path: str, question: Json | None = None) -> tuple[int, Json]:
+        """What a GET of any path (discovery, say), or a POST of a question, answers: status, and the JSON object in its body ({} if
+        it is none)."""
+        response = await self._read(path, {}) if question is None else await self._put(path, question)
         try:
             body = orjson.loads(response.content)
         except ValueError:
@@ -195,10 +204,20 @@ class RemoteCluster:
         except httpx2.HTTPError as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
 
+    async def _put(self, path: str, question: Json) -> httpx2.Response:
+        """A POST that changes nothing: a question with a body."""
+        headers = {"content-type": "application/json", **self._headers()}
+        try:
+            return await self._client.post(
+                path, content=orjson.dumps(question), headers=headers, extensions=self._extensions
+            )
+        except httpx2.HTTPError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
     @staticmethod
     def _must_be_ok(response: httpx2.Response) -> None:
         if response.status_code != 200:
-            raise Unavailable(str(status_of(response).get("message", response.status_code)))
+            raise Answered(response.status_code, str(status_of(response).get("message", response.status_code)))
 
     # --- writes
 
