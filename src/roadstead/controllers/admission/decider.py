@@ -18,7 +18,7 @@ from typing import ClassVar, Final, TypeAlias
 from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful
 from roadstead.controllers.admission.known import Known
-from roadstead.controllers.admission.pending import Told, tell
+from roadstead.controllers.admission.pending import IN_LINE, Told, is_obsolete, tell
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.controllers.checks import required
 from roadstead.core.cycle import decide, next_time
@@ -171,13 +171,13 @@ class AdmissionDecider:
             if obj is None:
                 for memory in (self._verdicts, self._told, self._untold):
                     memory.pop((resource, key), None)
-            if resource in (WORKLOADS, PLACEMENTS):
-                self._watch_orphan(key, now)
             if (doubted := self._doubts.ended_by((resource, key), obj)) is not None:
                 if isinstance(doubted, Admit):
                     self._in_flight.discard(doubted.workload)
                 self._told.pop((resource, key), None)
                 self._forget(doubted)
+            if resource in (WORKLOADS, PLACEMENTS):
+                self._watch_orphan(key, now)
             if resource == PLACEMENTS:
                 self._changed.update(((PODS, pod), None) for pod in self._members.get(key, ()))
 
@@ -210,6 +210,7 @@ class AdmissionDecider:
             actions += self._settle(given, now)
             self._given, self._must_decide = [], False
         actions += self._tell(now)
+        actions += self._end_doubts(now)
         actions += self._undo(now)
         actions += self._look(now)
         return actions, self._next_time(now)
@@ -248,6 +249,12 @@ class AdmissionDecider:
                 verdicts = why(self.world, key, now, self._rules)
                 if verdicts.refusals:
                     self._refused((WORKLOADS, key), verdicts)
+            elif (WORKLOADS, key) not in self._untold and self._is_back_in_line(key):
+                self._refused((WORKLOADS, key), Verdicts(key, standing.fact.uid, (IN_LINE,)))
+
+    def _is_back_in_line(self, key: Key) -> bool:
+        workload = self._known[WORKLOADS].get(key)
+        return workload is not None and is_obsolete(workload)
 
     def _about(self, verdicts: Verdicts) -> tuple[Resource, Key]:
         workload = self._known[WORKLOADS].get(verdicts.workload)
@@ -269,9 +276,7 @@ class AdmissionDecider:
     def _next_time(self, now: int) -> int | None:
         times = [since + ORPHAN_GRACE for since in self._orphans.values()]
         times += [since + UNSEEN_GRACE for since in islice(self._unseen.values(), 1)]
-        timer = next_time(self.world, self._rules)
-        if timer is not None:
-            times.append(timer)
+        times += [timer for timer in (next_time(self.world, self._rules), self._doubts.next_time) if timer is not None]
         return max(now, min(times)) if times else None
 
     # ------------------------------------------------------------------ commands -> writes
@@ -329,6 +334,7 @@ class AdmissionDecider:
         pod = self._known[PODS].get(command.pod)
         assert pod is not None, f"bound a pod that is not known: {command.pod}"
         value = binding(pod, command.member.node, command.member.devices)
+        value["metadata"]["resourceVersion"] = pod.meta.resource_version  # so that a doubt about it can be ended
         return Action(
             Decided(command, pod.version),
             in_order(Create(PODS, value, "binding"), notes=(bound_note(pod, command.member.node),)),
