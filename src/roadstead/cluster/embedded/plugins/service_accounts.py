@@ -3,9 +3,10 @@ finds its token, the cluster's authority and its namespace at a well-known place
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from typing import Final
+
+import orjson
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
 from roadstead.kinds.errors import access_denied
@@ -32,6 +33,8 @@ SOURCE: Final[Json] = {
         "defaultMode": 420,
     }
 }
+_SOURCE: Final = orjson.dumps(SOURCE)
+"""Each pod gets one of its own; decoding costs a twentieth of copying."""
 _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 """Those of generated names: no vowels, nothing that looks like something else."""
 
@@ -102,4 +105,4 @@ def _mount(spec: Json, namespace: str, seed: str) -> None:
                 container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
                 is_needed = True
     if is_needed and not is_there:
-        spec["volumes"] = [*volumes, {"name": name, **copy.deepcopy(SOURCE)}]
+        spec["volumes"] = [*volumes, {"name": name, **orjson.loads(_SOURCE)}]
