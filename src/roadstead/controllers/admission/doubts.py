@@ -50,7 +50,9 @@ class Doubts:
     def __contains__(self, subject: tuple[Resource, Key]) -> bool:
         return subject in self._open
 
-    def begin(self, subject: tuple[Resource, Key], command: Admit | BindPod, version: tuple[str, str], now: int) -> None:
+    def begin(
+        self, subject: tuple[Resource, Key], command: Admit | BindPod, version: tuple[str, str], now: int
+    ) -> None:
         self._open[subject] = Doubt(command, version, now)
 
     def ended_by(self, subject: tuple[Resource, Key], current: Object | None) -> Admit | BindPod | None:
