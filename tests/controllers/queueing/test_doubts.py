@@ -46,6 +46,9 @@ class LateLab(QueueLab):
             self.landed = self.write(self.late)
         return self.landed
 
+    def __enter__(self) -> LateLab:
+        return self
+
     def run_until_lost(self) -> None:
         while self.late is None:
             if not (self._deliver_one() or self._next_timer(None)):
