@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from roadstead.cli.failure import Failure
-from roadstead.kinds.object import Json
 
 _OPTIONS = (
     click.option("--gpus", type=click.IntRange(min=0), default=0, metavar="N", help="Whole GPUs. Default: none."),
@@ -51,7 +50,7 @@ class JobWords:
     def is_given(self) -> bool:
         return bool(self.given)
 
-    def manifest(self, words: tuple[str, ...], namespace: str) -> Json:
+    def manifest(self, words: tuple[str, ...], namespace: str) -> dict[str, Any]:
         """The Job that runs this command in the current directory. Raises Failure, click.UsageError."""
         from roadstead.cli.jobs import Request, job_manifest
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from roadstead.core.cycle import decide
 from roadstead.core.dump import digest, dump, memory_digest
+from roadstead.core.explain.advice import advice
 from roadstead.core.explain.changes import What, changed
 from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, Outlook, foresee
@@ -213,6 +214,15 @@ def test_a_taint_to_tolerate_and_a_selector_to_leave_out() -> None:
     assert both.suggestions == (), "two changes of different kinds are not looked for"
 
 
+def test_what_a_queue_has_no_quota_for_can_be_left_out() -> None:
+    made = world(queue("q", 4))
+    made.apply(work("in", "q", pod_sets=[pods(cpu=2, disk=5)]))
+    decide(made, NOW, QUOTA_ONLY)
+    found = told(made, "in")
+    assert helps(made, "in", found) == ["request disk 5->0"]
+    assert advice(found.suggestions[0]) == "Ask for no disk instead of 5 in each pod."
+
+
 def test_an_inactive_workload_only_has_to_be_made_active() -> None:
     made = world(queue("q", 4))
     made.apply(work("in", "q", 2, active=False))
@@ -232,7 +242,7 @@ def test_every_change_that_is_suggested_starts_it(facts: list[ClusterQueue | Coh
         found = told(made, key[1])
         fact = made.workloads[key].fact
         for suggestion in found.suggestions:
-            assert 0 <= suggestion.given_up < 1
+            assert 0 <= suggestion.given_up <= 1
             with made.trial():
                 made.apply(changed(made, fact, suggestion.changes))
                 decide(made, NOW, QUOTA_ONLY)

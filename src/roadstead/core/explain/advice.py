@@ -20,7 +20,7 @@ def advice(suggestion: Suggestion) -> str:
 
 def _requests(changes: Sequence[Change]) -> str:
     asked = [
-        f"{from_canonical(change.subject, change.after)} {change.subject} instead of "
+        f"{from_canonical(change.subject, change.after) if change.after else 'no'} {change.subject} instead of "
         f"{from_canonical(change.subject, change.before)}{_where(change)}"
         for change in changes
     ]

@@ -193,6 +193,9 @@ class _Search:
 
     def smaller(self) -> Iterator[Suggestion]:
         """Less of what is short, and fewer pods: as much as fits, found by halving."""
+        missing = self.not_covered()
+        if missing and self.works(missing):
+            yield Suggestion((*self.base, *missing), 1.0)
         cells = self.scarce()
         if cells:
             changes = self.most_of_all(cells)
@@ -211,6 +214,16 @@ class _Search:
             return Change(What.COUNT, pod_set.name, "", pod_set.count, count)
 
         return self.most(of, pod_set.count, ()) if pod_set.count > 1 else None
+
+    def not_covered(self) -> tuple[Change, ...]:
+        """Without the resources that the queue has no quota for."""
+        names = {refusal.resource for refusal in self.refusals if refusal.code is Code.RESOURCE_NOT_COVERED}
+        return tuple(
+            Change(What.REQUEST, pod_set.name, name, amount)
+            for pod_set in self.fact.pod_sets
+            for name, amount in pod_set.pod.requests
+            if name in names
+        )
 
     def scarce(self) -> list[tuple[PodSet, str, int]]:
         """(pod set, resource, amount of one pod) of what refusals say is short, the binding one last: it gives way first."""

@@ -39,6 +39,9 @@ def pending_message(verdicts: Verdicts) -> str:
             suffix = f". Pending the preemption of {refusal.needed} workload(s)"
         elif refusal.code is Code.NO_PREEMPTION_CANDIDATES:
             continue
+        elif refusal.code is Code.PREEMPTION_LOOP:
+            others = len(refusal.blockers)
+            suffix += f". Preemption stopped: this workload and {others} other(s) displaced one another in a circle"
         elif (reason := _flavor_reason(refusal)) is not None:
             by_pod_set.setdefault(refusal.pod_set, []).append(reason)
         else:

@@ -22,7 +22,8 @@ _SEVERITY: Final = {
     Code.TOPOLOGY_TOO_SMALL: 3,
     Code.NO_NODE_MATCHES: 3,
     Code.EXCEEDS_MAX_QUOTA: 4,
-    Code.NO_PREEMPTION_CANDIDATES: 9,  # goes with another refusal and never binds
+    Code.NO_PREEMPTION_CANDIDATES: 9,  # these two go with another refusal and never bind
+    Code.PREEMPTION_LOOP: 9,
 }
 _OTHERS: Final = 5
 
@@ -39,7 +40,7 @@ def ranked(refusals: Sequence[Refusal]) -> tuple[Refusal, ...]:
         return tuple(unique)
     best: dict[str, tuple[int, int, int]] = {}
     for at, refusal in enumerate(unique):
-        if refusal.code is Code.NO_PREEMPTION_CANDIDATES:
+        if refusal.code in (Code.NO_PREEMPTION_CANDIDATES, Code.PREEMPTION_LOOP):
             continue
         rank = (severity(refusal), max(0, refusal.needed - refusal.available), at)
         if refusal.pod_set not in best or rank < best[refusal.pod_set]:

@@ -83,6 +83,9 @@ def _fact(refusal: Refusal) -> str:
             return f"{who} needs {needed} {r.resource}; ClusterQueue {r.subject} can never have more than {limit} (flavor {r.flavor})."
         case Code.NO_PREEMPTION_CANDIDATES:
             return "No running workload may be asked to go for it under the queue's preemption policies."
+        case Code.PREEMPTION_LOOP:
+            turns = "once" if r.needed == 1 else f"{r.needed} times"
+            return f"It and {_workloads(len(r.blockers))} displaced one another in a circle, {turns} each; it may not displace them again."
         case Code.PENDING_PREEMPTION:
             asked = "was asked to make room and has" if r.needed == 1 else "were asked to make room and have"
             return f"{_workloads(r.needed)} {asked} not left yet."
@@ -205,7 +208,7 @@ def _advice(refusal: Refusal) -> str:
             return "Bring a node back, or ask an administrator."
         case Code.NO_NODE_MATCHES if refusal.verdict is Verdict.CHANGE:
             return "Change its node selector, affinity or tolerations, or ask an administrator for such nodes."
-        case Code.CYCLES_EXHAUSTED:
+        case Code.CYCLES_EXHAUSTED | Code.PREEMPTION_LOOP:
             return "Ask an administrator to look at the preemption policies of the queues involved."
     match refusal.verdict:
         case Verdict.WAIT:

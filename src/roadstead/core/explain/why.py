@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadstead.core.cycle import cycle, explained
+from roadstead.core.cycle import cycle, explained, feud_stopped
 from roadstead.core.entry import Outcome
 from roadstead.core.flavors.assignment import Mode
 from roadstead.core.memory import Place
@@ -131,6 +131,9 @@ def _alone(world: World, table: QueueTable, standing: Standing, rules: Rules) ->
         )
     elif entry.assignment.mode is Mode.PREEMPT:
         entry.refusals.append(Refusal(Code.NO_PREEMPTION_CANDIDATES, Verdict.WAIT, Level.QUEUE, subject=table.name))
+    barred = tuple(sorted(world.feuds.barred(standing.key, rules.feud_turns)))
+    if barred and not entry.targets:
+        entry.refusals.append(feud_stopped(entry, barred, rules))
     return explained(world, entry)
 
 
