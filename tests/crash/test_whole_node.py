@@ -20,7 +20,7 @@ pytestmark = pytest.mark.crash
 
 
 @pytest.mark.parametrize("story", [indexed, failing, preempted])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_agent_killed_at_everything_it_does(tmp_path: Path, story: Story) -> None:
     async def both() -> None:
         before = frozenset({"start", "update", "remove"} | ({"stop", "delete"} if story is preempted else set()))

@@ -69,7 +69,7 @@ async def every_step(
 
 
 @pytest.mark.parametrize("story", [indexed, failing, preempted])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_at_every_write(tmp_path: Path, story: Story) -> None:
     async def both() -> None:
         after, before = await asyncio.gather(
