@@ -378,6 +378,11 @@ class _Cycle:
             self.memory.append(Stuck(entry.table.name, fact.key, fact.generation))
         if entry.assignment is not None:
             self.memory.append(Scanned(fact.key, tried.pod_sets if tried is not None else None))
+        barred: tuple[WorkloadKey, ...] = ()
+        if entry.outcome in PARKS_CLASS:
+            barred = tuple(sorted(self.world.feuds.barred(fact.key, self.rules.feud_turns)))
+            if barred:
+                entry.refusals.append(feud_stopped(entry, barred, self.rules))
         strict = self.world.pending_queue(entry.table.name).is_strict
         immediate = (
             (strict and entry.outcome is not Outcome.NAMESPACE_MISMATCH)
@@ -386,7 +391,7 @@ class _Cycle:
         )
         for_fleet = self.rules.place_all and any(r.level in FLEET_LEVELS for r in entry.refusals)
         if not immediate:
-            whole = not strict and entry.outcome in PARKS_CLASS
+            whole = not strict and entry.outcome in PARKS_CLASS and not barred
             self.memory.append(Moved(fact.key, fact.uid, Place.PARKED, whole, for_fleet))
         elif for_fleet:
             # The scan goes on with the next flavor; if that ends it for want of quota, nodes of this one would do all the same.
@@ -419,6 +424,18 @@ class _Cycle:
 
 def _has_topology(ask: PodSetAsk) -> bool:
     return ask.request is not None or ask.levels != DEFAULT_LEVELS
+
+
+def feud_stopped(entry: Entry, barred: tuple[WorkloadKey, ...], rules: Rules) -> Refusal:
+    """It may not displace these (any more); goes with what it is short of."""
+    return Refusal(
+        Code.PREEMPTION_LOOP,
+        Verdict.ASK,
+        Level.QUEUE,
+        needed=rules.feud_turns,
+        subject=entry.table.name,
+        blockers=barred,
+    )
 
 
 def explained(world: World, entry: Entry) -> tuple[Refusal, ...]:

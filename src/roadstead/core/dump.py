@@ -11,6 +11,7 @@ from typing import Any, Final
 from roadstead.core.encoding import decode, encode
 from roadstead.core.memory import Place, Tried
 from roadstead.core.plan import Plan
+from roadstead.core.preemption.feuds import Count
 from roadstead.core.queueing.standing import Standing
 from roadstead.core.world import World
 from roadstead.model.facts import Noun
@@ -63,6 +64,7 @@ def _memory(world: World) -> dict[str, Any]:
             if (remembered := _remembered(world, world.workloads[key])) is not None
         ],
         "queues": tables,
+        "feuds": [(*pair, *count) for pair, count in world.feuds.counts()],
         "requests": sorted(world.requests.items()),
         "waitingForFleet": sorted(world.standings.waiting_for_fleet),
         "bindings": [world.bound_pods[key] for key in sorted(world.bound_pods)],
@@ -136,6 +138,8 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
             was_placed=item["wasPlaced"] or standing.was_placed,
             placement=decode(item["placement"]),
         )
+    for preemptor, victim, times, in_vain in data.get("feuds", ()):
+        world.feuds.set((preemptor[0], preemptor[1]), (victim[0], victim[1]), Count(times, in_vain))
     world.requests.clear()
     world.requests.update((name, whole_tree) for name, whole_tree in data["requests"])
     world.standings.waiting_for_fleet.update(dict.fromkeys(data["waitingForFleet"], True))

@@ -7,6 +7,7 @@ The whole list:
 * ClusterQueues in which somebody is parked because the fleet lacked room;
 * where each workload's scan of flavors stopped;
 * commands assumed but not yet seen as facts (held by `World`), with the time of the cycle that made them;
+* who displaced whom by preemption, and how often (`preemption/feuds.py`);
 * requests to un-park a cohort's workloads that were not carried out yet; the number of the last cycle.
 
 `cycle` writes these values into `Plan.memory`; only `World.assume` reads them.

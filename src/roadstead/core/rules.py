@@ -44,6 +44,9 @@ class Rules:
     `fair_sharing`: turns and preemption go by dominant resource share, with these preemption strategies in order (Kueue's
     LessThanOrEqualToFinalShare and LessThanInitialShare; kueue.md 3.10). Empty: classic, by borrowing level and priority.
 
+    `feud_turns`: workloads that displace one another in a circle may do so this many times each; then the circle is broken, and
+    said so (`preemption/feuds.py`). Kueue goes on for ever. 1: nobody takes a place back from who displaced it; 0: no end.
+
     `pods_ready`: admitted workloads must get their pods ready in time. None: they may take as long as they like.
     """
 
@@ -51,4 +54,5 @@ class Rules:
     node_tolerance: int = 240 * SECOND
     beside_victims: bool = True
     fair_sharing: tuple[str, ...] = ()
+    feud_turns: int = 3
     pods_ready: WaitForPodsReady | None = None

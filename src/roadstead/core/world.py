@@ -19,6 +19,7 @@ from roadstead.core.facts import key_of as key_of
 from roadstead.core.fleet.fleet import Fleet
 from roadstead.core.memory import Moved, Place, Ran, Scanned, Stuck, Unparked
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan
+from roadstead.core.preemption.feuds import Feuds
 from roadstead.core.queueing.classes import Classes
 from roadstead.core.queueing.lone_pods import LonePods
 from roadstead.core.queueing.pending import PendingQueue
@@ -39,7 +40,7 @@ from roadstead.model.queues import (
     ResourceFlavor,
     Topology,
 )
-from roadstead.model.workload import Pod, Workload
+from roadstead.model.workload import Pod, Workload, WorkloadState
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class World:
         self.waiting_pods = self.lone_pods.waiting
         self.bound_pods = self.lone_pods.bound
         self.classes = Classes()
+        self.feuds = Feuds(self.undo)
         self.standings = Standings(self.undo, self.facts, self.tree, self.holds, self.classes)
         self.workloads = self.standings.by_key
         self.pending = self.standings.pending
@@ -92,6 +94,8 @@ class World:
         match fact:
             case Workload():
                 self.standings.apply(fact)
+                if fact.state is WorkloadState.FINISHED:
+                    self.feuds.forget(key)
             case Pod():
                 if self.lone_pods.apply(before, fact):
                     self._request_all()
@@ -118,6 +122,7 @@ class World:
         match before:
             case Workload():
                 self.standings.remove(key)
+                self.feuds.forget(key)
             case Pod():
                 if self.lone_pods.remove(before):
                     self._request_all()
@@ -137,6 +142,7 @@ class World:
                 self._request_all()
 
     def _mark_stale(self) -> None:
+        self.feuds.clear()
         self._stale = True
 
         def again() -> None:
@@ -285,7 +291,9 @@ class World:
             match command:
                 case Admit():
                     self.standings.assume_admission(command)
+                    self.feuds.got_in(command.workload)
                 case Evict():
+                    self._count_displacement(command)
                     self.standings.assume_eviction(command)
                 case BindPod():
                     self.lone_pods.assume(self.facts[Pod].get(command.pod), command)
@@ -332,7 +340,16 @@ class World:
         if isinstance(command, BindPod):
             self.lone_pods.forget(self.facts[Pod].get(command.pod), command)
             return
+        standing = self.workloads.get(command.workload)
+        if isinstance(command, Evict) and command.preemptor and standing is not None and standing.evicting == command:
+            self.feuds.count(command.preemptor, command.workload, -1)
         self.standings.forget(command)
+
+    def _count_displacement(self, command: Evict) -> None:
+        standing = self.workloads.get(command.workload)
+        is_news = standing is not None and standing.fact.uid == command.uid and not standing.is_leaving
+        if is_news and command.preemptor in self.workloads:
+            self.feuds.count(command.preemptor, command.workload)
 
     @contextmanager
     def trial(self) -> Iterator[World]:

@@ -55,6 +55,7 @@ class Code(StrEnum):
     PENDING_PREEMPTION = "PendingPreemption"  # victims were asked to go
     WAITING_FOR_PODS_READY = "WaitingForPodsReady"  # nobody is admitted while pods of somebody admitted are not ready
     OVERTAKEN_IN_CYCLE = "OvertakenInCycle"  # fitted when nominated, taken by an entry before it
+    PREEMPTION_LOOP = "PreemptionLoop"  # it and others displaced one another in a circle, which was broken
     CYCLES_EXHAUSTED = "CyclesExhausted"  # a bound was hit while deciding: workloads displace one another for ever
     # fleet
     NO_NODE_MATCHES = "NoNodeMatches"  # nodes filtered out by label, taint, readiness

@@ -31,9 +31,10 @@ def find_targets(
         and policies.reclaim_within_cohort is PreemptionPolicy.NEVER
     ):
         return []
+    barred = world.feuds.barred(preemptor.key, rules.feud_turns)
     if rules.fair_sharing:
-        return FairSearch(world, table, preemptor, requests, scarce, placeable, rules.fair_sharing).targets()
-    return ClassicSearch(world, table, preemptor, requests, scarce, placeable).targets()
+        return FairSearch(world, table, preemptor, requests, scarce, placeable, rules.fair_sharing, barred).targets()
+    return ClassicSearch(world, table, preemptor, requests, scarce, placeable, barred).targets()
 
 
 def may_preempt_while_borrowing(table: QueueTable, rules: Rules) -> bool:

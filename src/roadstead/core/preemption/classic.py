@@ -7,7 +7,7 @@ the workload is placed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -18,6 +18,7 @@ from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
 from roadstead.core.world import World
 from roadstead.model.queues import PreemptionPolicy
+from roadstead.model.workload import WorkloadKey
 
 Placeable: TypeAlias = Callable[[], bool]
 """Do nodes and devices suffice in the ledgers as they are right now?"""
@@ -94,6 +95,7 @@ class ClassicSearch:
         requests: Mapping[Slot, int],
         scarce: frozenset[Slot],
         placeable: Placeable | None = None,
+        barred: Collection[WorkloadKey] = (),
     ) -> None:
         self.world = world
         self.table = table
@@ -101,6 +103,7 @@ class ClassicSearch:
         self.requests = requests
         self.scarce = scarce
         self.placeable = placeable
+        self.barred = barred
 
     def targets(self) -> list[Target]:
         """Who would have to go, in the order in which they were chosen; empty if nothing helps."""
@@ -208,7 +211,7 @@ class ClassicSearch:
 
     def _allowed(self, queue: str, policy: PreemptionPolicy) -> list[Standing]:
         """Holders of scarce cells in a queue that the policy lets the preemptor ask, in preemption order: by priority first."""
-        mine, scarce = self.preemptor.fact.priority, self.scarce
+        mine, scarce, barred = self.preemptor.fact.priority, self.scarce, self.barred
         found: list[Standing] = []
         for order, standing in self.world.holders.get(queue, ()):
             theirs = order[0]
@@ -218,7 +221,7 @@ class ClassicSearch:
                 if not satisfies(policy, self.preemptor, standing):
                     continue
             hold = standing.hold
-            if hold is not None:
+            if hold is not None and (not barred or standing.key not in barred):
                 for slot, _ in hold.usage:
                     if slot in scarce:
                         found.append(standing)

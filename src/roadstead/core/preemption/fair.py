@@ -5,7 +5,7 @@ The ledgers are changed while searching and are as before on return. Cost: O(can
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from roadstead.core.fairness.share import Share, share_of
@@ -15,6 +15,7 @@ from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
 from roadstead.core.world import World
+from roadstead.model.workload import WorkloadKey
 
 FINAL_SHARE: Final = "LessThanOrEqualToFinalShare"
 INITIAL_SHARE: Final = "LessThanInitialShare"
@@ -34,6 +35,7 @@ class FairSearch:
         scarce: frozenset[Slot],
         placeable: Placeable | None,
         strategies: Sequence[str],
+        barred: Collection[WorkloadKey] = (),
     ) -> None:
         self.world = world
         self.table = table
@@ -42,6 +44,7 @@ class FairSearch:
         self.scarce = scarce
         self.placeable = placeable
         self.strategies = strategies
+        self.barred = barred
         self.removed: list[Target] = []
 
     def targets(self) -> list[Target]:
@@ -75,7 +78,7 @@ class FairSearch:
                 hold = standing.hold
                 if hold is None or not any(slot in self.scarce for slot, _ in hold.usage):
                     continue
-                if satisfies(policy, self.preemptor, standing):
+                if satisfies(policy, self.preemptor, standing) and standing.key not in self.barred:
                     found.append(standing)
         return sorted(found, key=self._order)
 

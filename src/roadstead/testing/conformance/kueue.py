@@ -66,6 +66,8 @@ class Player:
         self.facts: dict[WorkloadKey, Workload] = {}
         self.messages: dict[WorkloadKey, str] = {}
         self.evictions: list[dict[str, Any]] = []
+        self.loops = False
+        """A circle of preemptions was noticed and stopped."""
         self.world.apply(Namespace("default", (("kubernetes.io/metadata.name", "default"),)))
 
     def settles(self) -> list[dict[str, Any]]:
@@ -166,6 +168,8 @@ class Player:
             moved = any(isinstance(item, Moved) for item in plan.memory)
             idle = 0 if plan.commands or moved else idle + 1
             self.now += SECOND
+        turns = self.rules.feud_turns
+        self.loops = self.loops or any(world.feuds.barred(key, turns) for key in world.workloads)
         result = {
             "step": number,
             "workloads": {_name(key): self._state(key) for key in sorted(self.facts)},
@@ -260,27 +264,31 @@ def run(files: Sequence[Path]) -> Report:
     """Replay every record of the files and judge the outcome as the recordings' own judge does."""
     report = Report()
     verdict = judge("kueue/judge.py")
-    noticed = unnoticed = 0
+    stopped = settled = endless = 0
     for path in files:
         for record in records(path):
             scenario = record["scenario"]
             label = scenario["class"]
+            player = Player(scenario)
             try:
-                got = Player(scenario).settles()
+                got = player.settles()
             except NeverSettles as err:
                 if "expected" in record:
                     report.fails(label, f"{scenario['name']}: {err}")
                 else:
-                    noticed += 1
+                    endless += 1
                 continue
             if "expected" not in record:
-                unnoticed += 1
+                stopped, settled = stopped + player.loops, settled + (not player.loops)
                 continue
             differences = verdict.differences(record["expected"], got)
             if differences:
                 report.fails(label, f"{scenario['name']}: {'; '.join(differences[:4])}")
             else:
                 report.passes(label)
-    if noticed or unnoticed:
-        report.remarks.append(f"scenarios in which Kueue never settles: {noticed} noticed, {unnoticed} unnoticed")
+    if stopped or settled or endless:
+        report.remarks.append(
+            f"scenarios in which Kueue never settles: {stopped} loops noticed and stopped, {settled} without a loop here, "
+            f"{endless} without an end"
+        )
     return report
