@@ -69,6 +69,13 @@ def describe(checks: Sequence[CheckStateView], state: CheckState) -> str:
     return f"AdmissionCheck{'s' if len(checks) > 1 else ''} in {state} state: {'; '.join(parts)}"
 
 
+def pending_news(states: Iterable[CheckStateView]) -> str:
+    """What checks that are not done yet have to say, such as when they expect to be; "" if nothing."""
+    return "; ".join(
+        f"{check.name}: {check.message}" for check in in_state(states, CheckState.PENDING) if check.message
+    )
+
+
 def requeue_time(states: Iterable[CheckStateView]) -> int | None:
     """When the last of the checks that ask for another try wants it, in nanoseconds; None: nobody asked for a delay."""
     times = [
@@ -101,7 +108,7 @@ def sync(value: Json, names: Sequence[str], now: int) -> bool:
 def reset(value: Json, now: int) -> None:
     """An eviction begins a new attempt: every verdict is Pending again; who asked for a retry has one more to his count."""
     status: Json = value.setdefault("status", {})
-    entries = status.get("admissionChecks") or ()
+    entries = status.get("admissionChecks") or []
     for at, entry in enumerate(entries):
         state = entry.get("state")
         if state == CheckState.PENDING:

@@ -18,7 +18,7 @@ from typing import ClassVar, Final, TypeAlias
 from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful
 from roadstead.controllers.admission.known import Known
-from roadstead.controllers.admission.pending import IN_LINE, Told, is_obsolete, tell
+from roadstead.controllers.admission.pending import IN_LINE, Told, code_of, is_obsolete, tell
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.controllers.checks import required
 from roadstead.core.cycle import decide, next_time
@@ -254,7 +254,7 @@ class AdmissionDecider:
 
     def _is_back_in_line(self, key: Key) -> bool:
         workload = self._known[WORKLOADS].get(key)
-        return workload is not None and is_obsolete(workload)
+        return workload is not None and is_obsolete(workload, self._verdicts.get((WORKLOADS, key)))
 
     def _about(self, verdicts: Verdicts) -> tuple[Resource, Key]:
         workload = self._known[WORKLOADS].get(verdicts.workload)
@@ -363,7 +363,7 @@ class AdmissionDecider:
             if told is not None:
                 actions.append(Action(Decided(told, obj.version), told.step))
             else:
-                self._told[subject] = verdicts.refusals[0].code
+                self._told[subject] = code_of(verdicts)
         return actions
 
     def _end_doubts(self, now: int) -> list[Action]:

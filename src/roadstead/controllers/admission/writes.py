@@ -162,7 +162,7 @@ def taken_back(workload: Object, command: Evict, now: int) -> Json:
     admission = value["status"].pop("admission", None) or {}
     names = {"queue": value["spec"].get("queueName", ""), "cluster_queue": admission.get("clusterQueue", "")}
     set_condition(value, "QuotaReserved", False, reason, message.format(**names), now)
-    set_condition(value, "Admitted", False, "NoReservation", "The workload has no reservation", now)
+    say_unreserved(value, now)
     return value
 
 
@@ -251,7 +251,14 @@ def still_pending(workload: Object, reason: str, message: str, now: int) -> Json
     if is_true(value, "QuotaReserved") or is_true(value, "Finished"):
         return None
     changed = set_condition(value, "QuotaReserved", False, reason, message, now)
+    if changed:
+        say_unreserved(value, now)
     return value if changed else None
+
+
+def say_unreserved(value: Json, now: int) -> None:
+    """Admitted=False, beside QuotaReserved=False (kueue 2.2)."""
+    set_condition(value, "Admitted", False, "NoReservation", "The workload has no reservation", now)
 
 
 def unschedulable(pod: Object, message: str, now: int) -> Json | None:

@@ -10,8 +10,10 @@ from hashlib import sha1
 from typing import Any, Final
 
 from roadstead.integrations.base import JobKind, max_execution_of, priority_class_of, queue_of
+from roadstead.integrations.gates import gates_of
 from roadstead.kinds import structural
 from roadstead.kinds.names import (
+    ADMISSION_GATE_ANNOTATION,
     IN_USE_FINALIZER,
     JOB_UID_LABEL,
     KUEUE,
@@ -26,6 +28,8 @@ from roadstead.runtime.step import Read
 
 OWNER_GVK_ANNOTATION: Final = "kueue.x-k8s.io/job-owner-gvk"
 OWNER_NAME_ANNOTATION: Final = "kueue.x-k8s.io/job-owner-name"
+PROVISIONING_PREFIX: Final = "provreq.kueue.x-k8s.io/"
+"""Annotations of a job that begin so are for whoever provisions machines for its Workload (kueue 5.2)."""
 NAME_LIMIT: Final = 253
 HASH_LENGTH: Final = 5
 
@@ -109,6 +113,7 @@ def build_workload(job: Object, pod_sets: list[Json], priority: Priority, labels
     priority.write(spec)
     if (seconds := max_execution_of(job.meta.labels)) is not None:
         spec["maximumExecutionTimeSeconds"] = seconds
+    gates = gates_of(job.meta.annotations)
     copied = {key: job.meta.labels[key] for key in labels_to_copy if key in job.meta.labels}
     return {
         "apiVersion": WORKLOADS.api_version,
@@ -120,6 +125,8 @@ def build_workload(job: Object, pod_sets: list[Json], priority: Priority, labels
             "annotations": {
                 OWNER_GVK_ANNOTATION: f"{job.resource.api_version}, Kind={job.kind}",
                 OWNER_NAME_ANNOTATION: job.meta.name,
+                **{key: value for key, value in job.meta.annotations.items() if key.startswith(PROVISIONING_PREFIX)},
+                **({ADMISSION_GATE_ANNOTATION: gates} if gates else {}),
             },
             "finalizers": [IN_USE_FINALIZER],
             "ownerReferences": [owner_reference(job)],

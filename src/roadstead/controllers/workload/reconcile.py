@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from roadstead.controllers import pods_ready
+from roadstead.controllers.checks import pending_news
 from roadstead.controllers.node_lifecycle import BY_NODE, node_of
 from roadstead.controllers.workload.build import (
     Priority,
@@ -42,6 +43,7 @@ from roadstead.controllers.workload.status import (
     with_reclaimable,
     without_finalizer,
 )
+from roadstead.controllers.workload.updates import with_updates
 from roadstead.controllers.workload.waking import (
     PRIORITY_CLASS_INDEX,
     job_of,
@@ -55,6 +57,7 @@ from roadstead.controllers.workload.waking import (
 )
 from roadstead.integrations import for_owner
 from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, max_execution_of, priority_class_of, queue_of
+from roadstead.integrations.gates import gates_of, set_gates
 from roadstead.integrations.job import BatchJob
 from roadstead.kinds.names import (
     IN_USE_FINALIZER,
@@ -165,7 +168,8 @@ class WorkloadController:
             return self._start(job, value, workload, read, now) if suspended else self._progress(job, workload, now)
         if not suspended:
             return self._stop(job, value, "Not admitted by cluster queue")
-        return NOTHING
+        news = pending_news(workload.view(WorkloadView).status.admission_checks) if holds_quota(workload) else ""
+        return Step(notes=(Note(job, "Normal", "UpdatedAdmissionCheck", news),)) if news else NOTHING
 
     def _choose(self, job: Object, suspended: bool, owned: Sequence[Object]) -> tuple[Object | None, Sequence[Object]]:
         """The Workload to keep (the first that says the same, else the first) and those that are too many."""
@@ -232,9 +236,13 @@ class WorkloadController:
         is_new = isinstance(priority, Priority) and _may_follow(priority, workload) and not priority.is_of(spec)
         seconds = max_execution_of(job.meta.labels) if suspended and not holds_quota(workload) else None
         is_limit_new = seconds is not None and seconds != spec.maximum_execution_time_seconds
-        if queue == spec.queue_name and not is_new and not is_limit_new:
+        gates = gates_of(job.meta.annotations)
+        is_gated_anew = gates != gates_of(workload.meta.annotations)
+        if queue == spec.queue_name and not is_new and not is_limit_new and not is_gated_anew:
             return None
         changed = workload.decode()
+        if is_gated_anew:
+            set_gates(changed, gates)
         changed["spec"]["queueName"] = queue
         if is_limit_new:
             changed["spec"]["maximumExecutionTimeSeconds"] = seconds
@@ -257,10 +265,11 @@ class WorkloadController:
         infos = self._infos(workload, read)
         if infos is None:
             return NOTHING  # a flavor is not there (yet); its appearance wakes this key
-        admission = workload.view(WorkloadView).status.admission
+        status = workload.view(WorkloadView).status
+        admission = status.admission
         assert admission is not None
         try:
-            self.kind.start(value, infos)
+            self.kind.start(value, with_updates(infos, status.admission_checks))
         except CannotInject as error:
             return in_order(
                 Update(WORKLOADS, finished(workload, "FailedToStart", str(error), now), "status"),
