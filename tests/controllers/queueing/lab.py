@@ -10,6 +10,7 @@ from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.binder import Binder
 from roadstead.controllers.job import JobController
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
+from roadstead.controllers.workload.policy import NO_POLICY, Policy
 from roadstead.kinds.names import (
     CLUSTER_QUEUES,
     COHORTS,
@@ -43,6 +44,8 @@ from roadstead.testing.controllers import Fault, Lab, Wrote
 
 RUN_SECONDS = "test/run-seconds"
 """Annotation on pod templates: how long the kubelet lets the process run. Without it: until it is told to stop."""
+UNREADY = "test/unready"
+"""Annotation on pod templates: the processes run and are never ready."""
 STOP_SECONDS = 2
 """A process told to stop takes so long."""
 
@@ -79,7 +82,11 @@ class Kubelet:
             status["startTime"] = format_time(now)
             status["conditions"] = [
                 *(status.get("conditions") or ()),
-                {"type": "Ready", "status": "True", "lastTransitionTime": format_time(now)},
+                {
+                    "type": "Ready",
+                    "status": "False" if UNREADY in pod.meta.annotations else "True",
+                    "lastTransitionTime": format_time(now),
+                },
             ]
             value["metadata"].setdefault("annotations", {})
             return in_order(Update(PODS, value, "status"), again_at=self._ends(pod, now))
@@ -106,11 +113,11 @@ class Kubelet:
         return since + int(float(seconds) * SECOND) if seconds else None
 
 
-def all_controllers() -> Sequence[Controller]:
+def all_controllers(policy: Policy = NO_POLICY) -> Sequence[Controller]:
     """Everybody between a job and its processes."""
     return [
-        WorkloadController(),
-        AfterlifeController(),
+        WorkloadController(policy=policy),
+        AfterlifeController(policy),
         AdmissionChecksController(),
         JobController(),
         Binder(),
