@@ -39,10 +39,17 @@ def command(
 def _table(lines: list[dict[str, Any]], *, wide: bool) -> str:
     from roadstead.kinds.ages import human
 
-    header = ["NAMESPACE", "NAME", "QUEUE", "PRIORITY", "STATE", "AGE", "PODS", "WAITS FOR / RUNS ON"]
+    header = ["NAMESPACE", "NAME", "QUEUE", "PRIORITY", "POSITION", "STATE", "AGE", "PODS", "WAITS FOR / RUNS ON"]
     rows = []
     for line in lines:
-        row = [line["namespace"], line["job"] or line["name"], line["queue"], line["priority"], line["state"]]
+        row = [
+            line["namespace"],
+            line["job"] or line["name"],
+            line["queue"],
+            line["priority"],
+            line.get("position") or "-",
+            line["state"],
+        ]
         row += [human(line["ageSeconds"]), line["pods"], _said(line)]
         if wide:
             row += [

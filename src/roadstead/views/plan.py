@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roadstead.core.explain.foresight import Foreseen, Outlook
@@ -12,7 +12,7 @@ from roadstead.kinds.object import Json
 from roadstead.model.facts import Fact
 from roadstead.model.refusals import Verdict
 from roadstead.model.workload import Pod, Workload
-from roadstead.runtime.step import Read
+from roadstead.runtime.step import Key, Read
 from roadstead.views.why import name_of, names_of, reason_json, suggestion_json
 
 PLACES_SHOWN = 100
@@ -40,12 +40,15 @@ def plan_answer(prospects: Sequence[Prospect], foresee: Foresee, read: Read) -> 
     """What would become of all of them, put into the world together. `outlook` is the least good one of them: Starts only if
     every one would start now."""
     foreseen = {each.uid: each for each in foresee([fact for prospect in prospects for fact in prospect.facts])}
+    names = {
+        fact.key: prospect.name for prospect in prospects for fact in prospect.facts if isinstance(fact, Workload | Pod)
+    }
     work: list[Json] = []
     notes: list[str] = []
     for prospect in prospects:
         found = [foreseen[fact.uid] for fact in prospect.facts if isinstance(fact, Workload | Pod)]
         if found:
-            work.append(_work(prospect, found, read))
+            work.append(_work(prospect, found, read, names))
         elif prospect.note and not prospect.facts:
             work.append(_told(prospect))
         else:
@@ -77,14 +80,15 @@ def _nothing() -> Json:
     return {"clusterQueue": "", "podSets": [], "places": [], "victims": [], "reasons": [], "next": [], "changes": []}
 
 
-def _work(prospect: Prospect, found: Sequence[Foreseen], read: Read) -> Json:
-    """One document. The pods of a job in no queue are told of together: by the first that would not start."""
+def _work(prospect: Prospect, found: Sequence[Foreseen], read: Read, names: Mapping[Key, str]) -> Json:
+    """One document. The pods of a job in no queue are told of together: by the first that would not start.
+    `names`: what the plan's documents call what the core knows by another name."""
     outlook = _worst([each.outlook for each in found])
     told = next(each for each in found if each.outlook is outlook)
     explanation = told.explanation
-    holders = names_of(read, *explanation.refusals, *explanation.behind)
+    holders = {**names_of(read, *explanation.refusals, *explanation.behind), **names}
     victims = [
-        {"namespace": key[0], "name": key[1], "job": name_of(read, key), "reason": reason}
+        {"namespace": key[0], "name": key[1], "job": names.get(key) or name_of(read, key), "reason": reason}
         for key, reason in told.victims
     ]
     value: Json = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from roadstead.expr.quantity import QuantityError, canonical, from_canonical
 from roadstead.kinds.names import CLUSTER_QUEUES, LOCAL_QUEUES, PLACEMENTS, WORKLOADS
@@ -93,12 +94,12 @@ def queue_page(read: Read, now: int, *, namespace: str = "", finished: bool = Fa
             pending[line.cluster_queue] = pending.get(line.cluster_queue, 0) + 1
         elif not finished:
             continue
-        if not namespace or line.namespace == namespace:
-            lines.append((_order(workload, line), line))
+        lines.append((_order(workload, line), line))
     for job, line in unqueued_lines(read, now):
-        if not namespace or line.namespace == namespace:
-            lines.append(((line.cluster_queue, 2, 0, 0, job.meta.uid), line))
+        lines.append(((line.cluster_queue, 2, 0, 0, job.meta.uid), line))
     lines.sort(key=lambda item: item[0])
+    counted = _with_positions([line for _, line in lines])
+    shown = tuple(line for line in counted if not namespace or line.namespace == namespace)
     leading = Counter(queue.view(LocalQueueView).spec.cluster_queue for queue in read.list(LOCAL_QUEUES))
     queues = tuple(
         _queue_line(
@@ -110,7 +111,17 @@ def queue_page(read: Read, now: int, *, namespace: str = "", finished: bool = Fa
         )
         for queue in read.list(CLUSTER_QUEUES)
     )
-    return QueuePage(queues, tuple(line for _, line in lines))
+    return QueuePage(queues, shown)
+
+
+def _with_positions(lines: Sequence[WorkloadLine]) -> Iterator[WorkloadLine]:
+    """The same lines; those that wait with their place in the order of their ClusterQueue."""
+    counted: Counter[str] = Counter()
+    for line in lines:
+        if line.state is State.WAITING and line.name and line.cluster_queue:
+            counted[line.cluster_queue] += 1
+            line = replace(line, position=counted[line.cluster_queue])
+        yield line
 
 
 def cluster_queue_of(workload: Object, read: Read) -> str:

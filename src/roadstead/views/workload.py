@@ -46,6 +46,8 @@ class WorkloadLine:
     nodes: tuple[str, ...] = ()
     reason: str = ""
     message: str = ""
+    position: int = 0
+    """Its place among those that wait for the same ClusterQueue, from 1; 0 if it does not wait there, or nobody has counted."""
 
     def as_json(self) -> Json:
         return {
@@ -63,6 +65,7 @@ class WorkloadLine:
             "nodes": list(self.nodes),
             "reason": self.reason,
             "message": self.message,
+            "position": self.position,
         }
 
 
