@@ -82,7 +82,7 @@ def _try_size(
 ) -> tuple[Assignment, Ask | None, list[Target]]:
     table, standing = entry.table, entry.standing
     oracle = _Preemption(world, table, standing, rules)
-    assignment = assign(world, table, standing, oracle, counts, allowed, tried)
+    assignment = assign(world, table, standing, oracle, counts, allowed, tried, rules.resources)
     ask = None
     if assignment.mode is not Mode.NO_FIT:
         ask = ask_for(world, table, assignment, rules)

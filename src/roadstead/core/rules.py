@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from roadstead.model.resources import PLAIN, ResourceRules
+
 SECOND: Final = 1_000_000_000
 
 
@@ -47,6 +49,8 @@ class Rules:
     `feud_turns`: workloads that displace one another in a circle may do so this many times each; then the circle is broken, and
     said so (`preemption/feuds.py`). Kueue goes on for ever. 1: nobody takes a place back from who displaced it; 0: no end.
 
+    `resources`: what quota is charged for (`core/quota/charges.py`).
+
     `pods_ready`: admitted workloads must get their pods ready in time. None: they may take as long as they like.
     """
 
@@ -55,4 +59,5 @@ class Rules:
     beside_victims: bool = True
     fair_sharing: tuple[str, ...] = ()
     feud_turns: int = 3
+    resources: ResourceRules = PLAIN
     pods_ready: WaitForPodsReady | None = None

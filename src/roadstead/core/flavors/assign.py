@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from roadstead.core.flavors.assignment import Assignment, Choice, Mode, PodSetChoice
 from roadstead.core.flavors.match import matches_affinity, untolerated_taint
 from roadstead.core.memory import Tried
 from roadstead.core.queueing.standing import Standing
+from roadstead.core.quota.charges import charged
 from roadstead.core.quota.table import GroupTable, QueueTable
 from roadstead.core.quota.tree import Slot
 from roadstead.core.world import World
 from roadstead.model.amounts import PODS, FlavorName, ResourceName
 from roadstead.model.queues import ResourceFlavor
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
+from roadstead.model.resources import PLAIN, ResourceRules
 from roadstead.model.workload import PodSet
 
 
@@ -48,12 +50,14 @@ def assign(
     counts: Sequence[int] | None = None,
     allowed: Sequence[Allowed] | None = None,
     tried: Tried | None = None,
+    resources: ResourceRules = PLAIN,
 ) -> Assignment:
-    """Flavors for every pod set, or as far as it went when one got none. `counts` replaces the pod sets' sizes."""
+    """Flavors for every pod set, or as far as it went when one got none. `counts` replaces the pod sets' sizes;
+    `resources` says what they are charged for."""
     pod_sets = standing.fact.pod_sets
     result = Assignment()
     remembered: list[tuple[tuple[str, int], ...]] = [()] * len(pod_sets)
-    for wanted in _wanted(table, standing, counts):
+    for wanted in _wanted(table, standing, counts, resources):
         first = wanted.members[0]
         chosen = [
             PodSetChoice(pod_sets[i], size, requests)
@@ -109,21 +113,32 @@ class _Wanted:
     not_covered: Refusal | None
 
 
-def _wanted(table: QueueTable, standing: Standing, counts: Sequence[int] | None) -> tuple[_Wanted, ...]:
+def _wanted(
+    table: QueueTable, standing: Standing, counts: Sequence[int] | None, resources: ResourceRules
+) -> tuple[_Wanted, ...]:
     """The same for every workload of a class as long as no queue and no flavor changes: worked out once for each table."""
-    key = standing.shape if counts is None else (standing.shape, *counts)
+    key: Any = standing.shape if counts is None else (standing.shape, *counts)
+    if resources is not PLAIN:
+        key = (resources, key)
     known: tuple[_Wanted, ...] | None = table.memo.get(key)
     if known is None:
         sizes = effective_counts(standing) if counts is None else counts
         known = tuple(
-            _wants(table, standing.fact.pod_sets, sizes, members) for members in _groups(standing.fact.pod_sets)
+            _wants(table, standing.fact.pod_sets, sizes, members, resources)
+            for members in _groups(standing.fact.pod_sets)
         )
         table.memo[key] = known
     return known
 
 
-def _wants(table: QueueTable, pod_sets: Sequence[PodSet], sizes: Sequence[int], members: Sequence[int]) -> _Wanted:
-    requests = tuple(_requests(table, pod_sets[i], sizes[i]) for i in members)
+def _wants(
+    table: QueueTable,
+    pod_sets: Sequence[PodSet],
+    sizes: Sequence[int],
+    members: Sequence[int],
+    resources: ResourceRules,
+) -> _Wanted:
+    requests = tuple(_requests(table, pod_sets[i], sizes[i], resources) for i in members)
     total: dict[ResourceName, int] = {}
     for each in requests:
         for resource, amount in each.items():
@@ -146,9 +161,13 @@ def _wants(table: QueueTable, pod_sets: Sequence[PodSet], sizes: Sequence[int], 
     return _Wanted(tuple(members), tuple(sizes[i] for i in members), requests, tuple(parts.values()), not_covered)
 
 
-def _requests(table: QueueTable, pod_set: PodSet, count: int) -> dict[ResourceName, int]:
-    """Total requests of a pod set, by resource name in order; `pods` where the queue has a quota for it."""
-    requests = {name: amount * count for name, amount in pod_set.pod.requests if amount or name in table.group_of}
+def _requests(table: QueueTable, pod_set: PodSet, count: int, resources: ResourceRules) -> dict[ResourceName, int]:
+    """What a pod set is charged in total, by resource name in order; `pods` where the queue has a quota for it."""
+    requests = {
+        name: amount * count
+        for name, amount in charged(pod_set.pod.requests, resources)
+        if name in table.group_of or (amount and not resources.ignore_undeclared)
+    }
     if table.covers_pods:
         requests[PODS] = count
     return dict(sorted(requests.items()))
