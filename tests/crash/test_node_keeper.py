@@ -214,6 +214,10 @@ MUTANTS = {
 }
 
 
+ATTEMPTS = 8
+"""What is wrong shows only if the process is quicker than the kill, as it nearly always is."""
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_judge_sees_a_product_in_which(name: str, tmp_path: Path) -> None:
     """A copy of the product with a guard taken out must come out wrong."""
@@ -227,12 +231,16 @@ def test_the_judge_sees_a_product_in_which(name: str, tmp_path: Path) -> None:
         text = mutated.read_text()
         assert text.count(right) == 1
         mutated.write_text(text.replace(right, wrong))
-    trial = Trial(tmp_path / "state", source)
-    try:
-        with pytest.raises(AssertionError, match=r"started \d times|ShimLost|did not end"):
+    for attempt in range(ATTEMPTS):
+        trial = Trial(tmp_path / f"state{attempt}", source)
+        try:
             _judge_strictly(trial, step, mode)
-    finally:
-        trial.close()
+        except AssertionError as error:
+            assert re.search(r"started \d times|ShimLost|did not end", str(error))
+            return
+        finally:
+            trial.close()
+    pytest.fail(f"came out right {ATTEMPTS} times")
 
 
 def _judge_strictly(trial: Trial, step: str, mode: str) -> None:
