@@ -236,8 +236,9 @@ def test_the_judge_sees_a_product_in_which(name: str, tmp_path: Path) -> None:
         try:
             _judge_strictly(trial, step, mode)
         except AssertionError as error:
-            assert re.search(r"started \d times|ShimLost|did not end", str(error))
-            return
+            if re.search(r"started \d times|ShimLost|did not end", str(error)):
+                return
+            raise
         finally:
             trial.close()
     pytest.fail(f"came out right {ATTEMPTS} times")
