@@ -237,7 +237,11 @@ def test_every_code_has_a_reason_of_kueues(code: Code) -> None:
     }
 
 
-@pytest.mark.parametrize("code", list(Code))
+def test_who_put_a_workload_on_hold_says_so_himself() -> None:
+    assert tell(WORKLOADS, workload(), refused(Code.ON_HOLD), None, NOW) is None
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code is not Code.ON_HOLD])
 def test_a_condition_names_nobody_else(code: Code) -> None:
     told = tell(WORKLOADS, workload(), refused(code), None, NOW)
     assert told is not None

@@ -18,7 +18,8 @@ from typing import ClassVar, Final, TypeAlias
 from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful
 from roadstead.controllers.admission.known import Known
-from roadstead.controllers.admission.pending import IN_LINE, Told, code_of, is_obsolete, tell
+from roadstead.controllers.admission.pending import Told
+from roadstead.controllers.admission.refusals import Refusals
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.controllers.checks import required
 from roadstead.core.cycle import decide, next_time
@@ -63,9 +64,6 @@ ORPHAN_GRACE: Final = SECOND
 
 UNSEEN_GRACE: Final = 10 * SECOND
 """A Placement of ours that no informer has shown for so long is asked after: somebody may have deleted it before a list."""
-
-TOLD_AT_ONCE: Final = 256
-"""So many refusals are written in one round; the others follow in the next ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +113,7 @@ class AdmissionDecider:
         self._known: dict[Resource, Known] = {resource: Known() for resource in self.resources}
         self._changed: dict[tuple[Resource, Key], None] = {}
         self._in_flight: set[Key] = set()  # workloads whose admission is being written
-        self._verdicts: dict[tuple[Resource, Key], Verdicts] = {}
-        self._told: dict[tuple[Resource, Key], str] = {}  # code last written to the object
-        self._untold: dict[tuple[Resource, Key], Verdicts] = {}  # still to be written
+        self._refusals = Refusals()
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
         self._members: dict[Key, dict[Key, None]] = {}  # workload -> its pods that have a place
@@ -169,12 +165,11 @@ class AdmissionDecider:
             else:
                 self.troubles.pop((resource, key), None)
             if obj is None:
-                for memory in (self._verdicts, self._told, self._untold):
-                    memory.pop((resource, key), None)
+                self._refusals.drop((resource, key))
             if (doubted := self._doubts.ended_by((resource, key), obj)) is not None:
                 if isinstance(doubted, Admit):
                     self._in_flight.discard(doubted.workload)
-                self._told.pop((resource, key), None)
+                self._refusals.tell_anew((resource, key))
                 self._forget(doubted)
             if resource in (WORKLOADS, PLACEMENTS):
                 self._watch_orphan(key, now)
@@ -223,15 +218,11 @@ class AdmissionDecider:
         for plan in plans:
             actions += [self._action(command, now) for command in plan.commands]
             for verdicts in plan.verdicts:
-                self._refused(self._about(verdicts), verdicts)
+                self._refusals.add(self._about(verdicts), verdicts)
             for command in plan.commands:
                 self._granted(command)
         self._refuse_unseen(given, now)
         return actions
-
-    def _refused(self, subject: tuple[Resource, Key], verdicts: Verdicts) -> None:
-        self._verdicts[subject] = verdicts
-        self._untold[subject] = verdicts
 
     def _refuse_unseen(self, given: Sequence[Given], now: int) -> None:
         """Verdicts for pending workloads that no cycle will ever look at: their queue is missing, stopped or inactive. One that
@@ -248,13 +239,9 @@ class AdmissionDecider:
             if standing.place is Place.NOWHERE or table is None or not table.is_active:
                 verdicts = why(self.world, key, now, self._rules)
                 if verdicts.refusals:
-                    self._refused((WORKLOADS, key), verdicts)
-            elif (WORKLOADS, key) not in self._untold and self._is_back_in_line(key):
-                self._refused((WORKLOADS, key), Verdicts(key, standing.fact.uid, (IN_LINE,)))
-
-    def _is_back_in_line(self, key: Key) -> bool:
-        workload = self._known[WORKLOADS].get(key)
-        return workload is not None and is_obsolete(workload, self._verdicts.get((WORKLOADS, key)))
+                    self._refusals.add((WORKLOADS, key), verdicts)
+            else:
+                self._refusals.back_in_line((WORKLOADS, key), self._known[WORKLOADS].get(key))
 
     def _about(self, verdicts: Verdicts) -> tuple[Resource, Key]:
         workload = self._known[WORKLOADS].get(verdicts.workload)
@@ -265,13 +252,11 @@ class AdmissionDecider:
         """What was refused before and granted now has no verdict any more."""
         match command:
             case Admit():
-                subject = (WORKLOADS, command.workload)
+                self._refusals.drop((WORKLOADS, command.workload))
             case BindPod():
-                subject = (PODS, command.pod)
+                self._refusals.drop((PODS, command.pod))
             case Evict():
-                return
-        for memory in (self._verdicts, self._told, self._untold):
-            memory.pop(subject, None)
+                pass
 
     def _next_time(self, now: int) -> int | None:
         times = [since + ORPHAN_GRACE for since in self._orphans.values()]
@@ -352,19 +337,8 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ refusals -> conditions
 
     def _tell(self, now: int) -> list[Action]:
-        actions: list[Action] = []
-        while self._untold and len(actions) < TOLD_AT_ONCE:
-            subject = next(iter(self._untold))
-            verdicts = self._untold.pop(subject)
-            obj = self._known[subject[0]].get(subject[1])
-            if obj is None or not verdicts.refusals:
-                continue
-            told = tell(subject[0], obj, verdicts, self._told.get(subject), now)
-            if told is not None:
-                actions.append(Action(Decided(told, obj.version), told.step))
-            else:
-                self._told[subject] = code_of(verdicts)
-        return actions
+        found = self._refusals.to_tell(lambda subject: self._known[subject[0]].get(subject[1]), now)
+        return [Action(Decided(told, obj.version), told.step) for told, obj in found]
 
     def _end_doubts(self, now: int) -> list[Action]:
         actions: list[Action] = []
@@ -459,7 +433,7 @@ class AdmissionDecider:
                     self._unseen[command.key] = self._now
             case Told():
                 if done:
-                    self._told[(command.resource, command.key)] = command.code
+                    self._refusals.was_told(command)
 
     def _forget(self, command: Command) -> None:
         self._give(Forgotten(command))
@@ -492,7 +466,7 @@ class AdmissionDecider:
 
     def verdicts(self, key: Key) -> Verdicts | None:
         """What the last evaluation of this workload (or bare pod) refused, in full; None if nothing is refused."""
-        return self._verdicts.get((WORKLOADS, key)) or self._verdicts.get((PODS, key))
+        return self._refusals.get((WORKLOADS, key)) or self._refusals.get((PODS, key))
 
     def why(self, key: Key, now: int) -> Verdicts:
         """What keeps this workload (or bare pod) from starting, evaluated anew on a trial. KeyError if nothing has this name."""
