@@ -1,0 +1,72 @@
+"""Shared counters (partitionable devices, KEP-4815) and who may use a counter set together (KEP-5963)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from roadstead.core.dra.candidates import Candidate
+from roadstead.core.dra.pools import Pool
+from roadstead.model.dra import DeviceId
+
+Groups = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class PoolCounters:
+    """What a pool has left in one attempt: published, less what devices in use take, less what this attempt took."""
+
+    left: dict[tuple[str, str], int]
+    users: dict[str, list[Groups]] = field(default_factory=dict)
+    """Counter set -> the groups of each device that uses it, in use or taken by this attempt."""
+
+    def take(self, candidate: Candidate, *, groups: bool) -> bool:
+        """Take what the device consumes. False, and nothing taken, if it is not left. O(counters of the device)."""
+        uses = candidate.device.consumes
+        for use in uses:
+            for name, amount in use.counters:
+                if self.left.get((use.counter_set, name), 0) < amount.nano:
+                    return False
+            if groups and not compatible(self.users.get(use.counter_set, []), use.groups):
+                return False
+        for use in uses:
+            for name, amount in use.counters:
+                self.left[use.counter_set, name] -= amount.nano
+            if groups:
+                self.users.setdefault(use.counter_set, []).append(use.groups)
+        return True
+
+    def give_back(self, candidate: Candidate, *, groups: bool) -> None:
+        """Undo the latest `take` of this device."""
+        for use in candidate.device.consumes:
+            for name, amount in use.counters:
+                self.left[use.counter_set, name] += amount.nano
+            if groups:
+                self.users[use.counter_set].pop()
+
+
+def compatible(users: list[Groups], groups: Groups) -> bool:
+    """May a device with these groups join? All users have a group in common, or none of them has any."""
+    if not users:
+        return True
+    if not groups or not all(users):
+        return not groups and not any(users)
+    common = set(groups)
+    for each in users:
+        common &= set(each)
+    return bool(common)
+
+
+def open_counters(pool: Pool, in_use: Collection[DeviceId], *, groups: bool) -> PoolCounters:
+    """A pool's counters at the start of an attempt; may be negative. A shared device counts once. O(devices of the pool)."""
+    left = {(name, counter): nano for name, counters in pool.counters.items() for counter, nano in counters.items()}
+    found = PoolCounters(left)
+    for candidate in (*pool.candidates, *pool.others):
+        if candidate.device.consumes and candidate.id in in_use:
+            for use in candidate.device.consumes:
+                for name, amount in use.counters:
+                    if (use.counter_set, name) in left:
+                        left[use.counter_set, name] -= amount.nano
+                if groups:
+                    found.users.setdefault(use.counter_set, []).append(use.groups)
+    return found

@@ -1,0 +1,137 @@
+"""What is published and what is in use: the ledger that the allocator reads.
+
+Slices and classes come and go one by one; pools as a node sees them are assembled on demand and kept until a slice changes that may
+concern the node. Devices in use are kept in sets, so an attempt costs nothing for what others hold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from roadstead.core.dra.candidates import FactsTable
+from roadstead.core.dra.features import Features
+from roadstead.core.dra.nodes import NodeFacts
+from roadstead.core.dra.pools import Pool, PoolId, Published, gather
+from roadstead.core.dra.search import InUse
+from roadstead.model.dra import Allocation, DeviceClass, DeviceId, ResourceSlice, Share
+
+
+class Inventory:
+    """Mutable; changes take effect for the next attempt."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.classes: dict[str, DeviceClass] = {}
+        self.whole: Counter[DeviceId] = Counter()
+        self.shared: Counter[DeviceId] = Counter()
+        self.consumed: dict[DeviceId, Counter[str]] = {}
+        self.facts = FactsTable()
+        self.version = 0
+        """Grows with every change of slices, classes or use."""
+        self._local: dict[str, dict[str, Published]] = {}
+        """Node -> slices published for it by name."""
+        self._wide: dict[str, Published] = {}
+        """All other slices."""
+        self._pools: dict[PoolId, dict[str, Published]] = {}
+        self._names: dict[str, ResourceSlice] = {}
+        self._by_node: dict[NodeFacts, tuple[Pool, ...]] = {}
+
+    # --- what is published
+
+    def set_class(self, device_class: DeviceClass) -> None:
+        self.classes[device_class.name] = device_class
+        self.version += 1
+
+    def remove_class(self, name: str) -> None:
+        self.classes.pop(name, None)
+        self.version += 1
+
+    def set_slice(self, of: ResourceSlice) -> None:
+        """Add a slice or replace the one of its name. O(devices)."""
+        self.remove_slice(of.name)
+        published = Published(of, self.facts.candidates(of))
+        if of.nodes.name:
+            self._local.setdefault(of.nodes.name, {})[of.name] = published
+        else:
+            self._wide[of.name] = published
+        self._pools.setdefault((of.driver, of.pool), {})[of.name] = published
+        self._names[of.name] = of
+        self._forget(of)
+
+    def remove_slice(self, name: str) -> None:
+        of = self._names.pop(name, None)
+        if of is None:
+            return
+        if of.nodes.name:
+            self._local[of.nodes.name].pop(name)
+        else:
+            self._wide.pop(name)
+        self._pools[of.driver, of.pool].pop(name)
+        self._forget(of)
+
+    def _forget(self, of: ResourceSlice) -> None:
+        """Pools of other nodes may have looked at this slice too, to see whether they are complete."""
+        self.version += 1
+        self._by_node.clear()
+
+    def pools(self, node: NodeFacts) -> tuple[Pool, ...]:
+        """In the order of the search. AllocationError if a node selector cannot be parsed. O(slices for the node) after a change."""
+        found = self._by_node.get(node)
+        if found is None:
+            local = self._local.get(node.name, {})
+            relevant = [*local.values(), *self._wide.values()]
+            whole = {key: list(slices.values()) for key, slices in self._whole_pools(relevant).items()}
+            found = self._by_node[node] = gather(relevant, whole, node, self.features)
+        return found
+
+    def _whole_pools(self, relevant: list[Published]) -> dict[PoolId, dict[str, Published]]:
+        keys = {(each.slice.driver, each.slice.pool) for each in relevant}
+        return {key: self._pools[key] for key in keys}
+
+    # --- what is in use
+
+    def hold(self, allocation: Allocation) -> None:
+        """Count an allocation's devices as in use; those with admin access are not. O(results)."""
+        self._count(allocation, 1)
+
+    def release(self, allocation: Allocation) -> None:
+        """Undo `hold`."""
+        self._count(allocation, -1)
+
+    def _count(self, allocation: Allocation, by: int) -> None:
+        for result in allocation.results:
+            if result.share:
+                self._share(Share(result.id, result.consumed), by)
+            elif not result.admin:
+                self._whole(result.id, by)
+        self.version += 1
+
+    def hold_device(self, key: DeviceId) -> None:
+        """A whole device is in use."""
+        self._whole(key, 1)
+        self.version += 1
+
+    def hold_share(self, share: Share) -> None:
+        """A share of a device is in use. Without consumable capacity that is the whole device."""
+        self._share(share, 1)
+        self.version += 1
+
+    def _whole(self, key: DeviceId, by: int) -> None:
+        self.whole[key] += by
+        if not self.whole[key]:
+            del self.whole[key]
+
+    def _share(self, share: Share, by: int) -> None:
+        if not self.features.consumable_capacity:
+            self._whole(share.id, by)
+            return
+        self.shared[share.id] += by
+        amounts = self.consumed.setdefault(share.id, Counter())
+        for name, amount in share.consumed:
+            amounts[name] += by * amount.nano
+        if not self.shared[share.id]:
+            del self.shared[share.id]
+            del self.consumed[share.id]
+
+    def in_use(self) -> InUse:
+        return InUse(self.whole, self.shared, self.consumed)

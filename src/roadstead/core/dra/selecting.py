@@ -1,0 +1,70 @@
+"""Is a device what a request asks for? Class selectors, then the request's, then the node (per-device selection).
+
+Evaluation stops at the first selector that is false; one that fails ends the attempt, whichever device it failed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from roadstead.core.dra.candidates import Candidate
+from roadstead.core.dra.constraints import Values, derived_values
+from roadstead.core.dra.features import Features
+from roadstead.core.dra.nodes import NodeFacts, device_chosen
+from roadstead.core.dra.outcome import AllocationError
+from roadstead.expr.cel.errors import CompileError, EvaluationError
+from roadstead.model.dra import Claim, DeviceClass, DeviceRequest
+
+
+def selectors(claim: Claim, request: DeviceRequest, device_class: DeviceClass) -> Iterator[tuple[str, int, str | None]]:
+    """(whose, number, expression) in the order of evaluation."""
+    for number, expression in enumerate(device_class.selectors):
+        yield f"class {device_class.name}", number, expression
+    for number, expression in enumerate(request.selectors):
+        yield f"claim {claim.namespace}/{claim.name}", number, expression
+
+
+def selectable(
+    candidate: Candidate,
+    node: NodeFacts,
+    claim: Claim,
+    request: DeviceRequest,
+    device_class: DeviceClass,
+    features: Features,
+) -> bool:
+    """AllocationError (`cel_compile`, `cel_runtime`, `selector_empty`) if a selector fails. O(selectors), CEL only the first time."""
+    if candidate.device.binding_conditions and not features.binding_conditions:
+        return False
+    for whose, number, expression in selectors(claim, request, device_class):
+        if not _selected(candidate, whose, number, expression):
+            return False
+    return not candidate.slice.nodes.by_device or device_chosen(candidate.slice, candidate.device, node)
+
+
+def _selected(candidate: Candidate, whose: str, number: int, expression: str | None) -> bool:
+    if expression is None:
+        raise AllocationError(
+            "selector_empty", f"{whose}: selector #{number}: CEL expression empty (unsupported selector type?)"
+        )
+    try:
+        return candidate.facts.selected(expression)
+    except CompileError as err:
+        raise AllocationError("cel_compile", f"{whose}: selector #{number}: CEL compile error: {err}") from None
+    except EvaluationError as err:
+        name = "/".join(candidate.id)
+        raise AllocationError("cel_runtime", f"{whose}: selector #{number} on device {name}: CEL runtime error: {err}") from None
+
+
+def derive(candidate: Candidate, derived: Sequence[tuple[str, str]]) -> dict[str, Values]:
+    """A request's derived attributes of a device. AllocationError (`derived_attribute`) if one has no value."""
+    found: dict[str, Values] = {}
+    for name, expression in derived:
+        where = f"evaluate derived attribute {name} on device {'/'.join(candidate.id)} failed"
+        try:
+            values = derived_values(candidate.facts.derived(expression))
+        except (CompileError, EvaluationError) as err:
+            raise AllocationError("derived_attribute", f"{where}: {err}") from None
+        if values is None:
+            raise AllocationError("derived_attribute", f"{where}: no attribute can hold a value of this type")
+        found[name] = values
+    return found

@@ -1,0 +1,221 @@
+"""Nouns of Dynamic Resource Allocation (resource.k8s.io/v1, Kubernetes 1.37): what is offered, wanted, in use and given.
+
+Frozen and hashable; lists are tuples, maps are tuples of pairs. Amounts are whole nano-units with the notation in which they
+are written back. Fields that a feature gate guards are always here: the allocator is told which gates are on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from roadstead.model.selection import NodeTerm, Taint, Toleration
+
+MAX_RESULTS: Final = 32
+"""Devices of one claim (`AllocationResultsMaxSize`)."""
+
+
+class Amount(NamedTuple):
+    """A quantity: nano-units, and the notation to print it in (`expr.quantity`)."""
+
+    nano: int
+    notation: str = "DecimalSI"
+
+
+class DeviceId(NamedTuple):
+    driver: str
+    pool: str
+    device: str
+
+
+# --- what is offered
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A typed value or, with `is_list`, several. `kind`: int, bool, string, version; empty if the object carried no known one."""
+
+    kind: str
+    values: tuple[int | bool | str, ...]
+    is_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPolicy:
+    """Which shares of a capacity may be asked for (KEP-5075). `least` is set if there is a range."""
+
+    default: Amount | None = None
+    valid: tuple[Amount, ...] = ()
+    least: Amount | None = None
+    most: Amount | None = None
+    step: Amount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    value: Amount
+    policy: RequestPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CounterSet:
+    """What partitions of one physical thing share (KEP-4815)."""
+
+    name: str
+    counters: tuple[tuple[str, Amount], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CounterUse:
+    """What a device takes from a counter set. `groups`: only devices with a group in common may use the set at once (KEP-5963)."""
+
+    counter_set: str
+    counters: tuple[tuple[str, Amount], ...]
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChoice:
+    """For which nodes: one by name, all, those that a term selects, or as each device says. None of it: for no node."""
+
+    name: str = ""
+    all: bool = False
+    term: NodeTerm | None = None
+    by_device: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    name: str
+    attributes: tuple[tuple[str, Attribute], ...] = ()
+    capacity: tuple[tuple[str, Capacity], ...] = ()
+    consumes: tuple[CounterUse, ...] = ()
+    nodes: NodeChoice = NodeChoice()
+    """Only looked at if the slice leaves the choice to its devices."""
+    taints: tuple[Taint, ...] = ()
+    binds_to_node: bool = False
+    binding_conditions: tuple[str, ...] = ()
+    binding_failure_conditions: tuple[str, ...] = ()
+    shareable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSlice:
+    name: str
+    driver: str
+    pool: str
+    generation: int
+    count: int
+    """How many slices the pool has in this generation."""
+    nodes: NodeChoice
+    devices: tuple[Device, ...] = ()
+    counter_sets: tuple[CounterSet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueConfig:
+    driver: str
+    parameters: str
+    """JSON text, for the driver alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceClass:
+    name: str
+    selectors: tuple[str | None, ...] = ()
+    """CEL; None where the object has a selector of another kind."""
+    config: tuple[OpaqueConfig, ...] = ()
+
+
+# --- what is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """One way to satisfy a request: the request itself, or one of its alternatives."""
+
+    name: str
+    device_class: str
+    mode: str = "ExactCount"
+    count: int = 1
+    selectors: tuple[str | None, ...] = ()
+    admin: bool | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    capacity: tuple[tuple[str, Amount], ...] = ()
+    derived: tuple[tuple[str, str], ...] = ()
+    """Attributes by CEL, for constraints (KEP-6080)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Exactly one alternative without a list, or the alternatives of a `firstAvailable` in order of preference (KEP-4816)."""
+
+    name: str
+    alternatives: tuple[DeviceRequest, ...]
+    is_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """Over the devices of some requests (none named: all): one attribute is the same, or differs."""
+
+    requests: tuple[str, ...] = ()
+    match: str = ""
+    distinct: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimConfig:
+    requests: tuple[str, ...]
+    config: OpaqueConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    namespace: str
+    name: str
+    requests: tuple[Request, ...]
+    constraints: tuple[Constraint, ...] = ()
+    config: tuple[ClaimConfig, ...] = ()
+
+
+# --- what is given
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceResult:
+    """A device for a request. `share`: one share of it; whoever writes the allocation gives the share its id."""
+
+    request: str
+    id: DeviceId
+    admin: bool | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    share: bool = False
+    consumed: tuple[tuple[str, Amount], ...] = ()
+    binding_conditions: tuple[str, ...] = ()
+    binding_failure_conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigResult:
+    from_class: bool
+    requests: tuple[str, ...]
+    """Empty: all."""
+    config: OpaqueConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What one claim was given, and from where it can be used (None: from everywhere)."""
+
+    results: tuple[DeviceResult, ...] = ()
+    config: tuple[ConfigResult, ...] = ()
+    nodes: NodeTerm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of a device in use."""
+
+    id: DeviceId
+    consumed: tuple[tuple[str, Amount], ...] = ()
