@@ -22,7 +22,7 @@ def allocate(inventory: Inventory, node: NodeFacts, claims: Sequence[Claim], max
     """
     try:
         pools = inventory.pools(node)
-        context = Context(node, pools, inventory.classes, inventory.consumed, inventory.features)
+        context = Context(node, pools, inventory.classes, inventory.features)
         asked = ask(context, claims)
         search = Search(context, asked, inventory.in_use(), max_steps)
         if search.run():

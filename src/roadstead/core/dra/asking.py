@@ -17,7 +17,7 @@ from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.outcome import AllocationError
 from roadstead.core.dra.pools import Pool
 from roadstead.core.dra.selecting import derive, selectable
-from roadstead.model.dra import MAX_RESULTS, Amount, Claim, Constraint, DeviceClass, DeviceId, DeviceRequest, Request
+from roadstead.model.dra import MAX_RESULTS, Amount, Claim, Constraint, DeviceClass, DeviceRequest, Request
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +59,6 @@ class Context:
     node: NodeFacts
     pools: tuple[Pool, ...]
     classes: Mapping[str, DeviceClass]
-    consumed: Mapping[DeviceId, Mapping[str, int]]
     features: Features
 
 
@@ -152,7 +151,7 @@ def _option(context: Context, claim: Claim, request: Request, body: DeviceReques
 
 
 def _every(context: Context, option: Option, where: str) -> tuple[Candidate, ...]:
-    """Mode All: all devices that are selectable and could satisfy the capacity beside what is in use; in use or not."""
+    """Mode All: all devices that are selectable and have the capacity when nothing of them is in use, in use or not."""
     found = []
     for pool in context.pools:
         if not pool.usable:
@@ -161,18 +160,16 @@ def _every(context: Context, option: Option, where: str) -> tuple[Candidate, ...
             )  # fmt: skip
             raise AllocationError(kind, f"{where}: asks for all devices, but resource pool {'/'.join(pool.id)} is {state}")
         for candidate in pool.candidates:
-            if is_selectable(context, option, candidate) and _has_room(context, option, candidate):
+            if is_selectable(context, option, candidate) and _has_capacity(context, option, candidate):
                 found.append(candidate)
     return tuple(found)
 
 
-def _has_room(context: Context, option: Option, candidate: Candidate) -> bool:
+def _has_capacity(context: Context, option: Option, candidate: Candidate) -> bool:
     if not context.features.consumable_capacity:
         return True
     consumed = capacity.consumption(candidate.device, option.wanted, fractional=context.features.fractional_ranges)
-    return consumed is not None and capacity.fits(
-        consumed, candidate.device, context.consumed.get(candidate.id, {}), {}
-    )
+    return consumed is not None and capacity.fits(consumed, candidate.device, {}, {})
 
 
 def is_selectable(context: Context, option: Option, candidate: Candidate) -> bool:

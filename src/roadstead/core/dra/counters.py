@@ -17,11 +17,18 @@ class PoolCounters:
     """What a pool has left in one attempt: published, less what devices in use take, less what this attempt took."""
 
     left: dict[tuple[str, str], int]
+    overdrawn: bool = False
+    """Devices in use take more of some counter than is published."""
     users: dict[str, list[Groups]] = field(default_factory=dict)
     """Counter set -> the groups of each device that uses it, in use or taken by this attempt."""
 
     def take(self, candidate: Candidate, *, groups: bool) -> bool:
-        """Take what the device consumes. False, and nothing taken, if it is not left. O(counters of the device)."""
+        """Take what the device consumes. False, and nothing taken, if it is not left. O(counters of the device).
+
+        Upstream compares every counter of the pool, so one that devices in use overdraw keeps all of them from being taken.
+        """
+        if self.overdrawn:
+            return False
         uses = candidate.device.consumes
         for use in uses:
             for name, amount in use.counters:
@@ -58,7 +65,7 @@ def compatible(users: list[Groups], groups: Groups) -> bool:
 
 
 def open_counters(pool: Pool, in_use: Collection[DeviceId], *, groups: bool) -> PoolCounters:
-    """A pool's counters at the start of an attempt; may be negative. A shared device counts once. O(devices of the pool)."""
+    """A pool's counters at the start of an attempt; may be overdrawn. A shared device counts once. O(devices of the pool)."""
     left = {(name, counter): nano for name, counters in pool.counters.items() for counter, nano in counters.items()}
     found = PoolCounters(left)
     for candidate in (*pool.candidates, *pool.others):
@@ -69,4 +76,5 @@ def open_counters(pool: Pool, in_use: Collection[DeviceId], *, groups: bool) -> 
                         left[use.counter_set, name] -= amount.nano
                 if groups:
                     found.users.setdefault(use.counter_set, []).append(use.groups)
+    found.overdrawn = any(nano < 0 for nano in left.values())
     return found
