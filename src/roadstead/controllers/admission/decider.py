@@ -117,6 +117,7 @@ class AdmissionDecider:
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
         self._members: dict[Key, dict[Key, None]] = {}  # workload -> its pods that have a place
+        self._put_off: dict[Key, Evict] = {}  # assumed, and waiting for the admission of the same workload
         self._doubts = Doubts()
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
         self._unseen: dict[
@@ -168,7 +169,7 @@ class AdmissionDecider:
                 self._refusals.drop((resource, key))
             if (doubted := self._doubts.ended_by((resource, key), obj)) is not None:
                 if isinstance(doubted, Admit):
-                    self._in_flight.discard(doubted.workload)
+                    self._has_landed(doubted.workload)
                 self._refusals.tell_anew((resource, key))
                 self._forget(doubted)
             if resource in (WORKLOADS, PLACEMENTS):
@@ -216,13 +217,20 @@ class AdmissionDecider:
             self._journal(given, now, plans)
         actions: list[Action] = []
         for plan in plans:
-            actions += [self._action(command, now) for command in plan.commands]
+            actions += [self._action(command, now) for command in plan.commands if not self._is_put_off(command)]
             for verdicts in plan.verdicts:
                 self._refusals.add(self._about(verdicts), verdicts)
             for command in plan.commands:
                 self._granted(command)
         self._refuse_unseen(given, now)
         return actions
+
+    def _is_put_off(self, command: Command) -> bool:
+        """Nobody is evicted whose admission is still on its way: what became of that comes first."""
+        if not isinstance(command, Evict) or command.workload not in self._in_flight:
+            return False
+        self._put_off[command.workload] = command
+        return True
 
     def _refuse_unseen(self, given: Sequence[Given], now: int) -> None:
         """Verdicts for pending workloads that no cycle will ever look at: their queue is missing, stopped or inactive. One that
@@ -414,7 +422,7 @@ class AdmissionDecider:
                 if not done and len(outcomes) == len(action.step.writes) and is_doubtful(outcomes, decided.version):
                     self._doubts.begin((WORKLOADS, command.workload), command, decided.version, self._now)
                     return
-                self._in_flight.discard(command.workload)
+                self._has_landed(command.workload)
                 if not done:
                     self._forget(command)
             case BindPod() if not done and is_doubtful(outcomes, decided.version):
@@ -434,6 +442,12 @@ class AdmissionDecider:
             case Told():
                 if done:
                     self._refusals.was_told(command)
+
+    def _has_landed(self, workload: Key) -> None:
+        """The admission is on its way no more, whatever became of it: evictions that waited for that are decided anew."""
+        self._in_flight.discard(workload)
+        if (eviction := self._put_off.pop(workload, None)) is not None:
+            self._forget(eviction)
 
     def _forget(self, command: Command) -> None:
         self._give(Forgotten(command))
