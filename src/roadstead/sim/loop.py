@@ -1,6 +1,7 @@
 """An asyncio event loop in virtual time: when nothing is ready it jumps to the next timer. No threads, no I/O, no waiting.
 
-A whole day without events costs nothing, and the order of everything that happens is fixed by the program alone.
+A whole day without events costs nothing, and the order of everything that happens is fixed by the program alone. Times are exact to
+the nanosecond for the first month.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ class Mishaps:
         self._at = simulation
         self._chance = Chance.named(simulation.plan.seed, "mishaps")
         self._crashes = dict(simulation.plan.faults.crash_writes)
-        self._writes = 0
+        self.writes = 0
+        """Writes that the controllers have sent, in all their lives."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_over = False
 
@@ -54,17 +55,17 @@ class Mishaps:
     # ------------------------------------------------------------------ crashes at numbered writes of the controllers
 
     def before_write(self, life: Life, write: Write) -> None:
-        self._writes += 1
+        self.writes += 1
         self._maybe_crash(life, "before")
 
     def after_write(self, life: Life, write: Write) -> None:
         self._maybe_crash(life, "after")
 
     def _maybe_crash(self, life: Life, when: str) -> None:
-        if self.is_over or life.is_over or self._crashes.get(self._writes) != when:
+        if self.is_over or life.is_over or self._crashes.get(self.writes) != when:
             return
-        del self._crashes[self._writes]
-        self._at.history.add("mishap", f"the controllers die {when} their write {self._writes}")
+        del self._crashes[self.writes]
+        self._at.history.add("mishap", f"the controllers die {when} their write {self.writes}")
         self._at.controllers.kill()
         self._later(self._restart(self._at.controllers, self._chance.uniform(*RESTART_SECONDS)))
 

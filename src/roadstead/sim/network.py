@@ -278,6 +278,11 @@ class Link:
         else:
             stream.close(_Closed())
 
+    def close(self) -> None:
+        """The connections of a dead process are closed: what was on its way and has not arrived is gone."""
+        for task in list(self._late):
+            task.cancel()
+
     def break_watches(self, error: BaseException | None = None) -> None:
         """End every open watch: with Expired, say, or as a broken connection."""
         for stream in list(self._streams):

@@ -125,6 +125,11 @@ class Simulation:
             link.break_watches(error)
 
     async def _controllers(self, life: Life) -> None:
+        # Whoever follows a dead leader has waited for its lease to end, and no request outlives that; in the embedded world the
+        # server died with it.
+        for link in self._links:
+            if link.life.is_over and link.life.name == life.name:
+                link.close()
         mishaps = self.mishaps
         hooks = {"before_write": mishaps.before_write, "after_write": mishaps.after_write}
         link = self._link(life, self.weather, "controllers", self.controllers.starts, **hooks)

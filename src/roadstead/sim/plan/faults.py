@@ -36,6 +36,9 @@ class Faults:
     """A commit takes up to so long."""
 
 
+FAIR: Final = Faults((), (), (), (), 0.0)
+"""Nothing goes wrong."""
+
 _RATES: Final = (
     ("slow", 0.1),
     ("lost_request", 0.03),
@@ -52,7 +55,7 @@ _RATES: Final = (
 def draw_faults(seed: int, world: WorldPlan) -> Faults:
     chance = Chance.named(seed, "faults")
     if chance.happens(0.1):
-        return Faults((), (), (), (), 0.0)  # a fair day now and then: the story alone
+        return FAIR  # a fair day now and then: the story alone
     agents = sorted({node.agent for node in world.nodes})
     blows = []
     for _ in range(chance.one_of(0, 1, 2, 3, 4, 6)):
