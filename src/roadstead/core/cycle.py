@@ -25,6 +25,7 @@ from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, 
 from roadstead.core.preemption.classic import Target
 from roadstead.core.queueing.readiness import back_off
 from roadstead.core.queueing.timers import Timers
+from roadstead.core.queueing.turns import head_of
 from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.tree import QuotaNode, Usage
 from roadstead.core.rules import Rules, WaitForPodsReady
@@ -139,7 +140,7 @@ class _Cycle:
             pending = self.world.pending.get(name)
             if pending is None or not pending.active_count or not tables[name].is_active:
                 continue
-            head = pending.head()
+            head = head_of(self.world, pending, tables[name].fact, self.rules)
             if head is not None:
                 entries.append(nominate(self.world, tables[name], head, self.rules))
         # 4. Order: those that borrow least first, then priority, then time; or by fair share.

@@ -65,6 +65,9 @@ def _memory(world: World) -> dict[str, Any]:
         ],
         "queues": tables,
         "feuds": [(*pair, *count) for pair, count in world.feuds.counts()],
+        "penalties": [
+            (local, workload, at, sorted(asked.items())) for local, workload, at, asked in world.penalties.all()
+        ],
         "requests": sorted(world.requests.items()),
         "waitingForFleet": sorted(world.standings.waiting_for_fleet),
         "bindings": [world.bound_pods[key] for key in sorted(world.bound_pods)],
@@ -140,6 +143,8 @@ def _load_memory(world: World, data: Mapping[str, Any]) -> None:
         )
     for preemptor, victim, times, in_vain in data.get("feuds", ()):
         world.feuds.set((preemptor[0], preemptor[1]), (victim[0], victim[1]), Count(times, in_vain))
+    for local, workload, at, asked in data.get("penalties", ()):
+        world.penalties.charge((local[0], local[1]), (workload[0], workload[1]), at, dict(asked))
     world.requests.clear()
     world.requests.update((name, whole_tree) for name, whole_tree in data["requests"])
     world.standings.waiting_for_fleet.update(dict.fromkeys(data["waitingForFleet"], True))

@@ -13,7 +13,7 @@ from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 from roadstead.core.memory import Tried
 from roadstead.core.plan import Admit, BindPod, Evict, Forgotten, Plan, Verdicts
-from roadstead.core.rules import Rules, WaitForPodsReady
+from roadstead.core.rules import AdmissionFairSharing, Rules, WaitForPodsReady
 from roadstead.model import nodes, queues, refusals, resources, selection, workload
 from roadstead.model.facts import Gone, Noun
 
@@ -22,7 +22,20 @@ _TYPE: Final = "_"
 
 def _known_types() -> dict[str, type]:
     found: dict[str, type] = {
-        t.__name__: t for t in (Admit, Evict, BindPod, Tried, Plan, Verdicts, Rules, WaitForPodsReady, Gone, Forgotten)
+        t.__name__: t
+        for t in (
+            Admit,
+            Evict,
+            BindPod,
+            Tried,
+            Plan,
+            Verdicts,
+            Rules,
+            WaitForPodsReady,
+            AdmissionFairSharing,
+            Gone,
+            Forgotten,
+        )
     }
     for module in (nodes, queues, refusals, resources, selection, workload):
         for name, value in vars(module).items():

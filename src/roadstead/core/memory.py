@@ -8,6 +8,7 @@ The whole list:
 * where each workload's scan of flavors stopped;
 * commands assumed but not yet seen as facts (held by `World`), with the time of the cycle that made them;
 * who displaced whom by preemption, and how often (`preemption/feuds.py`);
+* who was let in since its LocalQueue was last sampled, where usage decides (`fairness/usage.py`);
 * requests to un-park a cohort's workloads that were not carried out yet; the number of the last cycle.
 
 `cycle` writes these values into `Plan.memory`; only `World.assume` reads them.

@@ -32,6 +32,17 @@ class WaitForPodsReady:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmissionFairSharing:
+    """How LocalQueues of one usage-based ClusterQueue take turns (Kueue KEP-4136): what was used counts half as much after
+    `half_life` nanoseconds (0: at once nothing), is sampled every `interval`, and counts by resource as `weights` say, in
+    thousandths; resources that are not named count once."""
+
+    half_life: int = 168 * 3600 * SECOND
+    interval: int = 300 * SECOND
+    weights: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """`place_all`: every admitted gang gets nodes and devices, flavors without a topology included (embedded world, where
     admission decides jointly). Off: only flavors with a topology are placed, the rest is quota only (as Kueue does).
@@ -49,6 +60,8 @@ class Rules:
     `feud_turns`: workloads that displace one another in a circle may do so this many times each; then the circle is broken, and
     said so (`preemption/feuds.py`). Kueue goes on for ever. 1: nobody takes a place back from who displaced it; 0: no end.
 
+    `admission_sharing`: LocalQueues of one usage-based ClusterQueue take turns by what they used lately. None: by priority and time.
+
     `resources`: what quota is charged for (`core/quota/charges.py`).
 
     `pods_ready`: admitted workloads must get their pods ready in time. None: they may take as long as they like.
@@ -59,5 +72,6 @@ class Rules:
     beside_victims: bool = True
     fair_sharing: tuple[str, ...] = ()
     feud_turns: int = 3
+    admission_sharing: AdmissionFairSharing | None = None
     resources: ResourceRules = PLAIN
     pods_ready: WaitForPodsReady | None = None

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from roadstead.core.facts import NOUNS, FactBook, FactKey
 from roadstead.core.facts import key_of as key_of
+from roadstead.core.fairness.usage import Penalties, requested
 from roadstead.core.fleet.fleet import Fleet
 from roadstead.core.memory import Moved, Place, Ran, Scanned, Stuck, Unparked
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Plan
@@ -40,7 +41,7 @@ from roadstead.model.queues import (
     ResourceFlavor,
     Topology,
 )
-from roadstead.model.workload import Pod, Workload, WorkloadState
+from roadstead.model.workload import Admission, Pod, Workload, WorkloadState
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ class World:
         self.bound_pods = self.lone_pods.bound
         self.classes = Classes()
         self.feuds = Feuds(self.undo)
+        self.penalties = Penalties(self.undo)
         self.standings = Standings(self.undo, self.facts, self.tree, self.holds, self.classes)
         self.workloads = self.standings.by_key
         self.pending = self.standings.pending
@@ -96,6 +98,10 @@ class World:
                 self.standings.apply(fact)
                 if fact.state is WorkloadState.FINISHED:
                     self.feuds.forget(key)
+                elif fact.admission is not None:
+                    self._charge(fact, fact.admission, fact.reserved_at)
+                elif before is not None and before.admission is not None:
+                    self.penalties.drop((fact.namespace, fact.queue), key)
             case Pod():
                 if self.lone_pods.apply(before, fact):
                     self._request_all()
@@ -218,6 +224,7 @@ class World:
                 self.standings.request(name)
 
     def _apply_local_queue(self, fact: LocalQueue) -> None:
+        self.penalties.settle(fact.key, fact.sampled_at)
         self.standings.replace_members(fact.key)
         if fact.cluster_queue:
             self.standings.request(fact.cluster_queue)
@@ -292,6 +299,9 @@ class World:
                 case Admit():
                     self.standings.assume_admission(command)
                     self.feuds.got_in(command.workload)
+                    admitted = self.workloads.get(command.workload)
+                    if admitted is not None and admitted.assumed == command:
+                        self._charge(admitted.fact, command.admission, self.now)
                 case Evict():
                     self._count_displacement(command)
                     self.standings.assume_eviction(command)
@@ -343,7 +353,16 @@ class World:
         standing = self.workloads.get(command.workload)
         if isinstance(command, Evict) and command.preemptor and standing is not None and standing.evicting == command:
             self.feuds.count(command.preemptor, command.workload, -1)
+        if isinstance(command, Admit) and standing is not None and standing.assumed == command:
+            self.penalties.drop((standing.fact.namespace, standing.fact.queue), standing.key)
         self.standings.forget(command)
+
+    def _charge(self, fact: Workload, admission: Admission, at: int) -> None:
+        """Whoever is let in counts against its LocalQueue at once, where ClusterQueues go by usage."""
+        queue: ClusterQueue | None = self.facts[ClusterQueue].get(("", admission.cluster_queue))
+        local = self.local_queue(fact.namespace, fact.queue)
+        if queue is not None and queue.usage_based and local is not None and at >= local.sampled_at:
+            self.penalties.charge(local.key, fact.key, at, requested(admission))
 
     def _count_displacement(self, command: Evict) -> None:
         standing = self.workloads.get(command.workload)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from roadstead.expr.quantity import QuantityError, parse
-from roadstead.ingest.reading import Notes, amount, taint_of, toleration_of, view
+from roadstead.ingest.reading import Notes, amount, taint_of, time_of, toleration_of, view
 from roadstead.kinds.object import Object
 from roadstead.kinds.views.common import LabelSelectorView, QuantityLike, has_condition
 from roadstead.kinds.views.kueue import (
@@ -45,6 +46,9 @@ Choice = TypeVar("Choice", QueueingStrategy, StopPolicy, PreemptionPolicy)
 
 UNREADABLE = "Unreadable"
 """Reason of a ClusterQueue whose object can't be understood."""
+
+BY_USAGE = "UsageBasedAdmissionFairSharing"
+"""admissionMode of ClusterQueues whose LocalQueues take turns by what they used."""
 
 _BORROW_OR_PREEMPT = {"Borrow": "MayStopSearch", "Preempt": "MayStopSearch"}
 """v1beta1's names (Kueue 1.2)."""
@@ -100,7 +104,28 @@ def local_queue_of(obj: Object, notes: Notes) -> LocalQueue:
     if found is None:
         return LocalQueue(obj.meta.namespace, obj.meta.name, "", StopPolicy.HOLD)
     stop = _choice(StopPolicy, found.spec.stop_policy, StopPolicy.NONE, StopPolicy.HOLD, notes, "spec.stopPolicy")
-    return LocalQueue(obj.meta.namespace, obj.meta.name, found.spec.cluster_queue, stop)
+    sharing = found.status.fair_sharing
+    sample = sharing.admission_fair_sharing_status if sharing is not None else None
+    return LocalQueue(
+        obj.meta.namespace,
+        obj.meta.name,
+        found.spec.cluster_queue,
+        stop,
+        fair_weight_milli=_weight(found.spec.fair_sharing, notes),
+        consumed=milli_amounts(sample.consumed_resources, notes) if sample is not None else (),
+        sampled_at=time_of(sample.last_update, notes, "status.fairSharing") if sample is not None else 0,
+    )
+
+
+def milli_amounts(quantities: Mapping[str, QuantityLike], notes: Notes) -> tuple[tuple[str, int], ...]:
+    """Thousandths of plain units, by resource; what can't be read is left out, with a note."""
+    found = []
+    for name, quantity in sorted(quantities.items()):
+        try:
+            found.append((name, max(parse(quantity).milli, 0)))
+        except QuantityError as error:
+            notes.append(f"consumedResources[{name}]: {quantity!r} is no quantity: {error}")
+    return tuple(found)
 
 
 def cluster_queue_of(obj: Object, notes: Notes) -> ClusterQueue:
@@ -136,6 +161,7 @@ def cluster_queue_of(obj: Object, notes: Notes) -> ClusterQueue:
         fair_weight_milli=weight,
         terminating=is_terminating,
         inactive_reasons=reasons,
+        usage_based=spec.admission_scope is not None and spec.admission_scope.admission_mode == BY_USAGE,
         checks=tuple(CheckRule(rule.name, rule.on_flavors) for rule in checks.admission_checks) if checks else (),
     )
 

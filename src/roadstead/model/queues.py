@@ -98,6 +98,7 @@ class ClusterQueue:
     terminating: bool = False
     inactive_reasons: tuple[str, ...] = ()  # conditions outside the core's sight
     checks: tuple[CheckRule, ...] = ()
+    usage_based: bool = False  # admissionScope UsageBasedAdmissionFairSharing: its LocalQueues take turns by what they used
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,10 @@ class LocalQueue:
     name: str
     cluster_queue: str
     stop: StopPolicy = StopPolicy.NONE
+    fair_weight_milli: int = 1000
+    consumed: tuple[tuple[ResourceName, int], ...] = ()
+    """What its workloads used, decayed, as last sampled: thousandths of plain units (Admission Fair Sharing, KEP-4136)."""
+    sampled_at: int = 0
 
     @property
     def key(self) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from roadstead.core.memory import Place
 from roadstead.core.nominate import nominate
 from roadstead.core.plan import Requeue, Verdicts
 from roadstead.core.queueing.standing import Standing
+from roadstead.core.queueing.turns import head_of, in_order
 from roadstead.core.quota.table import Inactive, QueueTable
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
@@ -37,9 +38,9 @@ def why(world: World, key: WorkloadKey, now: int, rules: Rules) -> Verdicts:
         pending = world.pending_queue(table.name)
         before: tuple[Refusal, ...] = ()
         if standing.place is Place.HEAP:
-            if pending.head() is standing:
+            if head_of(world, pending, table.fact, rules) is standing:
                 return _as_head(world, standing, now, rules)
-            line = pending.ordered()
+            line = in_order(world, pending, table.fact, rules)
             at = next(i for i, other in enumerate(line) if other is standing)
             before = (
                 Refusal(

@@ -8,6 +8,7 @@ from roadstead.core.flavors.assignment import Mode
 from roadstead.core.preemption.classic import ClassicSearch, Placeable, Target
 from roadstead.core.preemption.fair import FairSearch
 from roadstead.core.queueing.standing import Standing
+from roadstead.core.queueing.turns import usage_order
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import Slot
 from roadstead.core.rules import Rules
@@ -32,9 +33,12 @@ def find_targets(
     ):
         return []
     barred = world.feuds.barred(preemptor.key, rules.feud_turns)
+    usage = usage_order(world, table.fact, rules)
     if rules.fair_sharing:
-        return FairSearch(world, table, preemptor, requests, scarce, placeable, rules.fair_sharing, barred).targets()
-    return ClassicSearch(world, table, preemptor, requests, scarce, placeable, barred).targets()
+        return FairSearch(
+            world, table, preemptor, requests, scarce, placeable, rules.fair_sharing, barred, usage
+        ).targets()
+    return ClassicSearch(world, table, preemptor, requests, scarce, placeable, barred, usage).targets()
 
 
 def may_preempt_while_borrowing(table: QueueTable, rules: Rules) -> bool:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
+from roadstead.core.queueing.turns import Usage
 from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
@@ -96,6 +97,7 @@ class ClassicSearch:
         scarce: frozenset[Slot],
         placeable: Placeable | None = None,
         barred: Collection[WorkloadKey] = (),
+        usage: Usage | None = None,
     ) -> None:
         self.world = world
         self.table = table
@@ -104,12 +106,16 @@ class ClassicSearch:
         self.scarce = scarce
         self.placeable = placeable
         self.barred = barred
+        self.usage = usage
 
     def targets(self) -> list[Target]:
         """Who would have to go, in the order in which they were chosen; empty if nothing helps."""
         hierarchical, others = self._from_cohort()
         own = self._from_own_queue()
         candidates = [c for part in (hierarchical, others, own) for c in sorted(part, key=_order)]
+        if self.usage is not None:
+            usage = self.usage
+            candidates[len(candidates) - len(own) :] = sorted(own, key=lambda c: (-usage(c.standing), _order(c)))
         if not candidates:
             return []
         leaving = [candidate for candidate in candidates if candidate.standing.is_leaving]

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from roadstead.core.fairness.share import Share, share_of
 from roadstead.core.preemption.classic import Placeable, Reason, Target, satisfies
 from roadstead.core.queueing.standing import Standing
+from roadstead.core.queueing.turns import Usage
 from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
@@ -20,7 +21,7 @@ from roadstead.model.workload import WorkloadKey
 FINAL_SHARE: Final = "LessThanOrEqualToFinalShare"
 INITIAL_SHARE: Final = "LessThanInitialShare"
 
-CandidateOrder: TypeAlias = tuple[bool, bool, tuple[int, int, str, tuple[str, str]]]
+CandidateOrder: TypeAlias = tuple[bool, bool, float, tuple[int, int, str, tuple[str, str]]]
 
 
 class FairSearch:
@@ -36,6 +37,7 @@ class FairSearch:
         placeable: Placeable | None,
         strategies: Sequence[str],
         barred: Collection[WorkloadKey] = (),
+        usage: Usage | None = None,
     ) -> None:
         self.world = world
         self.table = table
@@ -45,6 +47,7 @@ class FairSearch:
         self.placeable = placeable
         self.strategies = strategies
         self.barred = barred
+        self.usage = usage
         self.removed: list[Target] = []
 
     def targets(self) -> list[Target]:
@@ -83,7 +86,9 @@ class FairSearch:
         return sorted(found, key=self._order)
 
     def _order(self, standing: Standing) -> CandidateOrder:
-        return (not standing.is_leaving, self._queue(standing) is self.table.node, standing.preemption_order)
+        own = self._queue(standing) is self.table.node
+        used = self.usage(standing) if own and self.usage is not None else 0.0
+        return (not standing.is_leaving, own, -used, standing.preemption_order)
 
     def _queue(self, standing: Standing) -> QuotaNode:
         assert standing.hold is not None

@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from roadstead.core.facts import FactKey
 from roadstead.core.memory import Place
 from roadstead.core.queueing.standing import HeapOrder, Standing, WaitingClass
 from roadstead.core.undo import UndoLog
@@ -42,7 +43,7 @@ class PendingQueue:
         self.parked: dict[WorkloadKey, Standing] = {}  # one by one; members of parked classes are not in it
         self.bulk_parked: set[int] = set()  # shapes
         self.sticky: tuple[WorkloadKey, int] | None = None  # (workload, generation)
-        self._classes: dict[int, dict[str, WaitingClass]] = {}  # shape -> namespace -> class
+        self._classes: dict[int, dict[FactKey, WaitingClass]] = {}  # shape -> (namespace, LocalQueue) -> class
         self._waiting: dict[WorkloadKey, Standing] = {}
         self._heap: list[tuple[HeapOrder, int, WaitingClass]] = []
         self._ticket = 0
@@ -91,6 +92,22 @@ class PendingQueue:
             rest.insert(0, head)
         return rest
 
+    def heads(self) -> Iterator[Standing]:
+        """The first of each class of each LocalQueue that is not parked. O(such classes)."""
+        for line in self._lines():
+            first = None if line.is_parked else line.head()
+            if first is not None:
+                yield first
+
+    def is_sticky(self, standing: Standing) -> bool:
+        """Its preemptions are in progress: who arrives later does not overtake it."""
+        return not self.is_strict and self.sticky == (standing.key, standing.fact.generation)
+
+    def everyone(self) -> list[Standing]:
+        """All that wait, active and parked, in the order of their turns if all were tried (Kueue KEP-168). O(n log n)."""
+        waiting = [*self._waiting.values(), *self.parked.values()]
+        return sorted(waiting, key=lambda standing: (not self.is_sticky(standing), standing.heap_order))
+
     def _lines(self) -> Iterator[WaitingClass]:
         for lines in self._classes.values():
             yield from lines.values()
@@ -119,10 +136,10 @@ class PendingQueue:
 
     def _join(self, standing: Standing) -> None:
         lines = self._classes.setdefault(standing.shape, {})
-        namespace = standing.fact.namespace
-        line = lines.get(namespace)
+        local = (standing.fact.namespace, standing.fact.queue)
+        line = lines.get(local)
         if line is None:
-            line = lines[namespace] = WaitingClass(standing.shape, namespace, standing.shape in self.bulk_parked)
+            line = lines[local] = WaitingClass(standing.shape, local, standing.shape in self.bulk_parked)
         self._ticket += 1
         standing.ticket = self._ticket
         standing.line = line
@@ -144,7 +161,7 @@ class PendingQueue:
             self.active_count -= 1
         if not line.members:
             lines = self._classes[line.shape]
-            del lines[line.namespace]
+            del lines[line.local_queue]
             if not lines:
                 del self._classes[line.shape]
 
@@ -173,7 +190,7 @@ class PendingQueue:
         moved = 0
         for shape in sorted(self.bulk_parked):
             for line in list(self._classes.get(shape, {}).values()):
-                if accepts(line.namespace):
+                if accepts(line.local_queue[0]):
                     moved += len(line.members)
                 else:
                     for standing in list(line.members.values()):

@@ -29,13 +29,13 @@ class Hold:
 
 
 class WaitingClass:
-    """Workloads of one equivalence class and namespace in line for one ClusterQueue, first by priority, time, uid."""
+    """Workloads of one equivalence class and LocalQueue in line for one ClusterQueue, first by priority, time, uid."""
 
-    __slots__ = ("heap", "is_parked", "members", "namespace", "shape", "ticket")
+    __slots__ = ("heap", "is_parked", "local_queue", "members", "shape", "ticket")
 
-    def __init__(self, shape: int, namespace: str, is_parked: bool) -> None:
+    def __init__(self, shape: int, local_queue: tuple[str, str], is_parked: bool) -> None:
         self.shape = shape
-        self.namespace = namespace
+        self.local_queue = local_queue
         self.is_parked = is_parked
         self.members: dict[WorkloadKey, Standing] = {}
         self.heap: list[tuple[HeapOrder, int, Standing]] = []

@@ -83,6 +83,10 @@ class AdmissionCheckView(msgspec.Struct, frozen=True, rename="camel"):
     status: AdmissionCheckStatusView = AdmissionCheckStatusView()
 
 
+class AdmissionScopeView(msgspec.Struct, frozen=True, rename="camel"):
+    admission_mode: str = ""
+
+
 class ClusterQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     resource_groups: tuple[ResourceGroupView, ...] = ()
     cohort_name: str = ""
@@ -93,6 +97,17 @@ class ClusterQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     stop_policy: str | None = None
     fair_sharing: FairSharingView | None = None
     admission_checks_strategy: AdmissionChecksStrategyView | None = None
+    admission_scope: AdmissionScopeView | None = None
+
+
+class AdmissionFairSharingStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    consumed_resources: Mapping[str, QuantityLike] = {}
+    last_update: str = ""
+
+
+class FairSharingStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    weighted_share: int = 0
+    admission_fair_sharing_status: AdmissionFairSharingStatusView | None = None
 
 
 class QueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
@@ -104,6 +119,7 @@ class QueueStatusView(msgspec.Struct, frozen=True, rename="camel"):
     pending_workloads: int = 0
     reserving_workloads: int = 0
     admitted_workloads: int = 0
+    fair_sharing: FairSharingStatusView | None = None
 
 
 class ClusterQueueView(msgspec.Struct, frozen=True, rename="camel"):
@@ -126,6 +142,7 @@ class CohortView(msgspec.Struct, frozen=True, rename="camel"):
 class LocalQueueSpecView(msgspec.Struct, frozen=True, rename="camel"):
     cluster_queue: str = ""
     stop_policy: str | None = None
+    fair_sharing: FairSharingView | None = None
 
 
 class LocalQueueView(msgspec.Struct, frozen=True, rename="camel"):
