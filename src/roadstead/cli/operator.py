@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from roadstead.cli.configuration import config_option, configuration
 from roadstead.cli.failure import Failure
 from roadstead.cli.log_setup import log_to_stderr
 
@@ -25,6 +27,7 @@ from roadstead.cli.log_setup import log_to_stderr
               help="A leader writes nothing any more so long after its last renewal.")  # fmt: skip
 @click.option("--retry-period", type=click.FloatRange(0.05, 3600), default=2, show_default=True, metavar="SECONDS",
               help="How often to renew, or to try to take over.")  # fmt: skip
+@config_option("none")
 @click.option("--verbose", is_flag=True, help="Log what controllers do.")
 def command(
     kubeconfig: Path | None,
@@ -33,6 +36,7 @@ def command(
     lease_duration: int,
     renew_deadline: float,
     retry_period: float,
+    config: Path | None,
     verbose: bool,
 ) -> None:
     """Hold jobs that name a queue, admit them under quota, start and preempt them; the cluster's own controllers and scheduler do
@@ -46,13 +50,30 @@ def command(
     from roadstead.kinds.times import SECOND
     from roadstead.runtime.leader import Terms
 
+    configured = configuration(config)
+    if not _is_given("namespace") and configured.file.namespace:
+        namespace = configured.file.namespace
+    written = configured.lease_times()
+    times = [
+        found if found is not None and not _is_given(name) else int(seconds * SECOND)
+        for name, seconds, found in (
+            ("lease_duration", lease_duration, written[0]),
+            ("renew_deadline", renew_deadline, written[1]),
+            ("retry_period", retry_period, written[2]),
+        )
+    ]
     try:
-        terms = Terms(lease_duration * SECOND, int(renew_deadline * SECOND), int(retry_period * SECOND))
+        terms = Terms(*times)
     except ValueError as error:
         raise Failure(str(error), "See: roadstead operator --help", exit_code=2) from error
     try:
-        operate(OperatorOptions(kubeconfig, context, namespace, terms))
+        operate(OperatorOptions(kubeconfig, context, namespace, terms, configured=configured))
     except KubeconfigError as error:
         raise Failure(str(error)) from error
     except Refused as error:
         raise Failure(str(error), error.hint) from error
+
+
+def _is_given(option: str) -> bool:
+    """Was the option written on the command line? Then it counts more than the configuration."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE

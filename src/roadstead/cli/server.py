@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import click
 
+from roadstead.cli.configuration import config_option, configuration
 from roadstead.cli.failure import Failure
 from roadstead.cli.home import find_home, write_record
 from roadstead.cli.journal_size import journal_option
@@ -22,9 +24,16 @@ from roadstead.cli.processes import myself, running
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port; 0: any free one.")
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True)
 @journal_option
+@config_option("config.yaml in the home directory, if it is there")
 @click.option("--verbose", is_flag=True, help="Log what controllers do.")
 def command(
-    home: str | None, host: str, port: int, durability: Literal["full", "normal"], journal_size: int, verbose: bool
+    home: str | None,
+    host: str,
+    port: int,
+    durability: Literal["full", "normal"],
+    journal_size: int,
+    config: Path | None,
+    verbose: bool,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Unexpected ends lose nothing that was answered."""
     log_to_stderr(verbose)
@@ -32,7 +41,8 @@ def command(
     if running(where, "server") is not None:
         raise Failure(f"a server runs on {where.root} already.", "See: roadstead status")
     where.prepare()
-    from roadstead.compose.embedded import Refused, ServerOptions, serve_forever
+    from roadstead.compose.embedded import ServerOptions, serve_forever
+    from roadstead.compose.running import Refused
 
     options = ServerOptions(
         data=where.data,
@@ -43,6 +53,7 @@ def command(
         port=port,
         durability=durability,
         journal_size=journal_size,
+        configured=configuration(config, where.root),
     )
     try:
         serve_forever(options, lambda url: write_record(where.record("server"), {**myself(), "url": url}))

@@ -10,10 +10,12 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import click
 
+from roadstead.cli.configuration import config_option
 from roadstead.cli.failure import Failure
 from roadstead.cli.home import Home, find_home
 from roadstead.cli.journal_size import journal_option
@@ -32,13 +34,20 @@ DEFAULT_PORT = 6443
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True,
               help="full: a write is on the disk before it is answered; normal: survives a kill, not a power cut.")  # fmt: skip
 @journal_option
+@config_option("config.yaml in the home directory, if it is there")
 @click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
               help="A node and its (simulated) devices, e.g. gpu=h100x8; may be repeated. "
                    "Default: those of last time, else this machine as it is.")  # fmt: skip
 @click.option("--default-queues", is_flag=True,
               help="Make the default queue, flavor and priority classes again where they were deleted.")  # fmt: skip
 def command(
-    home: str | None, port: int, durability: str, journal_size: int, nodes: tuple[str, ...], default_queues: bool
+    home: str | None,
+    port: int,
+    durability: str,
+    journal_size: int,
+    config: Path | None,
+    nodes: tuple[str, ...],
+    default_queues: bool,
 ) -> None:
     """Start the embedded cluster: an API server and a node agent, in the background, away from this terminal."""
     from roadstead.cli.default_queues import look, make_again
@@ -48,7 +57,7 @@ def command(
         make_again(where)
         click.echo("The default queue, flavor and classes are there again: roadstead status")
         return
-    found = bring_up(where, port=port, durability=durability, nodes=nodes, journal_size=journal_size)
+    found = bring_up(where, port=port, durability=durability, nodes=nodes, journal_size=journal_size, config=config)
     if default_queues:
         make_again(where)
     click.echo(f"Roadstead is up at {found.record['url']} (state: {where.root}).")
@@ -64,7 +73,13 @@ def command(
 
 
 def bring_up(
-    home: Home, *, port: int = 0, durability: str = "full", nodes: tuple[str, ...] = (), journal_size: int | None = None
+    home: Home,
+    *,
+    port: int = 0,
+    durability: str = "full",
+    nodes: tuple[str, ...] = (),
+    journal_size: int | None = None,
+    config: Path | None = None,
 ) -> Running:
     """Start server and node agent and wait until both are ready; a server that runs without its agent gets one. If one fails,
     what this call has started is stopped again. Raises Failure."""
@@ -92,6 +107,8 @@ def bring_up(
                 words = ["--port", str(port), "--durability", durability]
                 if journal_size is not None:
                     words += ["--journal", str(journal_size)]
+                if config is not None:
+                    words += ["--config", str(config.absolute())]
                 server = start(home, "server", words)
             if agent is None:
                 started.append("node")

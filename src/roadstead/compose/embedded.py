@@ -19,12 +19,13 @@ from roadstead.auth.service_accounts import KEY_FILE, Issuer
 from roadstead.cluster.embedded.expiry import keep_expiring
 from roadstead.cluster.embedded.failures import StoreError
 from roadstead.cluster.embedded.log import Durability
-from roadstead.cluster.embedded.plugins import default_plugins
+from roadstead.cluster.embedded.plugins import QueueHold, default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
+from roadstead.compose.configuration import PLAINLY, Configured
 from roadstead.compose.planning import Planner, dry_run
-from roadstead.compose.running import beside, stopped
+from roadstead.compose.running import Refused, beside, stopped
 from roadstead.controllers.admission import PLACE_ALL, AdmissionDecider
 from roadstead.controllers.admission.decider import Journal as Recorder
 from roadstead.controllers.binder import Binder
@@ -44,8 +45,10 @@ from roadstead.controllers.queues import (
 )
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
+from roadstead.controllers.workload.policy import NO_POLICY, Policy
 from roadstead.core.given import Given
 from roadstead.core.plan import Plan
+from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.history.journal import DEFAULT_SIZE, Journal
 from roadstead.kinds.names import WORKLOADS
@@ -55,17 +58,10 @@ from roadstead.runtime.runner import Runner
 from roadstead.runtime.step import Controller
 from roadstead.views.answers import Answers
 from roadstead.views.metrics import queue_families
+from roadstead.views.pending import PendingWorkloads
 from roadstead.views.workload_counts import WorkloadCounts
 
 log = logging.getLogger(__name__)
-
-
-class Refused(Exception):
-    """The server cannot start as asked: what happened, and what to do."""
-
-    def __init__(self, what: str, hint: str = "") -> None:
-        super().__init__(what)
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +77,7 @@ class ServerOptions:
     durability: Durability = "full"
     journal_size: int = DEFAULT_SIZE
     """Bytes on the disk for the journal of decisions, in `data`/journal; 0: none is kept."""
+    configured: Configured = PLAINLY
 
 
 def serve_forever(options: ServerOptions, ready: Callable[[str], None]) -> None:
@@ -90,6 +87,8 @@ def serve_forever(options: ServerOptions, ready: Callable[[str], None]) -> None:
 
 async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
     stopping = stopped()
+    for sentence in options.configured.in_vain:
+        log.warning("configuration: %s", sentence)
     gc.disable()  # until everything is loaded: there is no garbage in it, and looking for some takes as long as loading
     async with serving(options) as api:
         gc.collect()
@@ -112,14 +111,16 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
     journal = contextlib.ExitStack()
     try:
         issuer = Issuer(options.pki / KEY_FILE)
-        resources = Resources(store, registry, default_plugins(), issuer=issuer)
+        policy, rules = options.configured.policy, options.configured.rules(PLACE_ALL)
+        hold = QueueHold(manage_all=policy.manage_all, namespaces=policy.namespaces)
+        resources = Resources(store, registry, default_plugins(hold=hold), issuer=issuer)
         cluster = EmbeddedCluster(resources)
         for write in BOOTSTRAP:
             await cluster.write(write)  # EXISTS from the second start on
         world = World()
-        record = journal.enter_context(_recording(options, world))
+        record = journal.enter_context(_recording(options, world, rules))
         counts = WorkloadCounts()
-        decider = AdmissionDecider(PLACE_ALL, _counting(counts, record), [kind.resource for kind in registry], world)
+        decider = AdmissionDecider(rules, _counting(counts, record), [kind.resource for kind in registry], world)
         api = ApiServer(
             resources,
             registry,
@@ -129,12 +130,14 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
             unix_socket=options.socket,
             answers=lambda path: answers(path),
             planner=lambda body: planner(body),
+            pending=lambda: pending,
             metrics=(lambda: runner.families(), lambda: queue_families(runner.view, counts)),
             checks={"informer-sync": lambda: _unsynced(runner)},
         )
-        runner = Runner(cluster, controllers(registry, api.authority.certificate.decode()), [decider])
+        runner = Runner(cluster, controllers(registry, api.authority.certificate.decode(), policy), [decider])
         runner.informers[WORKLOADS].listeners.append(counts.changed)
         answers = Answers(runner.view, decider.explain, runner.clock.now)
+        pending = PendingWorkloads(runner.view, decider.line, runner.clock.now)
         planner = Planner(registry, dry_run(resources), runner.view, decider.foresee, runner.clock.now)
         try:
             await api.start()
@@ -154,12 +157,12 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
 
 
 @contextlib.contextmanager
-def _recording(options: ServerOptions, world: World) -> Iterator[Recorder | None]:
+def _recording(options: ServerOptions, world: World, rules: Rules) -> Iterator[Recorder | None]:
     """A journal of all decisions on this world, in the data directory, which is locked; None if none is wanted."""
     if not options.journal_size:
         yield None
         return
-    journal = Journal(options.data / "journal", world, PLACE_ALL, options.journal_size)
+    journal = Journal(options.data / "journal", world, rules, options.journal_size)
     try:
         yield journal.record
     finally:
@@ -182,13 +185,13 @@ def _unsynced(runner: Runner) -> str | None:
     return f"not listed yet: {waiting}" if waiting else None
 
 
-def controllers(registry: Registry, ca_text: str) -> Sequence[Controller]:
+def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) -> Sequence[Controller]:
     """Every controller of the embedded world."""
     namespaced = [kind.resource for kind in registry if kind.namespaced]
     return (
         JobController(),
-        WorkloadController(),
-        AfterlifeController(),
+        WorkloadController(policy=policy),
+        AfterlifeController(policy),
         AdmissionChecksController(),
         Binder(),
         ClusterQueueController(),

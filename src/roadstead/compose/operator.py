@@ -23,6 +23,7 @@ import uvloop
 
 from roadstead.cluster.remote import RemoteCluster, from_kubeconfig
 from roadstead.cluster.remote.in_cluster import in_cluster
+from roadstead.compose.configuration import NAMESPACE, PLAINLY, Configured
 from roadstead.compose.preflight import preflight
 from roadstead.compose.rights import LEASE_NAME, rights
 from roadstead.compose.running import Refused, beside, stopped
@@ -34,6 +35,7 @@ from roadstead.controllers.queues import (
     ResourceFlavorController,
 )
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
+from roadstead.controllers.workload.policy import NO_POLICY, Policy
 from roadstead.core.rules import Rules
 from roadstead.ingest import RESOURCES
 from roadstead.kinds.names import TOPOLOGIES
@@ -50,7 +52,6 @@ from roadstead.runtime.step import Controller
 log = logging.getLogger(__name__)
 
 COMPONENT: Final = "roadstead-operator"
-NAMESPACE: Final = "roadstead-system"
 RULES: Final = Rules(place_all=False)
 DECIDED_FROM: Final[tuple[Resource, ...]] = tuple(resource for resource in RESOURCES if resource != TOPOLOGIES)
 
@@ -69,6 +70,7 @@ class OperatorOptions:
     namespace: str = NAMESPACE
     terms: Terms = field(default_factory=Terms)
     identity: str = field(default_factory=_identity)
+    configured: Configured = PLAINLY
 
 
 def operate(options: OperatorOptions) -> None:
@@ -78,12 +80,15 @@ def operate(options: OperatorOptions) -> None:
 
 async def _operate(options: OperatorOptions) -> None:
     stopping = stopped()
+    for sentence in options.configured.in_vain:
+        log.warning("configuration: %s", sentence)
     own = _connect(options, None)
     elector = Elector(own, Election(options.namespace, LEASE_NAME, options.identity, options.terms))
     work = _connect(options, elector.may_write)
     try:
-        await preflight(own, watched(), rights(watched(), options.namespace))
-        async with beside(serve_terms(elector, work)):
+        needed = watched(options.configured.policy)
+        await preflight(own, needed, rights(needed, options.namespace))
+        async with beside(serve_terms(elector, work, options.configured)):
             await stopping.wait()
             log.info("stopping")
         await elector.release()
@@ -108,32 +113,32 @@ def _no_lease(group: ExceptionGroup[election.Refused], namespace: str) -> Refuse
     )
 
 
-async def serve_terms(elector: Elector, cluster: Cluster) -> None:
+async def serve_terms(elector: Elector, cluster: Cluster, configured: Configured = PLAINLY) -> None:
     """Stand for election, lead as long as the lease lasts, and again, until cancelled. Raises election.Refused."""
     while True:
         await elector.acquire()
         log.info("leading as %s", elector.holder)
-        async with beside(lead(cluster, elector.may_write)):
+        async with beside(lead(cluster, elector.may_write, configured)):
             reason = await elector.keep()
         log.warning("stopped leading: %s. What was known is dropped; standing for election again", reason)
 
 
-async def lead(cluster: Cluster, may_write: Callable[[], bool]) -> None:
+async def lead(cluster: Cluster, may_write: Callable[[], bool], configured: Configured = PLAINLY) -> None:
     """One term: decide and control until cancelled."""
     runner = Runner(
         GuardedCluster(cluster, may_write),
-        controllers(),
-        [AdmissionDecider(RULES, served=DECIDED_FROM)],
+        controllers(configured.policy),
+        [AdmissionDecider(configured.rules(RULES), served=DECIDED_FROM)],
         component=COMPONENT,
     )
     await runner.run()
 
 
-def controllers() -> Sequence[Controller]:
+def controllers(policy: Policy = NO_POLICY) -> Sequence[Controller]:
     """The controllers that a real cluster does not have itself."""
     return (
-        WorkloadController(),
-        AfterlifeController(),
+        WorkloadController(policy=policy),
+        AfterlifeController(policy),
         AdmissionChecksController(),
         ClusterQueueController(),
         LocalQueueController(),
@@ -142,9 +147,9 @@ def controllers() -> Sequence[Controller]:
     )
 
 
-def watched() -> list[Resource]:
+def watched(policy: Policy = NO_POLICY) -> list[Resource]:
     """Every resource that the operator lists and watches."""
-    found = {resource for controller in controllers() for resource in controller.watches}
+    found = {resource for controller in controllers(policy) for resource in controller.watches}
     return sorted(found | set(DECIDED_FROM))
 
 

@@ -12,15 +12,17 @@ from roadstead.cluster.embedded.plugins.queue_hold import QueueHold
 from roadstead.cluster.embedded.plugins.service_accounts import ServiceAccount
 
 
-def default_plugins(*, default_account_is_given: bool = True) -> tuple[AdmissionPlugin, ...]:
-    """Every plugin that an embedded cluster runs. See `ServiceAccount` for the option."""
+def default_plugins(
+    *, default_account_is_given: bool = True, hold: QueueHold | None = None
+) -> tuple[AdmissionPlugin, ...]:
+    """Every plugin that an embedded cluster runs. See `ServiceAccount` for the first option; `hold` holds jobs in another way."""
     return (
         ServiceAccount(default_is_given=default_account_is_given),
         TaintNodesByCondition(),
         Priority(),
         DefaultTolerationSeconds(),
         RuntimeClass(),
-        QueueHold(),
+        hold if hold is not None else QueueHold(),
     )
 
 
