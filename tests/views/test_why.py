@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roadstead.kinds.errors import StatusError
-from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, PODS, WORKLOAD_PRIORITY_CLASSES
+from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, PODS, WORKLOAD_PRIORITY_CLASSES, WORKLOADS
 from roadstead.kinds.object import Json
 from roadstead.views.answers import Answers
 from roadstead.views.queue import queue_page
@@ -121,6 +121,45 @@ def test_what_a_team_borrows_is_on_the_page() -> None:
         assert (mine.cohort, mine.local_queues, other.local_queues) == ("lab", 1, 0)
         (cell,) = mine.quotas
         assert (cell.nominal, cell.used, cell.borrowed) == ("1", "4", "3")
+
+
+def test_places_in_line_are_counted_in_the_order_of_the_queue_whoever_is_shown() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="2")
+        lab.create(JOBS, job("runs", cpu="2", seconds=60))
+        lab.settle()
+        for name, priority in (("first", "normal"), ("last", "low"), ("urgent", "high")):
+            # wider than what runs: nobody is preempted for it
+            lab.create(JOBS, job(name, cpu="3", labels={"kueue.x-k8s.io/priority-class": priority}))
+            lab.settle()
+        lines = queue_page(lab.brain.view, lab.clock).workloads
+        assert [(line.job, line.position) for line in lines] == [("runs", 0), ("urgent", 1), ("first", 2), ("last", 3)]
+        assert queue_page(lab.brain.view, lab.clock, namespace="elsewhere").workloads == ()
+
+
+def test_a_job_of_a_kind_that_is_not_ours_is_found_by_its_workload() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        owner = {
+            "apiVersion": "jobset.x-k8s.io/v1alpha2",
+            "kind": "JobSet",
+            "name": "set",
+            "uid": "u",
+            "controller": True,
+        }
+        container = {"name": "c", "image": "none", "resources": {"requests": {"cpu": "9"}}}
+        pod_set = {"name": "main", "count": 1, "template": {"spec": {"containers": [container]}}}
+        lab.create(
+            WORKLOADS,
+            {
+                "apiVersion": WORKLOADS.api_version,
+                "kind": "Workload",
+                "metadata": {"name": "jobset-set-12345", "ownerReferences": [owner]},
+                "spec": {"queueName": "default", "active": True, "priority": 0, "podSets": [pod_set]},
+            },
+        )
+        lab.settle()
+        assert why(lab, "set").headline.startswith("It needs 9 cpu")
 
 
 def test_a_victim_says_that_it_is_being_stopped() -> None:

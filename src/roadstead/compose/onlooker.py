@@ -93,7 +93,8 @@ class Onlooker:
         self._decider = AdmissionDecider(RULES, served=served)
         for resource in self._decider.resources:
             for obj in self.view.list(resource):
-                self._decider.observe(resource, obj.key, obj)
+                seen = _without_topology(obj) if resource == WORKLOADS and TOPOLOGIES not in served else obj
+                self._decider.observe(resource, obj.key, seen)
         self._decider.decide(self._clock())
 
     async def answer(self, question: str, body: Any = None) -> Json:
@@ -140,6 +141,17 @@ class Onlooker:
                 raise
         older = await self._cluster.list(Resource(resource.group, OLDER, resource.plural))
         return [_newer(resource, obj) for obj in older.items]
+
+
+def _without_topology(workload: Object) -> Object:
+    """The workload as if any nodes would do."""
+    value = workload.decode()
+    pod_sets = (value.get("spec") or {}).get("podSets") or ()
+    if not any("topologyRequest" in pod_set for pod_set in pod_sets):
+        return workload
+    for pod_set in pod_sets:
+        pod_set.pop("topologyRequest", None)
+    return Object.of(WORKLOADS, value)
 
 
 def _newer(resource: Resource, obj: Object) -> Object:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from roadstead.core.cycle import decide
 from roadstead.core.dump import digest, dump, memory_digest
@@ -13,6 +14,7 @@ from roadstead.core.explain.advice import advice
 from roadstead.core.explain.changes import What, changed
 from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, Outlook, foresee
+from roadstead.core.explain.lifting import OF_THE_FLEET
 from roadstead.core.explain.why import as_if_first
 from roadstead.core.plan import Admit, BindPod
 from roadstead.core.rules import Rules
@@ -324,3 +326,57 @@ def test_what_is_foreseen_is_what_happens(
         starts = standing.hold is not None and not standing.is_leaving
         assert starts == (each.outlook is Outlook.STARTS)
         assert bool(each.explanation.refusals) != starts
+
+
+# ---------------------------------------------------------------------- with machines
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> list[Node]:
+    return [
+        machine(f"n{at}", draw(st.integers(1, 6)), draw(st.integers(0, 4)), [("pool", draw(st.sampled_from("ab")))])
+        for at in range(draw(st.integers(1, 3)))
+    ]
+
+
+@st.composite
+def gangs(draw: st.DrawFn) -> list[Workload]:
+    found = []
+    for at in range(draw(st.integers(1, 6))):
+        sets = pods(draw(st.integers(1, 4)), cpu=draw(st.integers(1, 4)), gpu=draw(st.integers(0, 2)))
+        found.append(
+            work(f"w{at}", draw(st.sampled_from(["q", "r"])), at=at, priority=draw(st.integers(0, 1)), pod_sets=[sets])
+        )
+    return found
+
+
+@given(machines(), gangs(), st.integers(1, 12), st.integers(0, 6))
+@settings(max_examples=100, deadline=None)
+def test_with_machines_too_every_suggestion_starts_it_and_the_machines_bind_last(
+    fleet: list[Node], waiting: list[Workload], cpu: int, gpu: int
+) -> None:
+    cells = {"f": {"cpu": cpu, "gpu": gpu}}
+    made = world(queue("q", cells, within=LOWER), queue("r", cells))
+    for node in fleet:
+        made.apply(node)
+    for fact in waiting:
+        made.apply(fact)
+    rules = Rules()
+    decide(made, NOW, rules)
+    for key in list(made.workloads):
+        found = told(made, key[1], rules)
+        for suggestion in found.suggestions:
+            with made.trial():
+                made.apply(changed(made, made.workloads[key].fact, suggestion.changes))
+                decide(made, NOW, rules)
+                assert made.workloads[key].hold is not None, f"{suggestion} was said to help {key}"
+        if found.refusals:
+            chain = (found.refusals[0], *found.behind)
+            assert found.all_known, f"everything here can be lifted: {chain}"
+            of_machines = [refusal.code in OF_THE_FLEET for refusal in chain]
+            assert of_machines.count(True) <= 1
+            assert not any(of_machines[:-1]) or chain[of_machines.index(True) + 1].code in AFTER_THE_FLEET
+
+
+AFTER_THE_FLEET = (Code.WAITING_FOR_QUOTA, Code.EXCEEDS_MAX_QUOTA, Code.PENDING_PREEMPTION)
+"""What may still bind when machines are endless: quota that only the fleet's refusal hid."""
