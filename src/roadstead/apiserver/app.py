@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from roadstead.apiserver import visibility
 from roadstead.apiserver.bodies import ClientGone, read_body
 from roadstead.apiserver.discovery import BINDINGS, Discovery
 from roadstead.apiserver.documents import Documents
@@ -26,6 +27,7 @@ from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.paths import ResourcePath, parse_path
 from roadstead.apiserver.responses import Exchange, Receive, Scope, Send
 from roadstead.apiserver.reviews import SELF_REVIEWS, TOKEN_REVIEWS, Reviews
+from roadstead.apiserver.visibility import Lists
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.identity import ANONYMOUS, Connection, Identity
 from roadstead.cluster.embedded.requests import User
@@ -64,6 +66,7 @@ class App:
         answers: Answers | None = None,
         requests: RequestCounts | None = None,
         planner: Planner | None = None,
+        pending: Callable[[], Lists] | None = None,
     ) -> None:
         self._requests = requests or RequestCounts()
         self._objects = objects
@@ -74,6 +77,7 @@ class App:
         self._reviews = Reviews(authenticator)
         self._answers = answers
         self._planner = planner
+        self._pending = pending
         self._host_names = LOCAL_HOSTS | {name.lower() for name in host_names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,6 +167,9 @@ class App:
             return
         if resource in (SELF_REVIEWS, TOKEN_REVIEWS) and not (target.namespace or target.name or target.watch):
             await self._reviews.serve(exchange, resource, identity)
+            return
+        if target.group == visibility.GROUP and self._pending is not None:
+            await visibility.serve_pending(exchange, target, self._pending())
             return
         kind = self._registry.get(resource)
         if kind is None or target.rest or bool(target.namespace) > kind.namespaced:

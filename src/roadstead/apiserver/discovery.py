@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,11 +26,14 @@ BINDINGS: Final = Resource("", "v1", "bindings")
 
 @dataclass(frozen=True, slots=True)
 class Virtual:
-    """Served, but none of the registry's kinds: one posts it and nothing of it is kept."""
+    """Served, but none of the registry's kinds: nothing of it is kept. Most are posted; others are only looked at, through
+    `subresources` (name, kind)."""
 
     resource: Resource
     kind: str
     namespaced: bool = False
+    verbs: tuple[str, ...] = ("create",)
+    subresources: tuple[tuple[str, str], ...] = ()
 
     @property
     def singular(self) -> str:
@@ -55,13 +59,15 @@ class Document:
 class Discovery:
     """Answers GET /api, /apis, /apis/GROUP, /api/v1 and /apis/GROUP/VERSION."""
 
-    def __init__(self, registry: Registry, server_address: str) -> None:
+    def __init__(self, registry: Registry, server_address: str, also: Sequence[Virtual] = ()) -> None:
+        """`also`: what is served besides the registry's kinds and VIRTUAL."""
+        self._virtual = (*VIRTUAL, *also)
         self._groups: dict[str, dict[str, list[Kind]]] = {}
         for kind in registry:
             if kind.resource.group:
                 continue
             self._groups.setdefault("", {}).setdefault(kind.resource.version, []).append(kind)
-        for virtual in VIRTUAL:
+        for virtual in self._virtual:
             if virtual.resource.group:
                 self._groups.setdefault(virtual.resource.group, {}).setdefault(virtual.resource.version, [])
         for kind in registry:
@@ -115,7 +121,7 @@ class Discovery:
                 documents[f"/apis/{group}"] = {"kind": "APIGroup", "apiVersion": "v1", **entry}
             for version, kinds in versions.items():
                 documents[f"/apis/{group}/{version}" if group else f"/api/{version}"] = _resource_list(
-                    group, version, kinds
+                    group, version, kinds, _virtual(self._virtual, group, version, kinds)
                 )
         documents["/apis"] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
         return {path: Document(orjson.dumps(value)) for path, value in documents.items()}
@@ -126,7 +132,11 @@ class Discovery:
             if (group == "") != (path == "/api"):
                 continue
             served = [
-                {"version": name, "resources": _aggregated_resources(group, name, kinds), "freshness": "Current"}
+                {
+                    "version": name,
+                    "resources": _aggregated_resources(kinds, _virtual(self._virtual, group, name, kinds)),
+                    "freshness": "Current",
+                }
                 for name, kinds in versions.items()
             ]
             items.append({"metadata": {"name": group} if group else {}, "versions": served})
@@ -141,7 +151,7 @@ class Discovery:
         return Document(body, content_type, f'"{hashlib.sha256(body).hexdigest().upper()}"')
 
 
-def _resource_list(group: str, version: str, kinds: list[Kind]) -> Json:
+def _resource_list(group: str, version: str, kinds: list[Kind], virtual: list[Virtual]) -> Json:
     resources = []
     for kind in kinds:
         entry: Json = {
@@ -158,16 +168,12 @@ def _resource_list(group: str, version: str, kinds: list[Kind]) -> Json:
         entry["storageVersionHash"] = _storage_hash(kind)
         resources.append(entry)
         resources.extend(_legacy_subresource(kind, sub) for sub in _sorted(kind))
-    resources.extend(
-        {
-            "name": virtual.resource.plural,
-            "singularName": virtual.singular,
-            "namespaced": virtual.namespaced,
-            "kind": virtual.kind,
-            "verbs": ["create"],
-        }
-        for virtual in _virtual(group, version, kinds)
-    )
+    for one in virtual:
+        entry = {"name": one.resource.plural, "singularName": one.singular, "namespaced": one.namespaced}
+        resources.append({**entry, "kind": one.kind, "verbs": list(one.verbs)})
+        for name, kind_name in one.subresources:
+            sub = {"name": f"{one.resource.plural}/{name}", "singularName": "", "namespaced": one.namespaced}
+            resources.append({**sub, "kind": kind_name, "verbs": ["get"]})
     resources.sort(key=lambda entry: str(entry["name"]))
     list_ = {
         "kind": "APIResourceList",
@@ -193,28 +199,34 @@ def _legacy_subresource(kind: Kind, sub: Subresource) -> Json:
     return entry
 
 
-def _virtual(group: str, version: str, kinds: list[Kind]) -> list[Virtual]:
+def _virtual(served: Sequence[Virtual], group: str, version: str, kinds: list[Kind]) -> list[Virtual]:
     """What is served besides kinds in a group version. No bindings without pods."""
     return [
         virtual
-        for virtual in VIRTUAL
+        for virtual in served
         if (virtual.resource.group, virtual.resource.version) == (group, version)
         and (virtual.resource != BINDINGS or any(kind.resource == PODS for kind in kinds))
     ]
 
 
-def _aggregated_resources(group: str, version: str, kinds: list[Kind]) -> list[Json]:
-    virtual = [
-        {
-            "resource": one.resource.plural,
-            "responseKind": {"group": "", "version": "", "kind": one.kind},
-            "scope": "Namespaced" if one.namespaced else "Cluster",
-            "singularResource": one.singular,
-            "verbs": ["create"],
-        }
-        for one in _virtual(group, version, kinds)
-    ]
-    return virtual + [_aggregated_resource(kind) for kind in kinds]
+def _aggregated_resources(kinds: list[Kind], virtual: list[Virtual]) -> list[Json]:
+    return [_aggregated_virtual(one) for one in virtual] + [_aggregated_resource(kind) for kind in kinds]
+
+
+def _aggregated_virtual(virtual: Virtual) -> Json:
+    entry: Json = {
+        "resource": virtual.resource.plural,
+        "responseKind": {"group": "", "version": "", "kind": virtual.kind},
+        "scope": "Namespaced" if virtual.namespaced else "Cluster",
+        "singularResource": virtual.singular,
+        "verbs": list(virtual.verbs),
+    }
+    if virtual.subresources:
+        entry["subresources"] = [
+            {"subresource": name, "responseKind": {"group": "", "version": "", "kind": kind}, "verbs": ["get"]}
+            for name, kind in virtual.subresources
+        ]
+    return entry
 
 
 def _aggregated_resource(kind: Kind) -> Json:

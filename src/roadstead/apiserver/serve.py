@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from roadstead.apiserver.metrics import Exposition, RequestCounts, Source, serve
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.openapi import OpenApi
 from roadstead.apiserver.protocol import ApiProtocol
+from roadstead.apiserver.visibility import SERVED, Lists
 from roadstead.auth.account_tokens import AccountTokens
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
@@ -54,8 +55,8 @@ class ApiServer:
     """The HTTP surface over `resources`. Keeps its authority, certificate and tokens in `state_dir` (mode 0700, files 0600).
 
     `port` 0 takes a free one. `host_names` are further names under which clients reach it (beside localhost and addresses).
-    `answers` serves questions beyond objects; see `app.Answers` and `app.Planner`. `metrics` are shown at /metrics beside the server's own; `checks` are
-    health checks beside its own.
+    `answers` serves questions beyond objects; see `app.Answers` and `app.Planner`. `pending` says who waits in which queue, for Kueue's
+    visibility API. `metrics` are shown at /metrics beside the server's own; `checks` are health checks beside its own.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class ApiServer:
         host_names: Sequence[str] = (),
         answers: Answers | None = None,
         planner: Planner | None = None,
+        pending: Callable[[], Lists] | None = None,
         metrics: Sequence[Source] = (),
         checks: Mapping[str, Check] | None = None,
     ) -> None:
         self._answers = answers
         self._planner = planner
+        self._pending = pending
         self._metrics = metrics
         self._checks = checks or {}
         self._resources = resources
@@ -189,7 +192,7 @@ class ApiServer:
     # --- the application
 
     def _config(self, address: str) -> uvicorn.Config:
-        discovery = Discovery(self._registry, address)
+        discovery = Discovery(self._registry, address, SERVED if self._pending is not None else ())
         issuer = self._resources.issuer
         requests = RequestCounts()
         store = self._resources.store
@@ -207,7 +210,7 @@ class ApiServer:
         names = {*self._host_names, socket.gethostname(), socket.getfqdn()}
         app = App(
             self._objects, self._registry, discovery, documents, authenticator, names, self._answers, requests,
-            self._planner,
+            self._planner, self._pending,
         )  # fmt: skip
         config = uvicorn.Config(
             app,

@@ -42,6 +42,7 @@ from roadstead.controllers.queues import (
     LocalQueueController,
     ResourceFlavorController,
     TopologyController,
+    usage_controllers,
 )
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
@@ -196,6 +197,7 @@ def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) ->
         Binder(),
         ClusterQueueController(),
         LocalQueueController(),
+        *usage_controllers(policy.admission_sharing),
         ResourceFlavorController(),
         TopologyController(),
         AdmissionCheckController(),

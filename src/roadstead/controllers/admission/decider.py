@@ -487,6 +487,13 @@ class AdmissionDecider:
         self._take_in(now)
         return why(self.world, key, now, self._rules)
 
+    def line(self, cluster_queue: str, now: int) -> Sequence[Key] | None:
+        """All workloads that wait in a ClusterQueue, in the order of their turns; None if there is no such queue. O(n log n)."""
+        self._take_in(now)
+        if cluster_queue not in self.world.tables():
+            return None
+        return [standing.key for standing in self.world.pending_queue(cluster_queue).everyone()]
+
     def explain(self, key: Key, now: int) -> Explanation:
         """The same with what would bind next and what would help. KeyError if nothing has this name."""
         self._take_in(now)
