@@ -63,7 +63,7 @@ class Configured:
             base,
             fair_sharing=strategies,
             resources=_resources(self.file.resources),
-            admission_sharing=_admission_sharing(self.file),
+            admission_sharing=self.policy.admission_sharing,
             pods_ready=self.policy.pods_ready,
         )
 
@@ -108,6 +108,7 @@ def _policy(file: Configuration) -> Policy:
         delete_deactivated=_duration(retention.after_deactivated_by_kueue) if retention is not None else None,
         manage_all=file.manage_jobs_without_queue_name or False,
         labels_to_copy=keys or (),
+        admission_sharing=_admission_sharing(file),
         namespaces=managed_namespaces(file),
     )
 

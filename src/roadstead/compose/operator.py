@@ -33,6 +33,7 @@ from roadstead.controllers.queues import (
     ClusterQueueController,
     LocalQueueController,
     ResourceFlavorController,
+    usage_controllers,
 )
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
 from roadstead.controllers.workload.policy import NO_POLICY, Policy
@@ -142,6 +143,7 @@ def controllers(policy: Policy = NO_POLICY) -> Sequence[Controller]:
         AdmissionChecksController(),
         ClusterQueueController(),
         LocalQueueController(),
+        *usage_controllers(policy.admission_sharing),
         ResourceFlavorController(),
         AdmissionCheckController(),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from roadstead.core.rules import WaitForPodsReady
+from roadstead.core.rules import AdmissionFairSharing, WaitForPodsReady
 from roadstead.expr.selectors import matches_selector
 from roadstead.kinds.names import NAMESPACES
 from roadstead.kinds.object import Object
@@ -21,6 +21,8 @@ class Policy:
 
     `manage_all`: jobs that name no queue are held too, until somebody gives them one, in `namespaces` that match (kueue 5.7).
 
+    `admission_sharing`: the same as the rules say; LocalQueues are sampled for it. None: nobody does.
+
     `labels_to_copy`: labels with these keys are copied from a job to its Workload, when that is created.
     """
 
@@ -29,6 +31,7 @@ class Policy:
     delete_deactivated: int | None = None
     manage_all: bool = False
     labels_to_copy: tuple[str, ...] = ()
+    admission_sharing: AdmissionFairSharing | None = None
     namespaces: LabelSelector = field(default_factory=LabelSelector)
 
     def holds(self, job: Object, read: Read) -> bool:
