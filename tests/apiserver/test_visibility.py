@@ -103,6 +103,8 @@ async def test_discovery_lists_it_both_ways(api: Api) -> None:
     assert [entry["version"] for entry in group["versions"]] == ["v1beta2", "v1beta1"]
     accept = {"accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
     everything = (await api.ask("GET", "/apis", None, accept)).json
+    groups = [item["metadata"]["name"] for item in everything["items"]]
+    assert groups.index("kueue.x-k8s.io") < groups.index("visibility.kueue.x-k8s.io") == len(groups) - 1
     (found,) = [item for item in everything["items"] if item["metadata"]["name"] == "visibility.kueue.x-k8s.io"]
     first = found["versions"][0]["resources"][0]
     assert (first["resource"], first["verbs"]) == ("clusterqueues", [])

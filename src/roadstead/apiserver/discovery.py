@@ -60,19 +60,19 @@ class Discovery:
     """Answers GET /api, /apis, /apis/GROUP, /api/v1 and /apis/GROUP/VERSION."""
 
     def __init__(self, registry: Registry, server_address: str, also: Sequence[Virtual] = ()) -> None:
-        """`also`: what is served besides the registry's kinds and VIRTUAL."""
+        """`also`: what is served besides the registry's kinds and VIRTUAL. Its groups come last: clients that know a kind by its name
+        only (`kubectl get clusterqueue`) take the first group that has it."""
         self._virtual = (*VIRTUAL, *also)
         self._groups: dict[str, dict[str, list[Kind]]] = {}
         for kind in registry:
             if kind.resource.group:
                 continue
             self._groups.setdefault("", {}).setdefault(kind.resource.version, []).append(kind)
-        for virtual in self._virtual:
-            if virtual.resource.group:
-                self._groups.setdefault(virtual.resource.group, {}).setdefault(virtual.resource.version, [])
+        self._place(VIRTUAL)
         for kind in registry:
             if kind.resource.group:
                 self._groups.setdefault(kind.resource.group, {}).setdefault(kind.resource.version, []).append(kind)
+        self._place(also)
         for group, versions in self._groups.items():
             self._groups[group] = dict(sorted(versions.items(), key=lambda item: version_order(item[0])))
         self._legacy = self._legacy_documents(server_address)
@@ -81,6 +81,11 @@ class Discovery:
             for path in ("/api", "/apis")
             for version in ("v2", "v2beta1")
         }
+
+    def _place(self, virtual: Sequence[Virtual]) -> None:
+        for one in virtual:
+            if one.resource.group:
+                self._groups.setdefault(one.resource.group, {}).setdefault(one.resource.version, [])
 
     def find(self, path: str, accept: str) -> Document | None:
         """The document at `path` (no trailing slash), in the form the client prefers; None if there is none."""
