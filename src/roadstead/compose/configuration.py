@@ -157,7 +157,7 @@ def _resources(stanza: Resources | None) -> ResourceRules:
         transformations=tuple(
             Transformation(
                 each.input,
-                tuple(Output(name, parse(amount).nano) for name, amount in (each.outputs or {}).items()),
+                tuple(Output(name, parse(amount).nano) for name, amount in sorted((each.outputs or {}).items())),
                 replaces=each.strategy == "Replace",
                 multiply_by=each.multiply_by or "",
             )
