@@ -360,8 +360,10 @@ class World:
     def _charge(self, fact: Workload, admission: Admission, at: int) -> None:
         """Whoever is let in counts against its LocalQueue at once, where ClusterQueues go by usage."""
         queue: ClusterQueue | None = self.facts[ClusterQueue].get(("", admission.cluster_queue))
+        if queue is None or not queue.usage_based:
+            return
         local = self.local_queue(fact.namespace, fact.queue)
-        if queue is not None and queue.usage_based and local is not None and at >= local.sampled_at:
+        if local is not None and at >= local.sampled_at:
             self.penalties.charge(local.key, fact.key, at, requested(admission))
 
     def _count_displacement(self, command: Evict) -> None:
