@@ -103,13 +103,18 @@ def _from_priority_class(found: Object) -> Priority:
     return Priority(_value(found), PRIORITY_CLASSES.group, "PriorityClass", found.meta.name)
 
 
+def name_queue(spec: Json, queue: str) -> None:
+    """Put the queue into a decoded Workload's spec, in place; a job that names none leaves the field out."""
+    if queue:
+        spec["queueName"] = queue
+    else:
+        spec.pop("queueName", None)
+
+
 def build_workload(job: Object, pod_sets: list[Json], priority: Priority, labels_to_copy: Iterable[str] = ()) -> Json:
     """The Workload object to create for a job, with those of its labels that are to be copied."""
-    spec: Json = {
-        "podSets": pod_sets,
-        "queueName": queue_of({"metadata": {"labels": job.meta.labels}}),
-        "active": True,
-    }
+    spec: Json = {"podSets": pod_sets, "active": True}
+    name_queue(spec, queue_of({"metadata": {"labels": job.meta.labels}}))
     priority.write(spec)
     if (seconds := max_execution_of(job.meta.labels)) is not None:
         spec["maximumExecutionTimeSeconds"] = seconds

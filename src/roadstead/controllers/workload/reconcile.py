@@ -20,6 +20,7 @@ from roadstead.controllers.workload.build import (
     Priority,
     UnknownClass,
     build_workload,
+    name_queue,
     resolve_priority,
     says_the_same,
     workload_name,
@@ -214,7 +215,7 @@ class WorkloadController:
             return Step(notes=(_unknown_class(job, priority),))
         changed = workload.decode()
         changed["spec"]["podSets"] = pod_sets
-        changed["spec"]["queueName"] = queue_of(value)
+        name_queue(changed["spec"], queue_of(value))
         priority.write(changed["spec"])
         return in_order(
             Update(WORKLOADS, changed),
@@ -243,7 +244,7 @@ class WorkloadController:
         changed = workload.decode()
         if is_gated_anew:
             set_gates(changed, gates)
-        changed["spec"]["queueName"] = queue
+        name_queue(changed["spec"], queue)
         if is_limit_new:
             changed["spec"]["maximumExecutionTimeSeconds"] = seconds
         if is_new and isinstance(priority, Priority):
