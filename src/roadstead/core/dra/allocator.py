@@ -21,8 +21,8 @@ def allocate(inventory: Inventory, node: NodeFacts, claims: Sequence[Claim], max
     and bounded by `max_steps`.
     """
     try:
-        pools = inventory.pools(node)
-        context = Context(node, pools, inventory.classes, inventory.features)
+        view = inventory.view(node)
+        context = Context(node, view, inventory.classes, inventory.features)
         asked = ask(context, claims)
         search = Search(context, asked, inventory.in_use(), max_steps)
         if search.run():
@@ -39,7 +39,7 @@ def allocate(inventory: Inventory, node: NodeFacts, claims: Sequence[Claim], max
                 ),
                 search.steps,
             )
-        if any(pool.complete and pool.invalid for pool in pools):
+        if view.has_invalid:
             return Failed("pools_invalid", "invalid resource pools were encountered", Scope.NODE)
         return NoFit(search.steps)
     except AllocationError as err:

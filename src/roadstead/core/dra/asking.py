@@ -15,7 +15,7 @@ from roadstead.core.dra.constraints import Values, covers
 from roadstead.core.dra.features import Features
 from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.outcome import AllocationError
-from roadstead.core.dra.pools import Pool
+from roadstead.core.dra.pools import View
 from roadstead.core.dra.selecting import derive, selectable
 from roadstead.model.dra import MAX_RESULTS, Amount, Claim, Constraint, DeviceClass, DeviceRequest, Request
 
@@ -57,7 +57,7 @@ class Context:
     """What an attempt on a node knows."""
 
     node: NodeFacts
-    pools: tuple[Pool, ...]
+    view: View
     classes: Mapping[str, DeviceClass]
     features: Features
 
@@ -125,7 +125,7 @@ def _option(context: Context, claim: Claim, request: Request, body: DeviceReques
     if device_class is None:
         raise AllocationError(
             "class_not_found",
-            f'{where}: could not retrieve device class {body.device_class}: '
+            f"{where}: could not retrieve device class {body.device_class}: "
             f'deviceclass.resource.k8s.io "{body.device_class}" not found',
         )
     alternative = body.name if request.is_list else ""
@@ -153,12 +153,14 @@ def _option(context: Context, claim: Claim, request: Request, body: DeviceReques
 def _every(context: Context, option: Option, where: str) -> tuple[Candidate, ...]:
     """Mode All: all devices that are selectable and have the capacity when nothing of them is in use, in use or not."""
     found = []
-    for pool in context.pools:
+    for pool in context.view.pools:
         if not pool.usable:
             kind, state = ("all_pool_invalid", "currently invalid") if pool.complete else (
                 "all_pool_incomplete", "currently being updated",
             )  # fmt: skip
-            raise AllocationError(kind, f"{where}: asks for all devices, but resource pool {'/'.join(pool.id)} is {state}")
+            raise AllocationError(
+                kind, f"{where}: asks for all devices, but resource pool {'/'.join(pool.id)} is {state}"
+            )
         for candidate in pool.candidates:
             if is_selectable(context, option, candidate) and _has_capacity(context, option, candidate):
                 found.append(candidate)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from roadstead.core.dra import capacity
 from roadstead.expr.cel.device import compile_derived, compile_selector, selects, variables_of
 from roadstead.expr.cel.errors import CompileError, EvaluationError
 from roadstead.model.dra import Attribute, Device, DeviceId, ResourceSlice
@@ -22,8 +23,10 @@ class Facts:
     device: Device
     variables: dict[str, Any] | None = None
     failure: EvaluationError | None = None
-    verdicts: dict[str, bool | EvaluationError] = field(default_factory=dict)
+    verdicts: dict[str | None, bool | EvaluationError] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    whole: dict[bool, bool] = field(default_factory=dict)
+    """By whether ranges are fractional: does its capacity allow a request that names none?"""
 
     def selected(self, expression: str) -> bool:
         """The selector's verdict. CompileError or EvaluationError, as often as it is asked. O(1) after the first time."""
@@ -40,6 +43,15 @@ class Facts:
             return selects(program, self._shown())
         except EvaluationError as err:
             return err
+
+    def is_whole(self, *, fractional: bool) -> bool:
+        """Can a dedicated device of this kind be given to a request without capacities? O(1) after the first time."""
+        found = self.whole.get(fractional)
+        if found is None:
+            needed = capacity.consumption(self.device, {}, fractional=fractional)
+            found = needed is not None and capacity.fits(needed, self.device, {}, {})
+            self.whole[fractional] = found
+        return found
 
     def derived(self, expression: str) -> Any:
         """A derived attribute's value. CompileError or EvaluationError if it has none."""

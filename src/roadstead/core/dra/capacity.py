@@ -85,9 +85,7 @@ def _in(unit: int, amount: Amount) -> int:
     return -(-amount.nano // unit)
 
 
-def _stepped(
-    name: str, wanted: Amount, policy: RequestPolicy, least: Amount, step: Amount, fractional: bool
-) -> Amount:
+def _stepped(name: str, wanted: Amount, policy: RequestPolicy, least: Amount, step: Amount, fractional: bool) -> Amount:
     """The next point of the grid `least + n * step`; it takes the notation of the step."""
     unit = _unit(policy, fractional)
     countable = _in_thousandths(wanted) if unit == _MILLI else _in(unit, wanted) <= _MOST

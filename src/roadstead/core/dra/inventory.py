@@ -7,11 +7,12 @@ concern the node. Devices in use are kept in sets, so an attempt costs nothing f
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from roadstead.core.dra.candidates import FactsTable
 from roadstead.core.dra.features import Features
 from roadstead.core.dra.nodes import NodeFacts
-from roadstead.core.dra.pools import Pool, PoolId, Published, gather
+from roadstead.core.dra.pools import PoolId, Published, View, gather, view_of
 from roadstead.core.dra.search import InUse
 from roadstead.model.dra import Allocation, DeviceClass, DeviceId, ResourceSlice, Share
 
@@ -26,25 +27,27 @@ class Inventory:
         self.shared: Counter[DeviceId] = Counter()
         self.consumed: dict[DeviceId, Counter[str]] = {}
         self.facts = FactsTable()
-        self.version = 0
-        """Grows with every change of slices, classes or use."""
+        self.published = 0
+        """Grows with every change of slices or classes."""
+        self.watchers: list[Callable[[DeviceId, bool], None]] = []
+        """Told of every device that comes into use as a whole (True) or is free again (False)."""
         self._local: dict[str, dict[str, Published]] = {}
         """Node -> slices published for it by name."""
         self._wide: dict[str, Published] = {}
         """All other slices."""
         self._pools: dict[PoolId, dict[str, Published]] = {}
         self._names: dict[str, ResourceSlice] = {}
-        self._by_node: dict[NodeFacts, tuple[Pool, ...]] = {}
+        self._by_node: dict[NodeFacts, View] = {}
 
     # --- what is published
 
     def set_class(self, device_class: DeviceClass) -> None:
         self.classes[device_class.name] = device_class
-        self.version += 1
+        self.published += 1
 
     def remove_class(self, name: str) -> None:
         self.classes.pop(name, None)
-        self.version += 1
+        self.published += 1
 
     def set_slice(self, of: ResourceSlice) -> None:
         """Add a slice or replace the one of its name. O(devices)."""
@@ -71,17 +74,17 @@ class Inventory:
 
     def _forget(self, of: ResourceSlice) -> None:
         """Pools of other nodes may have looked at this slice too, to see whether they are complete."""
-        self.version += 1
+        self.published += 1
         self._by_node.clear()
 
-    def pools(self, node: NodeFacts) -> tuple[Pool, ...]:
-        """In the order of the search. AllocationError if a node selector cannot be parsed. O(slices for the node) after a change."""
+    def view(self, node: NodeFacts) -> View:
+        """The pools of a node, in the order of the search. AllocationError if a node selector cannot be parsed. O(slices for the node) after a change."""
         found = self._by_node.get(node)
         if found is None:
             local = self._local.get(node.name, {})
             relevant = [*local.values(), *self._wide.values()]
             whole = {key: list(slices.values()) for key, slices in self._whole_pools(relevant).items()}
-            found = self._by_node[node] = gather(relevant, whole, node, self.features)
+            found = self._by_node[node] = view_of(gather(relevant, whole, node, self.features))
         return found
 
     def _whole_pools(self, relevant: list[Published]) -> dict[PoolId, dict[str, Published]]:
@@ -104,22 +107,25 @@ class Inventory:
                 self._share(Share(result.id, result.consumed), by)
             elif not result.admin:
                 self._whole(result.id, by)
-        self.version += 1
 
     def hold_device(self, key: DeviceId) -> None:
         """A whole device is in use."""
         self._whole(key, 1)
-        self.version += 1
 
     def hold_share(self, share: Share) -> None:
         """A share of a device is in use. Without consumable capacity that is the whole device."""
         self._share(share, 1)
-        self.version += 1
 
     def _whole(self, key: DeviceId, by: int) -> None:
-        self.whole[key] += by
-        if not self.whole[key]:
+        before = self.whole[key]
+        after = before + by
+        if after:
+            self.whole[key] = after
+        else:
             del self.whole[key]
+        if (before == 0) != (after == 0):
+            for watcher in self.watchers:
+                watcher(key, after != 0)
 
     def _share(self, share: Share, by: int) -> None:
         if not self.features.consumable_capacity:

@@ -40,6 +40,22 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a node sees: its pools in the order of the search, and the candidates of the usable ones."""
+
+    pools: tuple[Pool, ...]
+    order: tuple[Candidate, ...]
+    by_id: Mapping[PoolId, Pool]
+    has_invalid: bool
+
+
+def view_of(pools: tuple[Pool, ...]) -> View:
+    """O(devices)."""
+    order = tuple(candidate for pool in pools if pool.usable for candidate in pool.candidates)
+    return View(pools, order, {pool.id: pool for pool in pools}, any(pool.complete and pool.invalid for pool in pools))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Published:
     """A slice with its candidates."""
 

@@ -8,8 +8,26 @@ from typing import Any, Final
 
 from roadstead.expr.quantity import Quantity, parse
 from roadstead.model.dra import (
-    Allocation, Amount, Attribute, Capacity, Claim, ClaimConfig, Constraint, CounterSet, CounterUse, Device, DeviceClass,
-    DeviceId, DeviceRequest, DeviceResult, NodeChoice, OpaqueConfig, Request, RequestPolicy, ResourceSlice, Share,
+    Allocation,
+    Amount,
+    Attribute,
+    Capacity,
+    Claim,
+    ClaimConfig,
+    Constraint,
+    CounterSet,
+    CounterUse,
+    Device,
+    DeviceClass,
+    DeviceId,
+    DeviceRequest,
+    DeviceResult,
+    NodeChoice,
+    OpaqueConfig,
+    Request,
+    RequestPolicy,
+    ResourceSlice,
+    Share,
 )  # fmt: skip
 from roadstead.model.selection import NodeTerm, Requirement, Taint, Toleration
 
@@ -49,7 +67,9 @@ def slice_of(value: Json) -> ResourceSlice:
         nodes=_nodes(spec),
         devices=tuple(device_of(each) for each in spec.get("devices") or ()),
         counter_sets=tuple(
-            CounterSet(each["name"], tuple((name, amount(c["value"])) for name, c in (each.get("counters") or {}).items()))
+            CounterSet(
+                each["name"], tuple((name, amount(c["value"])) for name, c in (each.get("counters") or {}).items())
+            )
             for each in spec.get("sharedCounters") or ()
         ),
     )
@@ -162,10 +182,14 @@ def claim_of(value: Json) -> Claim:
         name=meta["name"],
         requests=tuple(_request(each) for each in devices.get("requests") or ()),
         constraints=tuple(
-            Constraint(tuple(each.get("requests") or ()), each.get("matchAttribute", ""), each.get("distinctAttribute", ""))
+            Constraint(
+                tuple(each.get("requests") or ()), each.get("matchAttribute", ""), each.get("distinctAttribute", "")
+            )
             for each in devices.get("constraints") or ()
         ),
-        config=tuple(ClaimConfig(tuple(each.get("requests") or ()), _opaque(each)) for each in devices.get("config") or ()),
+        config=tuple(
+            ClaimConfig(tuple(each.get("requests") or ()), _opaque(each)) for each in devices.get("config") or ()
+        ),
     )
 
 

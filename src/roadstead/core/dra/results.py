@@ -11,7 +11,9 @@ from roadstead.model.dra import Allocation, Claim, ConfigResult, DeviceResult
 from roadstead.model.selection import NodeTerm, Requirement
 
 
-def allocation(claim: Claim, options: Sequence[Option], taken: Sequence[Taken], node: str, features: Features) -> Allocation:
+def allocation(
+    claim: Claim, options: Sequence[Option], taken: Sequence[Taken], node: str, features: Features
+) -> Allocation:
     """The allocation of one claim; `options` are those chosen, one per request."""
     return Allocation(
         tuple(_result(each, features) for each in taken), merged_config(claim, options), node_term(taken, node)
@@ -49,7 +51,8 @@ def merged_config(claim: Claim, options: Sequence[Option]) -> tuple[ConfigResult
         if not own.requests or any(name in known for name in own.requests):
             found.append(ConfigResult(False, own.requests, own.config))
     return tuple(
-        ConfigResult(each.from_class, (), each.config) if _covers_all(each.requests, options) else each for each in found
+        ConfigResult(each.from_class, (), each.config) if _covers_all(each.requests, options) else each
+        for each in found
     )
 
 

@@ -19,7 +19,6 @@ from roadstead.core.dra.capacity import Consumed
 from roadstead.core.dra.constraints import Tracker
 from roadstead.core.dra.counters import PoolCounters, open_counters
 from roadstead.core.dra.outcome import AllocationError
-from roadstead.core.dra.pools import Pool
 from roadstead.core.dra.taints import tolerated
 from roadstead.model.dra import MAX_RESULTS, DeviceId
 
@@ -81,11 +80,7 @@ class Search:
         self.shares: Counter[DeviceId] = Counter()
         self.consumed: dict[DeviceId, Counter[str]] = {}
         self.counters: dict[tuple[str, str], PoolCounters] = {}
-        self.usable_pools = [pool for pool in context.pools if pool.usable]
-        self.order: list[tuple[Pool, Candidate]] = [
-            (pool, candidate) for pool in self.usable_pools for candidate in pool.candidates
-        ]
-        self.pool_of = {pool.id: pool for pool in context.pools}
+        self.order = context.view.order
 
     def run(self) -> bool:
         """Is there a solution? It lies in `progress` then. AllocationError where the attempt must end."""
@@ -141,9 +136,12 @@ class Search:
             if result != DONE:
                 self.undo(progress, option, candidate)
             return result
-        for at in range(start, len(self.order)):
-            candidate = self.order[at][1]
-            if not self.take(progress, option, candidate, must=False):
+        order, whole = self.order, self.in_use.whole
+        if option.admin:
+            whole = ()
+        for at in range(start, len(order)):
+            candidate = order[at]
+            if candidate.id in whole or not self.take(progress, option, candidate, must=False):
                 continue
             result = self.device(claim_at, request_at, option, number + 1, at + 1)
             if result == DONE:
@@ -166,11 +164,17 @@ class Search:
             return False
         if not is_selectable(self.context, option, candidate):
             return False
-        consumed: Consumed | None = ()
-        if features.consumable_capacity:
-            consumed = capacity.consumption(device, option.wanted, fractional=features.fractional_ranges)
-            if consumed is None or not self.has_room(candidate, consumed, shareable):
+        consumed: Consumed = ()
+        if not features.consumable_capacity:
+            pass
+        elif not shareable and not option.wanted:
+            if device.capacity and not candidate.facts.is_whole(fractional=features.fractional_ranges):
                 return False
+        elif device.capacity or option.wanted:
+            needed = capacity.consumption(device, option.wanted, fractional=features.fractional_ranges)
+            if needed is None or not self.has_room(candidate, needed, shareable):
+                return False
+            consumed = needed
         pool_counters: PoolCounters | None = None
         if device.consumes:
             if not features.partitionable or (candidate.has_groups and not features.compatibility_groups):
@@ -242,7 +246,7 @@ class Search:
         return True
 
     def counters_of(self, candidate: Candidate) -> PoolCounters:
-        pool = self.pool_of[candidate.id.driver, candidate.id.pool]
+        pool = self.context.view.by_id[candidate.id.driver, candidate.id.pool]
         found = self.counters.get(pool.id)
         if found is None:
             in_use = set(self.in_use.whole) | set(self.in_use.shared) if pool.counters else set()

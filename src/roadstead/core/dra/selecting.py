@@ -5,7 +5,7 @@ Evaluation stops at the first selector that is false; one that fails ends the at
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from roadstead.core.dra.candidates import Candidate
 from roadstead.core.dra.constraints import Values, derived_values
@@ -14,14 +14,6 @@ from roadstead.core.dra.nodes import NodeFacts, device_chosen
 from roadstead.core.dra.outcome import AllocationError
 from roadstead.expr.cel.errors import CompileError, EvaluationError
 from roadstead.model.dra import Claim, DeviceClass, DeviceRequest
-
-
-def selectors(claim: Claim, request: DeviceRequest, device_class: DeviceClass) -> Iterator[tuple[str, int, str | None]]:
-    """(whose, number, expression) in the order of evaluation."""
-    for number, expression in enumerate(device_class.selectors):
-        yield f"class {device_class.name}", number, expression
-    for number, expression in enumerate(request.selectors):
-        yield f"claim {claim.namespace}/{claim.name}", number, expression
 
 
 def selectable(
@@ -35,8 +27,14 @@ def selectable(
     """AllocationError (`cel_compile`, `cel_runtime`, `selector_empty`) if a selector fails. O(selectors), CEL only the first time."""
     if candidate.device.binding_conditions and not features.binding_conditions:
         return False
-    for whose, number, expression in selectors(claim, request, device_class):
-        if not _selected(candidate, whose, number, expression):
+    verdicts = candidate.facts.verdicts
+    for number, expression in enumerate(device_class.selectors):
+        known = verdicts.get(expression)
+        if known is not True and not _selected(candidate, f"class {device_class.name}", number, expression):
+            return False
+    for number, expression in enumerate(request.selectors):
+        known = verdicts.get(expression)
+        if known is not True and not _selected(candidate, f"claim {claim.namespace}/{claim.name}", number, expression):
             return False
     return not candidate.slice.nodes.by_device or device_chosen(candidate.slice, candidate.device, node)
 
@@ -52,7 +50,9 @@ def _selected(candidate: Candidate, whose: str, number: int, expression: str | N
         raise AllocationError("cel_compile", f"{whose}: selector #{number}: CEL compile error: {err}") from None
     except EvaluationError as err:
         name = "/".join(candidate.id)
-        raise AllocationError("cel_runtime", f"{whose}: selector #{number} on device {name}: CEL runtime error: {err}") from None
+        raise AllocationError(
+            "cel_runtime", f"{whose}: selector #{number} on device {name}: CEL runtime error: {err}"
+        ) from None
 
 
 def derive(candidate: Candidate, derived: Sequence[tuple[str, str]]) -> dict[str, Values]:

@@ -13,7 +13,16 @@ from roadstead.expr.cel import types
 from roadstead.expr.cel.declarations import Environment, Function, Overload
 from roadstead.expr.cel.errors import CompileError
 from roadstead.expr.cel.tree import (
-    Bind, Call, Comprehension, Ident, ListNode, Literal, MapNode, Node, OptionalMap, Select,
+    Bind,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    OptionalMap,
+    Select,
 )  # fmt: skip
 from roadstead.expr.cel.types import BOOL, DYN, INT, STRING, Type
 from roadstead.expr.cel.values import kind_of
@@ -226,7 +235,9 @@ class _Checker:
     def comprehension(self, node: Comprehension, scope: Scope) -> Type:
         over = types.substitute(self.solution, self.visit(node.range, scope))
         one, two = self.elements(over, node)
-        inner = {**scope, node.names[0]: one} if len(node.names) == 1 else {**scope, node.names[0]: two, node.names[1]: one}
+        inner = (
+            {**scope, node.names[0]: one} if len(node.names) == 1 else {**scope, node.names[0]: two, node.names[1]: one}
+        )
         if node.condition is not None:
             self.wants_bool(node.condition, self.visit(node.condition, inner))
         body = self.visit(node.body, inner)
@@ -282,5 +293,7 @@ class _Checker:
         if not node.flat:
             return types.optional_of(body)
         if body.name != "optional_type" and body != DYN and not body.var:
-            raise CompileError(f"found no matching overload for 'optFlatMap': its body is '{body}', not an optional", node.at)
+            raise CompileError(
+                f"found no matching overload for 'optFlatMap': its body is '{body}', not an optional", node.at
+            )
         return body

@@ -38,12 +38,38 @@ def _includes(value: Any, wanted: Any) -> bool:
 
 INCLUDES: Final = Library("includes: dyn.(dyn) -> bool", {"includes": _includes})
 DEVICE: Final = Type("kubernetes.DRADevice")
-_TYPES: Final = ("bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "optional_type")
+_TYPES: Final = (
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "optional_type",
+)
 
 
 def _environment() -> Environment:
     functions = build(
-        (STANDARD, STRINGS, REGEX, K8S_LISTS, LISTS, SETS, OPTIONALS, QUANTITY, SEMVER, IP, URL, NAMED_FORMATS, INCLUDES)
+        (
+            STANDARD,
+            STRINGS,
+            REGEX,
+            K8S_LISTS,
+            LISTS,
+            SETS,
+            OPTIONALS,
+            QUANTITY,
+            SEMVER,
+            IP,
+            URL,
+            NAMED_FORMATS,
+            INCLUDES,
+        )
     )
     named = {name: Type(name) for name in _TYPES}
     for short in ("Quantity", "Semver", "IP", "CIDR", "URL", "Format", "timestamp", "duration"):
@@ -92,7 +118,9 @@ def variables_of(driver: str, device: Device) -> dict[str, Any]:
     capacity: dict[str, dict[str, Any]] = {}
     for name, offered in device.capacity:
         domain, slash, local = name.rpartition("/")
-        capacity.setdefault(domain if slash else driver, {})[local] = Quantity(offered.value.nano, offered.value.notation)
+        capacity.setdefault(domain if slash else driver, {})[local] = Quantity(
+            offered.value.nano, offered.value.notation
+        )
     return {
         "device": {
             "driver": driver,

@@ -7,26 +7,44 @@ round). One call per node and element; nothing is looked up by name at run time 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cmp_to_key
 from typing import Any, Final
 
 from roadstead.expr.cel.checker import Checked
+from roadstead.expr.cel.cost import Meter, step_cost
 from roadstead.expr.cel.declarations import Overload
 from roadstead.expr.cel.errors import CostExceeded, EvaluationError, no_such_overload
 from roadstead.expr.cel.tree import (
-    Bind, Call, Comprehension, Ident, ListNode, Literal, MapNode, Node, OptionalMap, Select,
+    Bind,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    OptionalMap,
+    Select,
 )  # fmt: skip
 from roadstead.expr.cel.types import DYN, Type, fits
 from roadstead.expr.cel.values import (
-    MISSING, NONE, DomainMap, Optional, TypeValue, Uint, compare, equal, find_key, kind_of,
+    MISSING,
+    NONE,
+    DomainMap,
+    Optional,
+    TypeValue,
+    compare,
+    equal,
+    find_key,
+    kind_of,
 )  # fmt: skip
 
 Variables = Mapping[str, Any]
 Run = Callable[[Variables], Any]
-Meter = Callable[[int], None]
 
 
 def plan(checked: Checked, meter: Meter | None = None) -> Run:
-    """The function that evaluates the expression. `meter` is told the cost of every step (cost.py), if it is given."""
+    """The function that evaluates the expression. With a meter every step is paid for (cost.py)."""
     return _Planner(checked, meter).of(checked.root)
 
 
@@ -47,7 +65,7 @@ def _absorbing(parts: list[Run], decisive: bool) -> Run:
                 failure = failure or err
                 continue
             if value is decisive:
-                return decisive
+                return bool(decisive)
             if value is not (not decisive):
                 failure = failure or EvaluationError(_NO_LOGIC)
         if failure is not None:
@@ -88,8 +106,9 @@ def optional_select(operand: Any, field: Any) -> Optional:
 
 
 def has_field(operand: Any, field: str) -> bool:
+    """`has(operand.field)`."""
     if isinstance(operand, Optional):
-        return operand.present and has_field(operand.value, field)
+        return bool(operand.present) and has_field(operand.value, field)
     if isinstance(operand, DomainMap):
         return True  # its default is found like any other value
     if isinstance(operand, dict):
@@ -157,8 +176,12 @@ class _Planner:
         if meter is None or isinstance(node, Literal):
             return run
 
+        price = step_cost(node)
+        if not price:
+            return run
+
         def metered(variables: Variables) -> Any:
-            meter(1)
+            meter.spend(price)
             return run(variables)
 
         return metered
@@ -209,6 +232,8 @@ class _Planner:
         if node.function in _DIRECT:
             left, right = parts
             operator = _DIRECT[node.function]
+            if self.meter is not None:
+                operator = _measured(operator, self.meter, node.function)
             return lambda variables: operator(left(variables), right(variables))
         function, fitting = self.checked.overloads[node]
         run = function.run
@@ -217,7 +242,7 @@ class _Planner:
         if not known:
             run = _guarded(node.function, fitting, function.run)
         if self.meter is not None:
-            run = _measured(run, self.meter)
+            run = _measured(run, self.meter, node.function)
         if len(parts) == 1:
             only = parts[0]
             return lambda variables: run(only(variables))
@@ -232,7 +257,7 @@ class _Planner:
         def run(variables: Variables) -> list[Any]:
             found: list[Any] = []
             for at, part in enumerate(parts):
-                value = part(variables)
+                value: Any = part(variables)
                 if at not in optional:
                     found.append(value)
                 elif _wants_optional(value).present:
@@ -262,7 +287,7 @@ class _Planner:
 
     def bind(self, node: Bind) -> Run:
         name, value, body = node.name, self.of(node.value), self.of(node.body)
-        return lambda variables: body({**variables, name: _Lazy.now(value, variables)})
+        return lambda variables: body({**variables, name: value(variables)})
 
     def optional_map(self, node: OptionalMap) -> Run:
         operand, name, body, flat = self.of(node.operand), node.name, self.of(node.body), node.flat
@@ -279,11 +304,15 @@ class _Planner:
     def comprehension(self, node: Comprehension) -> Run:
         over, body = self.of(node.range), self.of(node.body)
         condition = self.of(node.condition) if node.condition is not None else None
-        names, kind = node.names, node.kind
+        names, kind, meter = node.names, node.kind, self.meter
 
         def scopes(variables: Variables) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
             for key, value in _pairs(over(variables), len(names) == 2):
-                scope = {**variables, names[0]: value} if len(names) == 1 else {**variables, names[0]: key, names[1]: value}
+                scope = (
+                    {**variables, names[0]: value} if len(names) == 1 else {**variables, names[0]: key, names[1]: value}
+                )
+                if meter is not None:
+                    meter.spend(1)
                 if condition is None or _wants_bool(condition(scope)):
                     yield key, value, scope
 
@@ -304,15 +333,9 @@ class _Planner:
                 return lambda variables: _sorted_by([(body(scope), value) for _, value, scope in scopes(variables)])
 
 
-class _Lazy:
-    """`cel.bind` evaluates its value at once; an error in it is an error of the whole."""
-
-    @staticmethod
-    def now(value: Run, variables: Variables) -> Any:
-        return value(variables)
-
-
-def _quantified(scopes: Callable[[Variables], Iterator[tuple[Any, Any, dict[str, Any]]]], body: Run, *, decisive: bool) -> Run:
+def _quantified(
+    scopes: Callable[[Variables], Iterator[tuple[Any, Any, dict[str, Any]]]], body: Run, *, decisive: bool
+) -> Run:
     def run(variables: Variables) -> bool:
         failure: EvaluationError | None = None
         for _, _, scope in scopes(variables):
@@ -353,11 +376,13 @@ def _merged(parts: Iterator[Any]) -> dict[Any, Any]:
 
 
 def _sorted_by(pairs: list[tuple[Any, Any]]) -> list[Any]:
-    from functools import cmp_to_key
-
     if pairs and any(kind_of(key) != kind_of(pairs[0][0]) for key, _ in pairs):
         raise EvaluationError("list elements must have the same type")
-    return [value for _, value in sorted(pairs, key=cmp_to_key(lambda a, b: compare(a[0], b[0])))]
+
+    def by_key(left: tuple[Any, Any], right: tuple[Any, Any]) -> int:
+        return compare(left[0], right[0])
+
+    return [value for _, value in sorted(pairs, key=cmp_to_key(by_key))]
 
 
 def _choice(condition: Run, yes: Run, no: Run) -> Run:
@@ -406,12 +431,18 @@ def _guarded(name: str, overloads: tuple[Overload, ...], run: Callable[..., Any]
     return guarded
 
 
-def _measured(run: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
+_PAIRWISE: Final = frozenset({"distinct", "sets.contains", "sets.equivalent", "sets.intersects"})
+"""Functions that compare every element with every other."""
+
+
+def _measured(run: Callable[..., Any], meter: Meter, name: str) -> Callable[..., Any]:
     def measured(*args: Any) -> Any:
-        meter(sum(len(arg) // 10 for arg in args if isinstance(arg, (str, bytes, list, dict))))
-        return run(*args)
+        for arg in args:
+            meter.traverse(arg)
+        if name in _PAIRWISE:
+            meter.spend(len(args[0]) * len(args[-1]))
+        found = run(*args)
+        meter.traverse(found)
+        return found
 
     return measured
-
-
-__all__ = ["Meter", "Run", "Uint", "plan"]

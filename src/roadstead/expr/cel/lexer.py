@@ -30,10 +30,15 @@ _TOKEN: Final = re.compile(
 )
 _WORDS: Final = {"true": True, "false": False, "null": None}
 RESERVED: Final = frozenset(
-    "as break const continue else for function if import let loop package namespace return var void while".split()
-)
+    {
+        "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
+        "namespace", "return", "var", "void", "while",
+    }
+)  # fmt: skip
 _SIMPLE: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_ESCAPE: Final = re.compile(r"\\(?:([abfnrtv\\?\"'`])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|(.?))", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"\\(?:([abfnrtv\\?\"'`])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|(.?))", re.DOTALL
+)
 
 
 def tokens(text: str) -> list[Token]:
@@ -104,7 +109,7 @@ def _bytes(body: str, at: int) -> bytes:
     last = 0
     for match in _ESCAPE.finditer(body):
         parts.append(body[last : match.start()].encode())
-        simple, hexadecimal, four, eight, octal, _ = match.groups()
+        _, hexadecimal, four, eight, octal, _ = match.groups()
         if four or eight:
             raise CompileError("Syntax error: unicode escape sequences are not supported in bytes literals", at)
         if hexadecimal or octal:

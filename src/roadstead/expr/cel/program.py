@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roadstead.expr.cel.checker import Checked, check
+from roadstead.expr.cel.cost import Meter, needs_meter
 from roadstead.expr.cel.declarations import Environment
 from roadstead.expr.cel.errors import CompileError, EvaluationError
 from roadstead.expr.cel.evaluator import Run, plan
@@ -23,9 +24,12 @@ class Program:
     type: Type
     checked: Checked
     run: Run
+    meter: Meter | None = None
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
-        """The value on these variables. EvaluationError if it has none."""
+        """The value on these variables. EvaluationError if it has none, or costs more than it may."""
+        if self.meter is not None:
+            self.meter.reset()
         try:
             return self.run(variables)
         except RecursionError:
@@ -39,7 +43,8 @@ def compile_text(text: str, environment: Environment) -> Program:
     try:
         checked = check(parse(text), environment)
         validate(checked)
-        return Program(text, checked.type(checked.root), checked, plan(checked))
+        meter = Meter() if needs_meter(checked.root) else None
+        return Program(text, checked.type(checked.root), checked, plan(checked, meter), meter)
     except CompileError as err:
         line = text.count("\n", 0, err.at) + 1
         column = err.at - (text.rfind("\n", 0, err.at) + 1) + 1

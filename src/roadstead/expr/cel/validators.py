@@ -80,4 +80,6 @@ def _format_arguments(target: Literal, args: ListNode, checked: Checked) -> None
         if of.name not in (*_SUITED[verb], "dyn"):
             raise CompileError(f"error during formatting: {of} is no argument for %{verb}", element.at)
     if len(args.elements) > len(verbs):
-        raise CompileError(f"too many arguments supplied to string.format (expected {len(verbs)}, got {len(args.elements)})", args.at)
+        raise CompileError(
+            f"too many arguments supplied to string.format (expected {len(verbs)}, got {len(args.elements)})", args.at
+        )

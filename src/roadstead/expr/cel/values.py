@@ -117,7 +117,9 @@ _KINDS: Final[dict[type, str]] = {
     Url: "kubernetes.URL", Format: "kubernetes.NamedFormat",
 }  # fmt: skip
 NUMBERS: Final = frozenset({"int", "uint", "double"})
-_OPAQUE: Final = frozenset({"kubernetes.Quantity", "kubernetes.Semver", "net.IP", "net.CIDR", "kubernetes.URL", "kubernetes.NamedFormat"})
+_OPAQUE: Final = frozenset(
+    {"kubernetes.Quantity", "kubernetes.Semver", "net.IP", "net.CIDR", "kubernetes.URL", "kubernetes.NamedFormat"}
+)
 
 
 def kind_of(value: Value) -> str:
@@ -178,14 +180,14 @@ def compare(left: Value, right: Value) -> int:
     if kind in NUMBERS and other in NUMBERS:
         if left != left or right != right:
             raise EvaluationError("NaN values cannot be ordered")
-        return (left > right) - (left < right)
+        return int(left > right) - int(left < right)
     if kind != other or kind not in _ORDERED:
         raise EvaluationError("no such overload")
     if kind.startswith("google"):
         left, right = left.nano, right.nano
     elif kind == "string":
         left, right = left.encode(), right.encode()
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)
 
 
 def checked_int(value: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cmp_to_key
+from itertools import pairwise
 from typing import Any, Final
 
 from roadstead.expr.cel.declarations import Library
@@ -16,7 +17,7 @@ _SORTABLE: Final = ("int", "uint", "double", "bool", "duration", "timestamp", "s
 
 
 def is_sorted(items: list[Any]) -> bool:
-    return all(compare(a, b) <= 0 for a, b in zip(items, items[1:], strict=False))
+    return all(compare(a, b) <= 0 for a, b in pairwise(items))
 
 
 def total(items: list[Any]) -> Any:

@@ -51,7 +51,7 @@ def _nano(value: Quantity | int) -> int:
 
 
 def _order(left: Any, right: Any) -> int:
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)
 
 
 QUANTITY: Final = Library(
@@ -317,24 +317,22 @@ def _uri(value: str) -> Sequence[str]:
     return ()
 
 
-FORMATS: Final[dict[str, Format]] = {
-    name: Format(name, check)
-    for name, check in {
-        "dns1123Label": syntax.dns_label,
-        "dns1123Subdomain": syntax.dns_subdomain,
-        "dns1035Label": syntax.dns_1035_label,
-        "qualifiedName": syntax.qualified_name,
-        "dns1123LabelPrefix": _prefix(syntax.dns_label),
-        "dns1123SubdomainPrefix": _prefix(syntax.dns_subdomain),
-        "dns1035LabelPrefix": _prefix(syntax.dns_1035_label),
-        "labelValue": syntax.label_value,
-        "uri": _uri,
-        "uuid": _pattern(_UUID, "does not match the UUID format"),
-        "byte": _pattern(_BASE64, "invalid base64"),
-        "date": _calendar(date.fromisoformat, "invalid date"),
-        "datetime": _calendar(datetime.fromisoformat, "invalid datetime"),
-    }.items()
+_CHECKS: Final[dict[str, Callable[[str], Sequence[str]]]] = {
+    "dns1123Label": syntax.dns_label,
+    "dns1123Subdomain": syntax.dns_subdomain,
+    "dns1035Label": syntax.dns_1035_label,
+    "qualifiedName": syntax.qualified_name,
+    "dns1123LabelPrefix": _prefix(syntax.dns_label),
+    "dns1123SubdomainPrefix": _prefix(syntax.dns_subdomain),
+    "dns1035LabelPrefix": _prefix(syntax.dns_1035_label),
+    "labelValue": syntax.label_value,
+    "uri": _uri,
+    "uuid": _pattern(_UUID, "does not match the UUID format"),
+    "byte": _pattern(_BASE64, "invalid base64"),
+    "date": _calendar(date.fromisoformat, "invalid date"),
+    "datetime": _calendar(datetime.fromisoformat, "invalid datetime"),
 }
+FORMATS: Final = {name: Format(name, check) for name, check in _CHECKS.items()}
 
 
 def _validate(form: Format, text: str) -> Optional:

@@ -9,7 +9,16 @@ from roadstead.expr.cel.declarations import Library
 from roadstead.expr.cel.errors import EvaluationError
 from roadstead.expr.cel.library import regex, times
 from roadstead.expr.cel.values import (
-    INT_MAX, INT_MIN, UINT_MAX, Duration, Timestamp, TypeValue, Uint, checked_int, checked_uint, kind_of,
+    INT_MAX,
+    INT_MIN,
+    UINT_MAX,
+    Duration,
+    Timestamp,
+    TypeValue,
+    Uint,
+    checked_int,
+    checked_uint,
+    kind_of,
 )  # fmt: skip
 
 DECLARATIONS: Final = """
@@ -153,7 +162,7 @@ def to_int(value: Any) -> int:
             try:
                 return _parsed_integer(value, INT_MIN, INT_MAX)
             except ValueError:
-                raise EvaluationError(f'type conversion error from \'string\' to \'int\': "{value}"') from None
+                raise EvaluationError(f"type conversion error from 'string' to 'int': \"{value}\"") from None
         case "google.protobuf.Timestamp":
             return int(value.nano // 1_000_000_000)
         case "google.protobuf.Duration":
@@ -184,7 +193,7 @@ def to_uint(value: Any) -> Uint:
             try:
                 return Uint(_parsed_integer(value, 0, UINT_MAX))
             except ValueError:
-                raise EvaluationError(f'type conversion error from \'string\' to \'uint\': "{value}"') from None
+                raise EvaluationError(f"type conversion error from 'string' to 'uint': \"{value}\"") from None
     raise EvaluationError("no such overload")
 
 
@@ -195,7 +204,7 @@ def to_double(value: Any) -> float:
                 raise ValueError(value)
             return float(value)
         except ValueError:
-            raise EvaluationError(f'type conversion error from \'string\' to \'double\': "{value}"') from None
+            raise EvaluationError(f"type conversion error from 'string' to 'double': \"{value}\"") from None
     return float(value)
 
 
@@ -208,7 +217,7 @@ _BOOLS: Final = {
 def to_bool(value: Any) -> bool:
     if isinstance(value, str):
         if value not in _BOOLS:
-            raise EvaluationError(f'type conversion error from \'string\' to \'bool\': "{value}"')
+            raise EvaluationError(f"type conversion error from 'string' to 'bool': \"{value}\"")
         return _BOOLS[value]
     return bool(value)
 

@@ -12,7 +12,16 @@ from roadstead.expr.cel.errors import EvaluationError
 from roadstead.expr.cel.values import Duration, Timestamp, checked_int
 
 _SECOND: Final = 1_000_000_000
-_UNITS: Final = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND}
+_UNITS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": _SECOND,
+    "m": 60 * _SECOND,
+    "h": 3600 * _SECOND,
+}
 _PART: Final = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
 _EARLIEST: Final = -62_135_596_800 * _SECOND
 _LATEST: Final = 253_402_300_800 * _SECOND
@@ -39,7 +48,7 @@ def parse_duration(text: str) -> Duration:
             total += int(fraction) * _UNITS[unit] // 10 ** len(fraction)
         at = match.end()
     if not rest or at < len(rest):
-        raise EvaluationError(f'type conversion error from \'string\' to \'google.protobuf.Duration\': "{text}"')
+        raise EvaluationError(f"type conversion error from 'string' to 'google.protobuf.Duration': \"{text}\"")
     return Duration(checked_int(sign * total))
 
 
@@ -65,7 +74,9 @@ def parse_timestamp(text: str) -> Timestamp:
         parts = [int(part) for part in match.groups()[:6]]
         seconds = int((datetime(*parts, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1))  # type: ignore[arg-type,misc]  # six ints
     except ValueError:
-        raise EvaluationError(f'type conversion error from \'string\' to \'google.protobuf.Timestamp\': "{text}"') from None
+        raise EvaluationError(
+            f"type conversion error from 'string' to 'google.protobuf.Timestamp': \"{text}\""
+        ) from None
     fraction = (match.group(7) or "")[:9].ljust(9, "0")
     if match.group(8):
         offset = int(match.group(9)) * 3600 + int(match.group(10)) * 60
