@@ -11,6 +11,7 @@ from roadstead.views.answers import Answers
 from roadstead.views.queue import queue_page
 from roadstead.views.why import NothingOfThatName, Why, why_answer
 from tests.controllers.queueing.lab import QueueLab, cluster_queue, job
+from tests.controllers.queueing.test_checks import furnish, says
 
 
 def why(lab: QueueLab, name: str) -> Why:
@@ -244,3 +245,18 @@ def test_answers_are_json_by_path() -> None:
         for path in ("why/default/ghost", "nonsense", "why"):
             with pytest.raises(StatusError):
                 answers(path)
+
+
+def test_a_job_with_quota_says_which_checks_it_waits_for() -> None:
+    with QueueLab() as lab:
+        furnish(lab, "budget", "prov")
+        lab.create(JOBS, job("train"))
+        lab.settle()
+        says(lab, "train", "budget", "Ready")
+        says(lab, "train", "prov", "Pending", message="ETA: 5 minutes")
+        lab.settle()
+        found = why(lab, "train")
+        assert found.state == "Reserved"
+        assert found.headline == "It holds quota in ClusterQueue default and waits for admission check prov."
+        assert found.details[:2] == ("check budget: Ready", "check prov: Pending, ETA: 5 minutes")
+        assert found.details[2] == "main[0] on node-0"

@@ -14,7 +14,7 @@ from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, ResourceQuotaView, WorkloadView
 from roadstead.runtime.step import Read
 from roadstead.views.unqueued import unqueued_lines
-from roadstead.views.workload import State, WorkloadLine, line_of
+from roadstead.views.workload import HOLDING, State, WorkloadLine, line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def queue_page(read: Read, now: int, *, namespace: str = "", finished: bool = Fa
     for workload in read.list(WORKLOADS):
         leads_to = cluster_queue_of(workload, read)
         line = line_of(workload, read.get(PLACEMENTS, *workload.key), leads_to, now)
-        if line.state in (State.RUNNING, State.STOPPING):
+        if line.state in HOLDING:
             admitted[line.cluster_queue] = admitted.get(line.cluster_queue, 0) + 1
             _add_usage(workload, used.setdefault(line.cluster_queue, {}))
         elif line.state is State.WAITING:
@@ -137,7 +137,7 @@ def _order(workload: Object, line: WorkloadLine) -> tuple[object, ...]:
         return (line.cluster_queue, 1, -line.priority, created, workload.meta.uid)
     reserved = find_condition(workload.view(WorkloadView).status.conditions, "QuotaReserved")
     since = parse_time(reserved.last_transition_time) if reserved and reserved.last_transition_time else 0
-    rank = 0 if line.state in (State.RUNNING, State.STOPPING) else 2
+    rank = 0 if line.state in HOLDING else 2
     return (line.cluster_queue, rank, 0, since, workload.meta.uid)
 
 

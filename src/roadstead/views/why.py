@@ -162,7 +162,12 @@ def _about_workload(name: str, workload: Object, read: Read, ask: Ask, now: int)
     namespace = workload.meta.namespace
     match line.state:
         case State.RUNNING:
-            return Why(namespace, name, line.state.value, _running(line, workload), line, details=_places(placement))
+            return Why(namespace, name, line.state.value, _running(line), line, details=_places(placement))
+        case State.RESERVED:
+            return Why(
+                namespace, name, line.state.value, _reserved(line, workload), line,
+                details=(*_checks(workload), *_places(placement)),
+            )  # fmt: skip
         case State.STOPPING:
             headline = f"It is being stopped and will be queued again: {line.message}"
             return Why(namespace, name, line.state.value, headline, line, details=_places(placement))
@@ -202,11 +207,23 @@ def name_of(read: Read, key: Key) -> str:
     return owner.name if owner is not None else key[1]
 
 
-def _running(line: WorkloadLine, workload: Object) -> str:
-    admitted = find_condition(workload.view(WorkloadView).status.conditions, "Admitted")
+def _reserved(line: WorkloadLine, workload: Object) -> str:
+    """In two beats: what it has, and whom it waits for."""
+    waits_for = [check.name for check in workload.view(WorkloadView).status.admission_checks if check.state != "Ready"]
+    checks = f"admission check{'' if len(waits_for) == 1 else 's'} {', '.join(waits_for)}" if waits_for else "admission"
+    return f"It holds quota in ClusterQueue {line.cluster_queue} and waits for {checks}."
+
+
+def _checks(workload: Object) -> tuple[str, ...]:
+    """What each admission check says."""
+    return tuple(
+        f"check {check.name}: {check.state}{f', {check.message}' if check.message else ''}"
+        for check in workload.view(WorkloadView).status.admission_checks
+    )
+
+
+def _running(line: WorkloadLine) -> str:
     where = f" on {', '.join(line.nodes[:4])}{' ...' if len(line.nodes) > 4 else ''}" if line.nodes else ""
-    if admitted is None or not admitted.is_true:
-        return f"It holds quota in ClusterQueue {line.cluster_queue} and waits for its admission checks."
     pods = "1 pod" if line.pods == 1 else f"{line.pods} pods"
     return f"It does not wait: ClusterQueue {line.cluster_queue} admitted it, {pods}{where}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from roadstead.expr.quantity import from_canonical
 from roadstead.ingest.pod_class import UnreadableError, pod_class
@@ -20,6 +21,7 @@ class State(StrEnum):
     """Where a workload stands, in one word."""
 
     WAITING = "Waiting"
+    RESERVED = "Reserved"  # holds quota and places, and waits for its admission checks
     RUNNING = "Running"  # admitted: its pods may run
     STOPPING = "Stopping"  # evicted, and not gone yet
     SUCCEEDED = "Succeeded"
@@ -77,8 +79,14 @@ def state_of(workload: Object) -> State:
     if finished is not None and finished.is_true:
         return State.SUCCEEDED if finished.reason == "Succeeded" else State.FAILED
     if has_condition(conditions, "QuotaReserved"):
-        return State.STOPPING if has_condition(conditions, "Evicted") else State.RUNNING
+        if has_condition(conditions, "Evicted"):
+            return State.STOPPING
+        return State.RUNNING if has_condition(conditions, "Admitted") else State.RESERVED
     return State.INACTIVE if view.spec.active is False else State.WAITING
+
+
+HOLDING: Final = (State.RESERVED, State.RUNNING, State.STOPPING)
+"""States of workloads that hold quota."""
 
 
 def line_of(workload: Object, placement: Object | None, cluster_queue: str, now: int) -> WorkloadLine:
@@ -134,6 +142,11 @@ def nodes_of(placement: Object | None) -> tuple[str, ...]:
 
 
 def _reason(view: WorkloadView, state: State) -> tuple[str, str]:
-    wanted = {State.WAITING: "QuotaReserved", State.STOPPING: "Evicted", State.FAILED: "Finished"}.get(state)
+    wanted = {
+        State.WAITING: "QuotaReserved",
+        State.RESERVED: "Admitted",
+        State.STOPPING: "Evicted",
+        State.FAILED: "Finished",
+    }.get(state)
     condition = find_condition(view.status.conditions, wanted) if wanted else None
     return (condition.reason, condition.message) if condition is not None else ("", "")
