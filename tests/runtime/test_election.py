@@ -18,7 +18,7 @@ from roadstead.kinds.served import default_registry
 from roadstead.kinds.times import SECOND
 from roadstead.kinds.views.lease import LeaseSpecView, LeaseView
 from roadstead.runtime.cluster import Cluster, Create, Outcome, Result, Unavailable, Update, Write
-from roadstead.runtime.election import Elector, Refused, boottime
+from roadstead.runtime.election import Elector, LeaseRefused, boottime
 from roadstead.runtime.guard import GuardedCluster
 from roadstead.runtime.leader import Election, Terms
 
@@ -102,6 +102,23 @@ def test_one_leads_and_gives_the_lease_back_and_the_other_takes_it(tmp_path: Pat
     run(story())
 
 
+def test_a_lease_is_given_back_when_the_last_write_has_landed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with server(tmp_path) as cluster:
+            clock = Clock()
+            leader = elector(cluster, "first", clock)
+            await leader.acquire()
+            assert leader.may_write()  # a write leaves now
+            releasing = asyncio.create_task(leader.release())
+            await asyncio.sleep(0.05)
+            assert not leader.may_write()
+            assert (await stored(cluster)).holder_identity == "first"
+            await releasing
+            assert (await stored(cluster)).holder_identity == ""
+
+    run(story())
+
+
 def test_a_leader_that_was_stopped_may_not_write_when_it_goes_on_and_stands_down(tmp_path: Path) -> None:
     async def story() -> None:
         async with server(tmp_path) as cluster:
@@ -163,7 +180,7 @@ def test_who_can_never_have_the_lease_is_told(tmp_path: Path) -> None:
     async def story() -> None:
         async with server(tmp_path) as cluster:
             nowhere = Elector(cluster, Election("nowhere", "operator", "first", TERMS))
-            with pytest.raises(Refused, match='namespaces "nowhere" not found'):
+            with pytest.raises(LeaseRefused, match='namespaces "nowhere" not found'):
                 await nowhere.acquire()
 
     run(story())

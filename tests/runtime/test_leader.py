@@ -162,6 +162,23 @@ def test_standing_down_is_at_once() -> None:
     assert not leader.may_write(T0)
 
 
+def test_who_stood_down_leads_anew_when_its_own_last_writes_have_landed() -> None:
+    leader = leading()
+    last = T0 + 10 * SECOND - 1
+    assert leader.may_write(last)
+    leader.stand_down()
+    until = T0 + 15 * SECOND
+    assert leader.observe(lease(ME, "2"), last + 1, WALL) == Wait(ME, until)
+    assert last + leader.terms.landing <= until
+    assert isinstance(leader.observe(lease(ME, "2"), until, WALL), Attempt)
+
+
+def test_who_lost_the_lease_waits_for_its_own_writes_too() -> None:
+    leader = leading()
+    leader.observe(lease(OTHER, "3", leaseDurationSeconds=1), T0 + SECOND, WALL)
+    assert leader.observe(lease("", "4"), T0 + 14 * SECOND, WALL) == Wait(ME, T0 + 15 * SECOND)
+
+
 def test_releasing_keeps_the_count_of_transitions_and_lets_others_in() -> None:
     leader = leading()
     write = leader.released(lease(ME, "9"), WALL)

@@ -93,7 +93,7 @@ async def _operate(options: OperatorOptions) -> None:
             await stopping.wait()
             log.info("stopping")
         await elector.release()
-    except* election.Refused as group:
+    except* election.LeaseRefused as group:
         raise _no_lease(group, options.namespace) from None
     finally:
         await own.close()
@@ -107,7 +107,7 @@ def _connect(options: OperatorOptions, may_send: Callable[[], bool] | None) -> R
     return from_kubeconfig(options.kubeconfig, options.context, write_timeout_seconds=landing, may_send=may_send)
 
 
-def _no_lease(group: ExceptionGroup[election.Refused], namespace: str) -> Refused:
+def _no_lease(group: ExceptionGroup[election.LeaseRefused], namespace: str) -> Refused:
     return Refused(
         f"The lease {namespace}/{LEASE_NAME} cannot be written: {group.exceptions[0]}.",
         "Apply what `roadstead manifests` prints, or name the namespace that holds it with --namespace.",
@@ -115,7 +115,7 @@ def _no_lease(group: ExceptionGroup[election.Refused], namespace: str) -> Refuse
 
 
 async def serve_terms(elector: Elector, cluster: Cluster, configured: Configured = PLAINLY) -> None:
-    """Stand for election, lead as long as the lease lasts, and again, until cancelled. Raises election.Refused."""
+    """Stand for election, lead as long as the lease lasts, and again, until cancelled. Raises election.LeaseRefused."""
     while True:
         await elector.acquire()
         log.info("leading as %s", elector.holder)

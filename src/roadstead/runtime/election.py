@@ -27,7 +27,7 @@ def boottime() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-class Refused(Exception):
+class LeaseRefused(Exception):
     """The lease can neither be read nor made as things are: its namespace is missing, or the right to write it."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -47,18 +47,23 @@ class Elector:
         self._now = now
         self._wall = wall or WallClock()
         self._ref = Ref(LEASES, election.namespace, election.name)
+        self._allowed_at: int | None = None
         self.holder = ""
         """Who leads, as far as is known."""
 
     def may_write(self) -> bool:
-        """True while this process surely leads."""
-        return self._election.may_write(self._now())
+        """True while this process surely leads. Asked right before each write: one that was allowed may be on its way."""
+        now = self._now()
+        if not self._election.may_write(now):
+            return False
+        self._allowed_at = now
+        return True
 
     async def acquire(self) -> None:
-        """Return once this process leads. Waits as long as another does, or while the server is away. Raises Refused."""
+        """Return once this process leads. Waits as long as another does, or while the server is away. Raises LeaseRefused."""
         while True:
             await self._try()
-            if self.may_write():
+            if self._election.may_write(self._now()):
                 return
             await asyncio.sleep(self._election.terms.retry_period / SECOND)
 
@@ -73,7 +78,7 @@ class Elector:
                     async with asyncio.timeout((terms.renew_deadline - age) / SECOND):
                         try:
                             await self._try()
-                        except Refused as error:
+                        except LeaseRefused as error:
                             log.warning("cannot renew the lease: %s", error)
                 age = self._election.age(self._now())
             if age is None:
@@ -83,8 +88,12 @@ class Elector:
                 return f"not renewed for {age / SECOND:.1f} s; the deadline is {terms.renew_deadline / SECOND:g} s"
 
     async def release(self) -> None:
-        """Give the lease back, if it is ours, so that another leads at once. Best effort; call it when nothing writes any more."""
+        """Give the lease back, if it is ours, so that another need not wait for its end: once the last write that was allowed has
+        landed. Best effort; call it when nothing writes any more."""
         self._election.stand_down()
+        if self._allowed_at is not None:
+            left = self._allowed_at + self._election.terms.landing - self._now()
+            await asyncio.sleep(max(0, left) / SECOND)
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 lease = await self._cluster.get(self._ref)
@@ -113,6 +122,6 @@ class Elector:
             self._election.wrote(outcome.object, now)
             self.holder = self._election.identity
         elif outcome.result is Result.INVALID or (outcome.result is Result.MISSING and lease is None):
-            raise Refused(outcome)
+            raise LeaseRefused(outcome)
         else:
             log.info("cannot write the lease: %s: %s", outcome.result, outcome.message)

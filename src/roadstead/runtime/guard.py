@@ -6,7 +6,8 @@ yet that its lease is over. So the age of the lease is looked at right before ea
 What remains is a request that is on its way already. For one object its precondition (resourceVersion) makes that harmless: whatever
 the next leader wrote there, the late one conflicts with. Across objects (two workloads within one quota) nothing but time helps:
 a leader writes until `Terms.renew_deadline` after its last renewal, its requests end within `Terms.landing`, and nobody else
-decides before both have passed.
+decides before both have passed, the same process included. That is as true as the server is awake: one that reads a request
+seconds after it arrived carries it out late, whatever its sender's clock said; then only preconditions stand between the two.
 """
 
 from __future__ import annotations

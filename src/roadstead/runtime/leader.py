@@ -7,11 +7,12 @@ leaseDuration since *the candidate itself* saw it change: no clock is compared w
 Two times, both in nanoseconds: `now` is a clock that also runs while the process is stopped or the machine asleep
 (CLOCK_BOOTTIME), and decides; `wall` is the time of day, and is only written down.
 
-Three things differ from client-go, all on the safe side:
+Four things differ from client-go, all on the safe side:
 * A renewal counts from the moment its request was *sent*; whoever leads may write until `renew_deadline` after that, and not just
   until it notices (`may_write`).
 * A Lease that vanished does not end the term of the holder that was last seen in it.
 * An answer that was lost renews nothing; the next attempt does.
+* Whoever stood down stands again only when its own last writes have landed, as everybody else must wait for them.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Terms:
 
     @property
     def landing(self) -> int:
-        """How long a write may take from its sending to its end. What a leader sends last, it sends at `renew_deadline`; nobody
-        else leads before `lease_duration`; so nothing that one leader sent lands while the next one decides."""
+        """How long a write may take from its sending to its end. What a leader sends last, it sends at `renew_deadline`; nobody,
+        itself included, leads anew before `lease_duration`; so nothing that was sent in one term lands while the next one decides."""
         return self.lease_duration - self.renew_deadline
 
 
@@ -94,6 +95,7 @@ class Election:
         self._seen: LeaseSpecView | None = None
         self._seen_at = 0
         self._renewed_at: int | None = None
+        self._landed_at = 0
 
     def observe(self, lease: Object | None, now: int, wall: int) -> Action:
         """What to do about the lease as it is stored now (None: it does not exist)."""
@@ -101,13 +103,15 @@ class Election:
         if spec is not None and spec != self._seen:
             self._seen, self._seen_at = spec, now
             if spec.holder_identity != self.identity:
-                self._renewed_at = None
+                self.stand_down()
         seen = self._seen
         holder = (seen.holder_identity or "") if seen is not None else ""
         if seen is not None and holder not in ("", self.identity):
             until = self._seen_at + self._duration(seen)
             if now < until:
                 return Wait(holder, until)
+        if self._renewed_at is None and now < self._landed_at:
+            return Wait(self.identity, self._landed_at)
         return Attempt(Create(LEASES, self._new(wall)) if lease is None else Update(LEASES, self._taken(lease, wall)))
 
     def wrote(self, lease: Object, sent_at: int) -> None:
@@ -125,6 +129,8 @@ class Election:
 
     def stand_down(self) -> None:
         """Lead no longer; the lease, if it still names us, ends by itself or by `released`."""
+        if self._renewed_at is not None:
+            self._landed_at = self._renewed_at + self.terms.lease_duration
         self._renewed_at = None
 
     def released(self, lease: Object, wall: int) -> Update | None:
