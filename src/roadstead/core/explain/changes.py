@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from roadstead.core.cycle import decide
+from roadstead.core.cycle import cycle, decide
 from roadstead.core.explain.lifting import anywhere_in, tolerating
+from roadstead.core.explain.why import as_if_first
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.model.amounts import CPU
@@ -23,10 +24,14 @@ from roadstead.model.workload import PodSet, TopologyRequest, Workload, Workload
 
 MAX_CYCLES: Final = 2_000
 """A trial is given up after so many cycles: what had not started by then counts as waiting."""
-MAX_TRIES: Final = 96
-"""So many changes are tried at most."""
+MAX_LOOKS: Final = 96
+"""So many changes are looked at, as if it were the workload's turn."""
+MAX_TRIALS: Final = 24
+MAX_HEADS: Final = 400
+"""Those that look well are tried, in all, with at most so many trials and (after the first four) so many heads of queues to decide
+about: each trial decides about every queue in which somebody's turn has come."""
 TRY_CYCLES: Final = 64
-"""So many cycles each of them gets: a change that starts the workload needs one or two in a world that has settled."""
+"""So many cycles a trial gets: a change that starts the workload needs one or two in a world that has settled."""
 MAX_QUEUES: Final = 16
 
 
@@ -115,7 +120,7 @@ def suggestions(
     world: World, key: WorkloadKey, refusals: Sequence[Refusal], now: int, rules: Rules
 ) -> tuple[Suggestion, ...]:
     """Changes that would start the workload now, the smallest first; () if none is known. `refusals`: what is in its way, also
-    behind the binding one. The world is left as found. At most MAX_TRIES trials of a few cycles each."""
+    behind the binding one. The world is left as found. At most MAX_LOOKS evaluations of this one workload and MAX_TRIALS trials."""
     with world.trial():
         decide(world, now, rules, max_cycles=MAX_CYCLES)  # what others get anyway is theirs
         standing = world.workloads[key]
@@ -125,12 +130,19 @@ def suggestions(
 
 
 def would_start(world: World, fact: Workload, now: int, rules: Rules, max_cycles: int) -> bool:
-    """Would this workload, new or changed, hold its place after deciding? The world is left as found."""
+    """Would this workload, new or changed, be admitted within so many cycles? The world is left as found."""
     with world.trial():
         world.apply(fact)
-        decide(world, now, rules, max_cycles=max_cycles)
-        standing = world.workloads[fact.key]
-        return standing.hold is not None and not standing.is_leaving
+        if world.unpark_requested:
+            world.unpark(now)
+        for _ in range(max_cycles):
+            is_changed = world.assume(cycle(world, now, rules))
+            standing = world.workloads[fact.key]
+            if standing.hold is not None:
+                return not standing.is_leaving
+            if not is_changed:
+                return False
+        return False
 
 
 class _Search:
@@ -142,7 +154,9 @@ class _Search:
         self.refusals = refusals
         self.now = now
         self.rules = rules
-        self.tries = 0
+        self.looks = MAX_LOOKS
+        active = sum(1 for pending in world.pending.values() if pending.active_count)
+        self.trials = min(MAX_TRIALS, max(4, MAX_HEADS // (active + 1)))
         self.base: tuple[Change, ...] = () if fact.active else (Change(What.ACTIVE),)
 
     def run(self) -> tuple[Suggestion, ...]:
@@ -155,11 +169,20 @@ class _Search:
         found.extend(self.smaller())
         return tuple(sorted(found, key=lambda suggestion: suggestion.order))
 
+    def fits(self, changes: Sequence[Change]) -> bool:
+        """Looked at: would nothing be in its way if it were its turn? One evaluation."""
+        self.looks -= 1
+        if self.looks < 0:
+            return False
+        with self.world.trial():
+            self.world.apply(changed(self.world, self.fact, (*self.base, *changes)))
+            return not as_if_first(self.world, self.fact.key, self.now, self.rules)
+
     def works(self, changes: Sequence[Change]) -> bool:
         """Tried: would it start?"""
-        self.tries += 1
-        if self.tries > MAX_TRIES:
+        if not self.trials or not self.fits(changes):
             return False
+        self.trials -= 1
         fact = changed(self.world, self.fact, (*self.base, *changes))
         return would_start(self.world, fact, self.now, self.rules, TRY_CYCLES)
 
@@ -199,7 +222,7 @@ class _Search:
         cells = self.scarce()
         if cells:
             changes = self.most_of_all(cells)
-            if changes:
+            if changes and self.works(changes):
                 kept = [change.after / change.before for change in changes]
                 yield Suggestion((*self.base, *changes), 1 - min(kept))
         for pod_set in self.fact.pod_sets:
@@ -213,7 +236,12 @@ class _Search:
         def of(count: int) -> Change:
             return Change(What.COUNT, pod_set.name, "", pod_set.count, count)
 
-        return self.most(of, pod_set.count, ()) if pod_set.count > 1 else None
+        if pod_set.count < 2:
+            return None
+        most = self.most(of, pod_set.count, (), self.fits)
+        if most is None or self.works((most,)):
+            return most
+        return self.most(of, most.after, (), self.works)  # it fits, and somebody else is to have it
 
     def not_covered(self) -> tuple[Change, ...]:
         """Without the resources that the queue has no quota for."""
@@ -241,7 +269,7 @@ class _Search:
             (ps.name, resource): Change(What.REQUEST, ps.name, resource, amount, min(amount, _step(resource, amount)))
             for ps, resource, amount in cells
         }
-        if not self.works(tuple(least.values())):
+        if not self.fits(tuple(least.values())):
             return ()
         for pod_set, resource, amount in cells:
             others = tuple(change for at, change in least.items() if at != (pod_set.name, resource))
@@ -250,18 +278,21 @@ class _Search:
             def of(k: int, ps: PodSet = pod_set, r: str = resource, a: int = amount, s: int = step) -> Change:
                 return Change(What.REQUEST, ps.name, r, a, min(a, k * s))
 
-            most = self.most(of, -(-amount // step) + 1, others)
+            most = self.most(of, -(-amount // step) + 1, others, self.fits)
             if most is None:
                 return ()
             least[pod_set.name, resource] = most
         return tuple(change for change in least.values() if change.after != change.before)
 
-    def most(self, of: Callable[[int], Change], end: int, others: tuple[Change, ...]) -> Change | None:
-        """The change of the largest number below `end` with which it starts, `others` made too. O(log end) trials."""
+    @staticmethod
+    def most(
+        of: Callable[[int], Change], end: int, others: tuple[Change, ...], holds: Callable[[Sequence[Change]], bool]
+    ) -> Change | None:
+        """The change of the largest number below `end` for which `holds`, `others` made too. Asks O(log end) times."""
         low, high = 0, end
         while high - low > 1:
             middle = (low + high) // 2
-            if self.works((*others, of(middle))):
+            if holds((*others, of(middle))):
                 low = middle
             else:
                 high = middle
