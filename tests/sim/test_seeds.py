@@ -12,7 +12,9 @@ from roadstead.sim.crashes import count_writes, crash_everywhere
 from roadstead.sim.plan import draw
 from roadstead.sim.verdict import explain, try_seed
 
-PROGRAM = "from roadstead.sim.verdict import try_seed; v = try_seed({seed}); print(v.digest, v.events, list(v.complaints))"
+PROGRAM = (
+    "from roadstead.sim.verdict import try_seed; v = try_seed({seed}); print(v.digest, v.events, list(v.complaints))"
+)
 
 
 @pytest.mark.parametrize("seed", range(1, 7))

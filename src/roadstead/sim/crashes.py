@@ -44,7 +44,11 @@ def story(crash: tuple[int, str] | None = None) -> Plan:
     world = WorldPlan(
         (NodePlan("n0", "rtx4090x2", 4, "", 0),),
         (),
-        (QueuePlan("q", "", "BestEffortFIFO", (("withinClusterQueue", "LowerPriority"),), (("all", Quota(4), Quota(2)),)),),
+        (
+            QueuePlan(
+                "q", "", "BestEffortFIFO", (("withinClusterQueue", "LowerPriority"),), (("all", Quota(4), Quota(2)),)
+            ),
+        ),
         workers=2,
         history=400,
     )

@@ -9,12 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from roadstead.runtime.step import SECOND
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 START: Final = 1_800_000_000 * SECOND
 """When simulated time begins, in nanoseconds since the epoch: 2027-01-15T08:00:00Z."""
+
+
+class HasFileno(Protocol):
+    """Whatever the operating system knows by a descriptor."""
+
+    def fileno(self) -> int: ...
 
 
 class Deadlock(Exception):
@@ -59,15 +68,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Virtual time as nanoseconds since the epoch: makes the loop a `runtime.clock.Clock`."""
         return START + round(self._virtual * SECOND)
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]  # typeshed leaves the arguments of `func` to a type variable tuple
-        future = self.create_future()
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = self.create_future()
         self.call_later(self.thread_delay(executor), _run_into, future, func, args)
         return future
 
-    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+    def add_reader(self, fd: int | HasFileno, callback: Callable[[Unpack[Ts]], Any], *args: *Ts) -> None:
         """Nothing outside exists, so nothing will ever be heard."""
 
-    def remove_reader(self, fd: Any) -> bool:
+    def remove_reader(self, fd: int | HasFileno) -> bool:
         return False
 
     def _process_events(self, event_list: list[Any]) -> None:
@@ -77,7 +88,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Nobody sleeps who would have to be woken."""
 
 
-def _run_into(future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def _run_into(future: asyncio.Future[T], func: Callable[[Unpack[Ts]], T], args: tuple[*Ts]) -> None:
     try:
         result = func(*args)
     except Exception as error:

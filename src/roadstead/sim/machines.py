@@ -135,7 +135,9 @@ class Machines:
         for other in self.programs.values():
             if other.is_alive and other.node == known.node and other.pod_uid != uid:
                 for device in set(other.devices) & set(known.devices):
-                    self._complain(f"{run} starts with {device} of {known.node} while the live process {other.run} has it")
+                    self._complain(
+                        f"{run} starts with {device} of {known.node} while the live process {other.run} has it"
+                    )
         count = self._starts.get(known.who, 0)
         self._starts[known.who] = count + 1
         self.ledger.started[run] = known.who

@@ -92,10 +92,12 @@ class Mishaps:
                 await self._cut(at.weather, blow.seconds)
             case "lag" | "stall":
                 await self._lag(blow)
-            case "break" | "expire":
-                if blow.verb == "expire":
-                    at.server.forget_history()
-                at.break_connections(Expired("expired on purpose") if blow.verb == "expire" else None)
+            case "break":
+                at.break_connections()
+            case "expire":
+                await self._cut(at.weather, min(blow.seconds, 12.0))
+                at.server.forget_history()
+                at.break_connections(Expired("expired on purpose"))
             case "full-disk":
                 at.disk.is_full = True
                 await asyncio.sleep(blow.seconds)
@@ -145,6 +147,8 @@ class Mishaps:
         weather.is_cut = True
         await asyncio.sleep(seconds)
         weather.is_cut = False
+        if self._chance.happens(0.5):  # the connections did not live through it
+            self._at.break_connections(of=weather)
 
     async def _lag(self, blow: Blow) -> None:
         resource = LAGGING[blow.target]
@@ -169,4 +173,3 @@ class Mishaps:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._at.complain("mishaps", f"a mishap failed: {error!r}")
-

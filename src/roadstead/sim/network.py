@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.kinds.object import Object, Ref, Resource
@@ -34,6 +34,8 @@ from roadstead.sim.server import Down, Server
 
 T = TypeVar("T")
 
+CUT_SECONDS: Final = 0.5
+"""While the network is cut, news looks so often whether it may pass."""
 TIMEOUT_SECONDS: Final = 10.0
 """How long a client waits for an answer."""
 
@@ -63,6 +65,14 @@ class Weather:
     lag_seconds: dict[Resource, float] = field(default_factory=dict)
     """News of a resource comes up to so much later."""
 
+    @classmethod
+    def of(cls, rates: Iterable[tuple[str, float]]) -> Weather:
+        """With these probabilities, by name; the rest is fair."""
+        made = cls()
+        for name, rate in rates:
+            setattr(made, name, rate)
+        return made
+
     def clear_up(self) -> None:
         """Nothing goes wrong any more."""
         for name, value in _FAIR.items():
@@ -70,9 +80,7 @@ class Weather:
         self.lag_seconds.clear()
 
 
-_FAIR: Final = {
-    name: getattr(Weather(), name) for name in Weather.__slots__ if name != "lag_seconds"
-}
+_FAIR: Final = {name: getattr(Weather(), name) for name in Weather.__slots__ if name != "lag_seconds"}
 
 
 class _Stream:
@@ -246,8 +254,8 @@ class Link:
         while True:
             while stream.coming and (stream.end is None or isinstance(stream.end, _Closed)):
                 due, event = stream.coming[0]
-                if (wait := due - self._loop.time()) > 0:
-                    await asyncio.sleep(wait)
+                if (wait := due - self._loop.time()) > 0 or self._weather.is_cut:
+                    await asyncio.sleep(max(wait, 0.0) or CUT_SECONDS)
                     continue
                 stream.coming.popleft()
                 await self.life.go_on()
@@ -259,9 +267,7 @@ class Link:
                 raise stream.end
             await stream.wait()
 
-    async def _pump(
-        self, stream: _Stream, resource: Resource, since: str, namespace: str, selector: Selector
-    ) -> None:
+    async def _pump(self, stream: _Stream, resource: Resource, since: str, namespace: str, selector: Selector) -> None:
         weather, chance = self._weather, self._chance
         try:
             async with aclosing(self._server.watch(resource, since, namespace, selector)) as events:
@@ -277,6 +283,10 @@ class Link:
             stream.close(error)
         else:
             stream.close(_Closed())
+
+    @property
+    def weather(self) -> Weather:
+        return self._weather
 
     def close(self) -> None:
         """The connections of a dead process are closed: what was on its way and has not arrived is gone."""

@@ -31,7 +31,9 @@ Body = Callable[[Life], Coroutine[Any, Any, None]]
 class Process:
     """`body` is what the process does for all its life; it ends only by being killed."""
 
-    def __init__(self, loop: VirtualLoop, name: str, body: Body, died: Callable[[str, BaseException | None], None]) -> None:
+    def __init__(
+        self, loop: VirtualLoop, name: str, body: Body, died: Callable[[str, BaseException | None], None]
+    ) -> None:
         """`died(name, error)` is called when it ended by itself, which a process of ours never should."""
         self._loop = loop
         self.name = name

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from roadstead.cluster.embedded.expiry import keep_expiring
@@ -15,7 +16,7 @@ from roadstead.cluster.embedded.store import Store
 from roadstead.controllers.defaults import BOOTSTRAP
 from roadstead.kinds.object import Resource
 from roadstead.kinds.registry import Registry
-from roadstead.runtime.cluster import EVERYTHING, Selector, WatchEvent
+from roadstead.runtime.cluster import EVERYTHING, Outcome, Selector, WatchEvent, Write
 from roadstead.sim.chance import Chance
 from roadstead.sim.disk import Disk, DiskLog
 from roadstead.sim.loop import VirtualLoop
@@ -74,7 +75,7 @@ class Server:
         self.resources, self.cluster = resources, EmbeddedCluster(resources)
         self._spawn(keep_expiring(resources, self._loop.now))
         for write in BOOTSTRAP:
-            await self.call(lambda cluster, write=write: cluster.write(write))
+            await self.call(partial(_write, write))
 
     def crash(self) -> None:
         """Die now: whatever is not on the disk is lost, and nobody is told what became of it."""
@@ -108,7 +109,7 @@ class Server:
 
     async def watch(
         self, resource: Resource, since: str, namespace: str = "", selector: Selector = EVERYTHING
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """The watch of the server that is up now. Raises Down if none is; ends when the caller closes it."""
         cluster = self.cluster
         if cluster is None:
@@ -133,3 +134,7 @@ class Server:
     def _new_uid(self) -> str:
         self._uids += 1
         return f"{self._chance.getrandbits(32):08x}-0000-4000-8000-{self._uids:012d}"
+
+
+async def _write(write: Write, cluster: EmbeddedCluster) -> Outcome:
+    return await cluster.write(write)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from roadstead.cluster.embedded.history import Limits
 from roadstead.cluster.embedded.log import Row
@@ -19,7 +19,7 @@ from roadstead.kinds.object import Ref
 from roadstead.kinds.served import default_registry
 from roadstead.node.agent.agent import Agent
 from roadstead.node.agent.options import AgentOptions, NodeOptions
-from roadstead.runtime.cluster import Outcome, Result, Write
+from roadstead.runtime.cluster import Delete, Outcome, Result, Write
 from roadstead.runtime.runner import Runner
 from roadstead.sim.chance import Chance
 from roadstead.sim.disk import Disk
@@ -58,6 +58,13 @@ MOST_CHANGES: Final = 20_000
 class Simulation:
     """Built inside its loop. `directory` is where agents keep what they keep on disk."""
 
+    JUDGES: ClassVar[tuple[type[Judge], ...]] = (VersionsJudge, JobsJudge, QuotaJudge, PlacesJudge, PodsJudge)
+    """Told every change that is committed."""
+    OTHER_JUDGES: ClassVar = frozenset(
+        {"digest", "caches", "end", "machines", "processes", "log", "invalid", "restless"}
+    )
+    """Names under which others complain."""
+
     def __init__(self, plan: Plan, loop: VirtualLoop, history: History, directory: Path) -> None:
         self.plan = plan
         self.loop = loop
@@ -83,13 +90,13 @@ class Simulation:
         self.server = Server(loop, self.disk, self.registry, chance, Limits(changes=plan.world.history))
         self.server.on_crash.append(self.break_connections)
         self.machines = Machines(loop, Chance.named(plan.seed, "machines"), partial(self.complain, "machines"))
-        self.weather = Weather(**dict(plan.faults.rates))
+        self.weather = Weather.of(plan.faults.rates)
         self.agent_weather: dict[int, Weather] = {}
         self.clock_offset: dict[int, int] = {}
         self.controllers = Process(loop, "controllers", self._controllers, self._died)
         self.agents: dict[int, Process] = {}
         for number in sorted({node.agent for node in plan.world.nodes}):
-            self.agent_weather[number] = Weather(**dict(plan.faults.agent_rates))
+            self.agent_weather[number] = Weather.of(plan.faults.agent_rates)
             self.clock_offset[number] = 0
             self.agents[number] = Process(loop, f"agent{number}", self._agent_body(number), self._died)
         user_life = Life(loop, USER_MANAGER)
@@ -119,10 +126,11 @@ class Simulation:
         """How often the world of the living decider was held against one built anew."""
         return self.decider.compared if self.decider is not None else 0
 
-    def break_connections(self, error: BaseException | None = None) -> None:
-        """Every watch of everybody ends: with Expired, say, or as a connection that broke."""
+    def break_connections(self, error: BaseException | None = None, of: Weather | None = None) -> None:
+        """Every watch of everybody (or of those under one weather) ends: with Expired, say, or as a connection that broke."""
         for link in self._links:
-            link.break_watches(error)
+            if of is None or link.weather is of:
+                link.break_watches(error)
 
     async def _controllers(self, life: Life) -> None:
         # Whoever follows a dead leader has waited for its lease to end, and no request outlives that; in the embedded world the
@@ -198,7 +206,8 @@ class Simulation:
         if outcome.is_done:
             self.versions.acknowledged(write, outcome)
         elif outcome.result is Result.INVALID and life.name != USER_MANAGER:
-            what = f"{life.name}: {type(write).__name__} of {write.resource} {write.ref.name} {write.subresource}"
+            part = "" if isinstance(write, Delete) else write.subresource
+            what = f"{life.name}: {type(write).__name__} of {write.resource} {write.ref.name} {part}"
             self.complain("invalid", f"{what} was refused: {outcome.message}")
 
     def logged(self, record: logging.LogRecord) -> None:
@@ -296,7 +305,8 @@ class Simulation:
     async def _compare_caches(self) -> None:
         """What informers show is what is stored, in the end. Heartbeats go on, and news takes its time: so for each resource the
         comparison is right when it once holds."""
-        assert self.runner is not None and self.server.resources is not None
+        assert self.runner is not None
+        assert self.server.resources is not None
         for resource, cache in self.runner.caches.items():
             for _ in range(20):
                 stored = {obj.key: obj.version for obj in self.server.resources.store.list(resource)}

@@ -14,6 +14,7 @@ from roadstead.kinds.names import (
     JOBS,
     NODE_DEVICES_ANNOTATION,
     NODES,
+    PLACEMENTS,
     PODS,
     PRIORITY_CLASS_LABEL,
     RUN_FOR_ANNOTATION,
@@ -132,6 +133,10 @@ class Users:
                 await self.edit(ref, lambda value: _label(value, PRIORITY_CLASS_LABEL, act.value))
             case "parallelism":
                 await self.edit(ref, lambda value: value["spec"].update(parallelism=int(act.value)))
+            case "lose-place":
+                for placement in await self.list(PLACEMENTS):
+                    if placement.meta.name.startswith(f"job-{job.name}-"):
+                        await self.delete(placement.ref)
             case "touch":
                 await self.edit(ref, lambda value: _label(value, "touched", act.value or "yes"))
             case verb:

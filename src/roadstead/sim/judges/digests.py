@@ -1,9 +1,9 @@
 """What the deciding core believes follows from the objects alone: its digest equals that of a world built anew from them.
 
 Compared after every decision that left nothing assumed and on its way, and whose informers have shown all that the decider knows
-from its own writes: between a decision and its conclusion the world is ahead of the objects on purpose. So it is while a reservation
-has lost its Placement: the living world still keeps the places that it knew, because what was started there may run
-(`queueing.standings._bring_in_line`), and a new one counts the bound pods, which then speak for themselves (`ingest.registry`).
+from its own writes: between a decision and its conclusion the world is ahead of the objects on purpose. While a reservation has lost
+its Placement only the facts are compared: the living world still keeps the places that it knew, because what was started there may
+run (`queueing.standings._bring_in_line`), and a new one counts the bound pods, which then speak for themselves (`ingest.registry`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class WatchedDecider(AdmissionDecider):
         if self._in_flight or self.world.bound_pods:
             return False
         for one in self.world.workloads.values():
-            if one.assumed is not None or one.evicting is not None or (one.hold is not None and one.fact.placement is None):
+            if one.assumed is not None or one.evicting is not None:
                 return False
         return all(
             {key: obj.version for key, obj in self._known[resource].objects.items()}
@@ -62,8 +62,12 @@ class WatchedDecider(AdmissionDecider):
             return
         self.compared += 1
         rebuilt = self.rebuilt()
-        if digest(self.world) != digest(rebuilt):
-            self._complain("digest", f"the decider's world differs from one built anew: {difference(self.world, rebuilt)}")
+        has_lost = any(one.hold is not None and one.fact.placement is None for one in self.world.workloads.values())
+        differs = self.world.facts != rebuilt.facts if has_lost else digest(self.world) != digest(rebuilt)
+        if differs:
+            self._complain(
+                "digest", f"the decider's world differs from one built anew: {difference(self.world, rebuilt)}"
+            )
 
     def rebuilt(self) -> World:
         """A world made of nothing but the objects that the informers have shown."""
@@ -94,9 +98,9 @@ def difference(living: World, rebuilt: World) -> str:
         ours, theirs = _usage(living, name), _usage(rebuilt, name)
         if ours != theirs:
             found.append(f"usage of {name}: {ours} instead of {theirs}")
-    ours, theirs = list(map(str, living.fleet.digest_parts())), list(map(str, rebuilt.fleet.digest_parts()))
-    found += [f"fleet: {part} is not in the rebuilt one" for part in ours if part not in theirs]
-    found += [f"fleet: {part} is missing" for part in theirs if part not in ours]
+    here, there = list(map(str, living.fleet.digest_parts())), list(map(str, rebuilt.fleet.digest_parts()))
+    found += [f"fleet: {part} is not in the rebuilt one" for part in here if part not in there]
+    found += [f"fleet: {part} is missing" for part in there if part not in here]
     if living.draining != rebuilt.draining:
         found.append(f"draining: {dict(living.draining)} instead of {dict(rebuilt.draining)}")
     return "; ".join(found[:4]) or "facts and ledgers are the same; holders differ"

@@ -201,7 +201,10 @@ def what_stands(past: Past) -> Iterator[str]:
         held = " suspended" if job["spec"].get("suspend") else ""
         yield f"Job {path}{held} {counts} {types}{' leaving' if is_leaving(job) else ''}"
         for workload in past.owned_by("workloads", uid_of(job)):
-            told = [f"{one['type']}={one['status']} {one['reason']}" for one in workload.get("status", {}).get("conditions") or ()]
+            told = [
+                f"{one['type']}={one['status']} {one['reason']}"
+                for one in workload.get("status", {}).get("conditions") or ()
+            ]
             yield f"  Workload {path_of(workload)} {told}"
             pending = condition(workload, "QuotaReserved")
             if pending is not None and pending["status"] == "False":

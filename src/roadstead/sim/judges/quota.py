@@ -51,7 +51,8 @@ def limits_of(queue: Json) -> dict[Cell, Limits]:
             for one in flavor["resources"]:
                 name = one["name"]
                 borrow, lend = (
-                    canonical(name, one[limit]) if limit in one else None for limit in ("borrowingLimit", "lendingLimit")
+                    canonical(name, one[limit]) if limit in one else None
+                    for limit in ("borrowingLimit", "lendingLimit")
                 )
                 found[flavor["name"], name] = Limits(canonical(name, one["nominalQuota"]), borrow, lend)
     return found
@@ -139,7 +140,9 @@ class QuotaJudge(Judge):
             shared += found.nominal - found.local
             taken += max(0, used.get(name, 0) - found.local)
         if mine > limits.local and taken > shared:
-            self.complain(f"{change.path}: cohort {cohort} uses {taken} of the {shared} that its queues share of {cell}")
+            self.complain(
+                f"{change.path}: cohort {cohort} uses {taken} of the {shared} that its queues share of {cell}"
+            )
 
     def _limits(self, queue: str, cell: Cell, now: float) -> Limits | None:
         """The most generous that was in force lately."""

@@ -48,10 +48,10 @@ class VersionsJudge(Judge):
 
     def restarted(self, kind: str, objects: dict[str, Object]) -> None:
         """The server came up with these objects of one kind, by path."""
-        kept = {path: (uid_of(value), value["metadata"]["resourceVersion"]) for path, value in self.past.all(kind).items()}
+        kept = {
+            path: (uid_of(value), value["metadata"]["resourceVersion"]) for path, value in self.past.all(kind).items()
+        }
         found = {path: obj.version for path, obj in objects.items()}
         if kept != found:
             odd = sorted(path for path in kept.keys() | found.keys() if kept.get(path) != found.get(path))
             self.complain(f"after a restart {kind} {', '.join(odd)} are not as they were committed")
-
-

@@ -144,12 +144,16 @@ def draw_acts(seed: int, world: WorldPlan, jobs: tuple[JobPlan, ...]) -> tuple[A
             acts.append(Act(round(at, 3), verb, job.name, values.get(verb, propagation if verb == "delete" else "")))
     for _ in range(chance.one_of(0, 0, 1, 2, 3)):
         at = round(chance.random() * STORY_SECONDS, 3)
-        verb = chance.one_of("quota", "quota", "stop", "cordon", "remove-node", "sick-device", "pod", "class")
+        verb = chance.one_of(
+            "quota", "quota", "stop", "cordon", "remove-node", "sick-device", "pod", "class", "lose-place"
+        )
         if verb in ("quota", "stop"):
             value = chance.one_of("0", "50", "150") if verb == "quota" else chance.one_of("Hold", "HoldAndDrain")
             acts.append(Act(at, verb, chance.choice(world.queues).name, value))
         elif verb == "pod":
             acts.append(Act(at, verb, f"pod{len(acts)}", str(chance.randint(0, 1))))
+        elif verb == "lose-place":
+            acts.append(Act(at, verb, chance.choice(jobs).name))
         elif verb == "class":
             acts.append(Act(at, verb, chance.choice(CLASSES), str(chance.randint(-5, 200))))
         else:
