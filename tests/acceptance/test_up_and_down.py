@@ -106,6 +106,27 @@ def test_work_yields_to_a_stop_and_goes_on_after_it(own: Cluster, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_a_stop_that_is_interrupted_leaves_a_cluster_that_works(own: Cluster) -> None:
+    def taints() -> list[object]:
+        (node,) = own.ask("GET", "/api/v1/nodes")[1]["items"]
+        found: list[object] = node["spec"].get("taints") or []
+        return found
+
+    own.roadstead("up", "--port", "0", "--node", NODE)
+    stubborn = "trap '' TERM; echo begun; while :; do sleep 0.1; done"
+    own.roadstead("run", "--detach", "--name", "stubborn", "--", "sh", "-c", stubborn)
+    own.until(lambda: own.roadstead("logs", "stubborn", check=False).stdout == "begun\n", "it runs")
+    stopping = subprocess.Popen(
+        [sys.executable, "-m", "roadstead.cli", "down"], env=own.environment, stdin=subprocess.DEVNULL
+    )
+    own.until(lambda: taints() != [], "jobs are told to yield")
+    stopping.send_signal(signal.SIGINT)
+    assert stopping.wait(30) == 130
+    assert taints() == []
+    assert own.roadstead("run", "--", "echo", "still here").stdout == "still here\n"
+
+
+@pytest.mark.slow
 def test_the_node_alone_is_started_again(own: Cluster) -> None:
     own.roadstead("up", "--port", "0", "--node", NODE)
     own.roadstead("run", "--detach", "--name", "through", "--", "sh", "-c", "sleep 2; echo through")

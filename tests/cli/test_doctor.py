@@ -75,6 +75,13 @@ def test_data_that_is_well(machine: Machine) -> None:
     assert f"0 objects, 0.0 MB, format {FORMAT}" in levels(machine, "data")[Level.OK].seen
 
 
+def test_a_home_with_a_strange_name_is_looked_at_all_the_same(machine: Machine, tmp_path: Path) -> None:
+    strange = Home(tmp_path / "a#b?c%20d")
+    SqliteLog(strange.data).close()
+    assert "0 objects" in levels(replace(machine, home=strange), "data")[Level.OK].seen
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("a")] == [strange.root.name]
+
+
 def test_data_of_a_newer_version(machine: Machine) -> None:
     SqliteLog(machine.home.data).close()
     with sqlite3.connect(machine.home.data / DATABASE_FILE) as connection:

@@ -115,7 +115,7 @@ def _data(machine: Machine) -> Iterator[Finding]:
     if not path.exists():
         return
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as connection:
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             (count,) = connection.execute("SELECT count(*) FROM current").fetchone()
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -172,7 +172,9 @@ def _isolation(machine: Machine) -> Iterator[Finding]:
         Level.NOTE,
         "CPU limits, securityContext and images are not enforced: processes are yours, on this machine",
     )
-    yield Finding("isolation", Level.NOTE, "memory limits are kept by watching resident size, a second at a time")
+    yield Finding("isolation", Level.NOTE, "memory limits are kept by watching resident size, a few times a second")
+    yield Finding("isolation", Level.NOTE, "whoever has a token or certificate of this cluster may do everything in it, pods' tokens included",
+                  "Set automountServiceAccountToken: false in pods that run what you do not trust.")  # fmt: skip
 
 
 def _limits(machine: Machine) -> Iterator[Finding]:

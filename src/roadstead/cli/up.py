@@ -97,6 +97,7 @@ def bring_up(
     with _alone(home):
         server, agent = running(home, "server"), running(home, "node")
         if server is not None and agent is not None:
+            take_work(home)  # a `down` that was killed half way left its nodes shut
             raise Failure(
                 f"Roadstead is already up (pid {server.pid}, {server.record.get('url')}, state: {home.root}).",
                 "Use it: roadstead status. Or stop it first: roadstead down",

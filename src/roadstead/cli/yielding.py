@@ -44,21 +44,28 @@ async def _yield(home: Home, seconds: float) -> int:
         holding = await _holders(client)
         if not holding:
             return 0
-        for node in (await client.cluster.list(NODES)).items:
-            await _taint(client, node, shut=True)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        left = holding
-        while left and loop.time() < deadline:
-            await asyncio.sleep(LOOK_SECONDS)
-            left = holding & await _holders(client)
+        try:
+            await _taint_all(client, shut=True)
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + seconds
+            left = holding
+            while left and loop.time() < deadline:
+                await asyncio.sleep(LOOK_SECONDS)
+                left = holding & await _holders(client)
+        except asyncio.CancelledError:  # Ctrl-C: the cluster is not stopped after all
+            await _taint_all(client, shut=False)
+            raise
         return len(holding) - len(left)
 
 
 async def _take(home: Home) -> None:
     async with Client(home) as client:
-        for node in (await client.cluster.list(NODES)).items:
-            await _taint(client, node, shut=False)
+        await _taint_all(client, shut=False)
+
+
+async def _taint_all(client: Client, *, shut: bool) -> None:
+    for node in (await client.cluster.list(NODES)).items:
+        await _taint(client, node, shut=shut)
 
 
 async def _holders(client: Client) -> frozenset[str]:
