@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
+
+from roadstead.cli.configuration import config_option, configuration
 
 
 @click.command(short_help="what an administrator applies before `operator` runs on a cluster")
@@ -13,6 +16,7 @@ import click
     "--namespace", default="roadstead-system", show_default=True, help="Where operators run and keep their lease."
 )
 @click.option("--replicas", type=click.IntRange(0, 10), default=2, show_default=True, help="Operators; one leads.")
+@config_option("none")
 @click.option(
     "--without-kueue-crds", is_flag=True, help="Leave out the definitions of Kueue's kinds (Kueue's own are installed)."
 )
@@ -26,6 +30,7 @@ def command(
     image: str | None,
     namespace: str,
     replicas: int,
+    config: Path | None,
     without_kueue_crds: bool,
     without_policy: bool,
     without_deployment: bool,
@@ -36,6 +41,7 @@ def command(
 
     from roadstead.compose.manifests import ManifestOptions, manifests
 
+    configuration(config)  # says what is wrong with it, if something is
     options = ManifestOptions(
         namespace=namespace,
         replicas=replicas,
@@ -43,6 +49,8 @@ def command(
         policy=not without_policy,
         deployment=not without_deployment,
     )
+    if config is not None:
+        options = replace(options, configuration=config.read_text(encoding="utf-8"))
     if image is not None:
         options = replace(options, image=image)
     click.echo(_yaml(manifests(options)), nl=False)

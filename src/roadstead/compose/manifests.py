@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from roadstead import __version__
+from roadstead.compose.configuration import configured
 from roadstead.compose.operator import COMPONENT, NAMESPACE, watched
 from roadstead.compose.rights import cluster_rules, lease_rules, rights
+from roadstead.controllers.workload.policy import NO_POLICY
 from roadstead.integrations import ALL
+from roadstead.kinds.configuration import read
 from roadstead.kinds.crds import definitions
 from roadstead.kinds.names import KUEUE, QUEUE_LABEL
 from roadstead.kinds.object import Json
@@ -18,6 +21,8 @@ POLICY: Final = "roadstead-hold-queued-jobs"
 POLICY_API: Final = "admissionregistration.k8s.io/v1"
 """MutatingAdmissionPolicy is served in v1 from Kubernetes 1.36 on."""
 RBAC: Final = "rbac.authorization.k8s.io"
+FILE_NAME: Final = "config.yaml"
+MOUNT_PATH: Final = "/etc/roadstead"
 USER: Final = 65532
 """The unprivileged user of distroless images."""
 
@@ -32,11 +37,14 @@ class ManifestOptions:
     policy: bool = True
     kueue_crds: bool = True
     deployment: bool = True
+    configuration: str = ""
+    """The text of a configuration file: operators are given it, and the rights that it needs."""
 
 
 def manifests(options: ManifestOptions) -> list[Json]:
-    """All objects, in an order in which they can be applied."""
-    found = rights(watched(), options.namespace)
+    """All objects, in an order in which they can be applied. Raises `Wrong` if the configuration cannot be used."""
+    policy = configured(read(options.configuration)).policy if options.configuration else NO_POLICY
+    found = rights(watched(policy), options.namespace, deletes_jobs=policy.delete_deactivated is not None)
     subject = {"kind": "ServiceAccount", "name": COMPONENT, "namespace": options.namespace}
     objects = [crd for crd in definitions(default_registry()) if options.kueue_crds or crd["spec"]["group"] != KUEUE]
     objects += [
@@ -72,6 +80,10 @@ def manifests(options: ManifestOptions) -> list[Json]:
     if options.policy:
         objects += hold_policy()
     if options.deployment:
+        if options.configuration:
+            metadata = _named(COMPONENT, options.namespace)
+            data = {FILE_NAME: options.configuration}
+            objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
         objects.append(_deployment(options))
     return objects
 
@@ -128,6 +140,13 @@ def hold_policy() -> list[Json]:
 
 
 def _deployment(options: ManifestOptions) -> Json:
+    args = ["operator", f"--namespace={options.namespace}"]
+    volumes: list[Json] = []
+    mounts: list[Json] = []
+    if options.configuration:
+        args.append(f"--config={MOUNT_PATH}/{FILE_NAME}")
+        volumes.append({"name": "configuration", "configMap": {"name": COMPONENT}})
+        mounts.append({"name": "configuration", "mountPath": MOUNT_PATH, "readOnly": True})
     labels = {"app.kubernetes.io/name": COMPONENT}
     return {
         "apiVersion": "apps/v1",
@@ -150,7 +169,7 @@ def _deployment(options: ManifestOptions) -> Json:
                         {
                             "name": "operator",
                             "image": options.image,
-                            "args": ["operator", f"--namespace={options.namespace}"],
+                            "args": args,
                             "resources": {
                                 "requests": {"cpu": "100m", "memory": "128Mi"},
                                 "limits": {"memory": "1Gi"},
@@ -160,8 +179,10 @@ def _deployment(options: ManifestOptions) -> Json:
                                 "capabilities": {"drop": ["ALL"]},
                                 "readOnlyRootFilesystem": True,
                             },
+                            **({"volumeMounts": mounts} if mounts else {}),
                         }
                     ],
+                    **({"volumes": volumes} if volumes else {}),
                 },
             },
         },

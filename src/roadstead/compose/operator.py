@@ -87,8 +87,10 @@ async def _operate(options: OperatorOptions) -> None:
     elector = Elector(own, Election(options.namespace, LEASE_NAME, options.identity, options.terms))
     work = _connect(options, elector.may_write)
     try:
-        needed = watched(options.configured.policy)
-        await preflight(own, needed, rights(needed, options.namespace))
+        policy = options.configured.policy
+        needed = watched(policy)
+        deletes = policy.delete_deactivated is not None
+        await preflight(own, needed, rights(needed, options.namespace, deletes_jobs=deletes))
         async with beside(serve_terms(elector, work, options.configured)):
             await stopping.wait()
             log.info("stopping")

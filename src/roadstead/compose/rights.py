@@ -65,14 +65,17 @@ class Right:
         return f"{self.verb} {resource}{f'.{self.group}' if self.group else ''}{where}"
 
 
-def rights(watched: Iterable[Resource], namespace: str) -> list[Right]:
-    """All rights of the operator: `watched` by its controllers and decider, the lease in `namespace`."""
+def rights(watched: Iterable[Resource], namespace: str, *, deletes_jobs: bool = False) -> list[Right]:
+    """All rights of the operator: `watched` by its controllers and decider, the lease in `namespace`. `deletes_jobs`: it is configured
+    to delete jobs whose workload was deactivated (objectRetentionPolicies)."""
     found = {Right(resource.group, resource.plural, "", verb) for resource in watched for verb in READ}
     found |= {
         Right(resource.group, resource.plural, subresource, verb)
         for resource, subresource, verbs in WRITES
         for verb in verbs
     }
+    if deletes_jobs:
+        found.add(Right(JOBS.group, JOBS.plural, "", "delete"))
     group, plural = LEASES.group, LEASES.plural
     found |= {Right(group, plural, "", verb, namespace, LEASE_NAME) for verb in LEASE_VERBS}
     found.add(Right(group, plural, "", "create", namespace))

@@ -143,3 +143,25 @@ def test_a_started_job_with_fewer_pods_than_its_minimum_allows_stays_valid() -> 
     annotations = {MINIMUM: "2"}
     before = job({QUEUE: "q"}, suspend=True, annotations=annotations, parallelism=4)
     admit(job({QUEUE: "q"}, suspend=False, annotations=annotations, parallelism=2), before)
+
+
+LIMIT = "kueue.x-k8s.io/max-exec-time-seconds"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("60", ""), ("0", "should be between 1"), ("-1", "must be a number of seconds"), ("soon", "must be a number of seconds"),
+     ("", "must be a number of seconds"), ("9999999999", "should be between 1 and 2147483647")],
+)  # fmt: skip
+def test_the_time_limit_of_a_job(text: str, problem: str) -> None:
+    if problem:
+        assert problem in refusal(job({QUEUE: "q", LIMIT: text}))
+    else:
+        admit(job({QUEUE: "q", LIMIT: text}))
+
+
+def test_the_time_limit_of_a_running_job_stays() -> None:
+    before = {QUEUE: "q", LIMIT: "60"}
+    assert "field is immutable" in refusal(job({**before, LIMIT: "70"}, suspend=False), job(before, suspend=False))
+    admit(job({**before, LIMIT: "70"}, suspend=True), job(before, suspend=True))
+    assert "must be a number" in refusal(job({**before, LIMIT: "x"}, suspend=True), job(before, suspend=True))
