@@ -73,6 +73,9 @@ def test_many_short_jobs_of_one_queue_do_not_keep_the_other_waiting() -> None:
         lab.advance(10)
         for at in range(3):
             lab.create(JOBS, job(f"b{at}", seconds=50, labels=of("b")))
+        lab.settle()
+        line = lab.decider.line("default", lab.clock) or ()
+        assert [name[4:6] for _, name in line] == ["b0", "b1", "b2", "a1", "a2", "a3", "a4", "a5"]
         order: list[str] = []
         for _ in range(120):
             lab.advance(5)

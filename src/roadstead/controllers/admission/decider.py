@@ -30,6 +30,7 @@ from roadstead.core.given import Given, give
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Forgotten, Plan, Verdicts
 from roadstead.core.queueing.readiness import under
+from roadstead.core.queueing.turns import everyone
 from roadstead.core.rules import Rules
 from roadstead.core.world import World, key_of
 from roadstead.ingest import RESOURCES, Trouble, fact
@@ -490,9 +491,11 @@ class AdmissionDecider:
     def line(self, cluster_queue: str, now: int) -> Sequence[Key] | None:
         """All workloads that wait in a ClusterQueue, in the order of their turns; None if there is no such queue. O(n log n)."""
         self._take_in(now)
-        if cluster_queue not in self.world.tables():
+        table = self.world.tables().get(cluster_queue)
+        if table is None:
             return None
-        return [standing.key for standing in self.world.pending_queue(cluster_queue).everyone()]
+        pending = self.world.pending_queue(cluster_queue)
+        return [standing.key for standing in everyone(self.world, pending, table.fact, self._rules)]
 
     def explain(self, key: Key, now: int) -> Explanation:
         """The same with what would bind next and what would help. KeyError if nothing has this name."""

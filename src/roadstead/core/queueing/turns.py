@@ -47,5 +47,12 @@ def in_order(world: World, pending: PendingQueue, queue: ClusterQueue, rules: Ru
     return found if usage is None else sorted(found, key=_order(pending, usage))
 
 
+def everyone(world: World, pending: PendingQueue, queue: ClusterQueue, rules: Rules) -> list[Standing]:
+    """All that wait, active and parked, in the order of their turns if all were tried (Kueue KEP-168). O(n log n)."""
+    usage = usage_order(world, queue, rules)
+    found = pending.everyone()
+    return found if usage is None else sorted(found, key=_order(pending, usage))
+
+
 def _order(pending: PendingQueue, usage: Usage) -> Callable[[Standing], tuple[float, bool, HeapOrder]]:
     return lambda standing: (usage(standing), not pending.is_sticky(standing), standing.heap_order)
