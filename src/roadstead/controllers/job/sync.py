@@ -272,7 +272,9 @@ class Sync:
         if not places:
             return ()
         taken = _Taken(self.read, self.view.metadata.namespace, {pod.name for pod in self.census.pods})
-        made = len(self.census.pods)
+        # Whose creation got no answer may be among the last that were asked for, and be there yet: its name is asked for again.
+        window = min(self.view.spec.parallelism or 1, MOST_AT_ONCE)
+        made = max(0, len(self.census.pods) - window)
         per_index: dict[int | None, int] = {}
         for pod in self.census.pods:
             per_index[pod.index] = per_index.get(pod.index, 0) + 1
