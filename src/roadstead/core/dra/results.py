@@ -38,6 +38,8 @@ def merged_config(claim: Claim, options: Sequence[Option]) -> tuple[ConfigResult
     """Class configurations in the order of requests, each class once with the requests that use it; then the claim's own that
     name no request, a request, or an alternative that was chosen. Named requests are dropped where they are all.
     """
+    if not claim.config and not any(option.device_class.config for option in options):
+        return ()
     by_class: dict[str, list[str]] = {}
     classes = {}
     for option in options:

@@ -7,7 +7,6 @@ as upstream's is: `max_steps` bounds it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -56,7 +55,7 @@ class _Progress:
 
     taken: list[Taken]
     trackers: list[Tracker]
-    ids: Counter[DeviceId] = field(default_factory=Counter)
+    ids: dict[DeviceId, int] = field(default_factory=dict)
     """Dedicated devices that this claim took."""
 
 
@@ -75,10 +74,10 @@ class Search:
             for claim in asked
         ]
         self.chosen: dict[tuple[int, int], Option] = {}
-        self.taken: Counter[DeviceId] = Counter()
+        self.taken: dict[DeviceId, int] = {}
         """Dedicated devices that this attempt took, by whichever claim."""
-        self.shares: Counter[DeviceId] = Counter()
-        self.consumed: dict[DeviceId, Counter[str]] = {}
+        self.shares: dict[DeviceId, int] = {}
+        self.consumed: dict[DeviceId, dict[str, int]] = {}
         self.counters: dict[tuple[str, str], PoolCounters] = {}
         self.order = context.view.order
 
@@ -158,9 +157,9 @@ class Search:
         features, device, key = self.features, candidate.device, candidate.id
         shareable = device.shareable and features.consumable_capacity
         if option.admin:
-            if progress.ids[key]:
+            if progress.ids.get(key):
                 return False
-        elif self.taken[key] or key in self.in_use.whole or (not shareable and key in self.in_use.shared):
+        elif self.taken.get(key) or key in self.in_use.whole or (not shareable and key in self.in_use.shared):
             return False
         if not is_selectable(self.context, option, candidate):
             return False
@@ -179,7 +178,7 @@ class Search:
         if device.consumes:
             if not features.partitionable or (candidate.has_groups and not features.compatibility_groups):
                 return False
-            if not shareable or not (self.shares[key] or key in self.in_use.shared):
+            if not shareable or not (self.shares.get(key) or key in self.in_use.shared):
                 pool_counters = self.counters_of(candidate)
                 if not pool_counters.take(candidate, groups=features.compatibility_groups):
                     return False
@@ -196,13 +195,13 @@ class Search:
                 )
             return False
         if shareable:
-            self.shares[key] += 1
-            amounts = self.consumed.setdefault(key, Counter())
+            self.shares[key] = self.shares.get(key, 0) + 1
+            amounts = self.consumed.setdefault(key, {})
             for name, amount in consumed:
-                amounts[name] += amount.nano
+                amounts[name] = amounts.get(name, 0) + amount.nano
         else:
-            self.taken[key] += 1
-            progress.ids[key] += 1
+            self.taken[key] = self.taken.get(key, 0) + 1
+            progress.ids[key] = progress.ids.get(key, 0) + 1
         progress.taken.append(Taken(option, candidate, shareable, consumed if shareable else ()))
         return True
 
@@ -228,9 +227,7 @@ class Search:
         key = candidate.id
         if not shareable:
             return capacity.fits(consumed, candidate.device, {}, {})
-        return capacity.fits(
-            consumed, candidate.device, self.in_use.consumed.get(key, {}), self.consumed.get(key, Counter())
-        )
+        return capacity.fits(consumed, candidate.device, self.in_use.consumed.get(key, {}), self.consumed.get(key, {}))
 
     def constrain(self, progress: _Progress, option: Option, candidate: Candidate) -> bool:
         """Add the device to every constraint that looks at the request, or to none."""
