@@ -85,7 +85,7 @@ def _fact(refusal: Refusal) -> str:
             return "No running workload may be asked to go for it under the queue's preemption policies."
         case Code.PREEMPTION_LOOP:
             turns = "once" if r.needed == 1 else f"{r.needed} times"
-            return f"It and {_workloads(len(r.blockers))} displaced one another in a circle, {turns} each; it may not displace them again."
+            return f"It and others displaced one another in a circle, {turns} each; it may not displace them again."
         case Code.PENDING_PREEMPTION:
             asked = "was asked to make room and has" if r.needed == 1 else "were asked to make room and have"
             return f"{_workloads(r.needed)} {asked} not left yet."
