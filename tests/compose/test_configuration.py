@@ -9,12 +9,16 @@ from typing import Any, get_args, get_origin
 import msgspec
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from roadstead.cli.operator import command as operator_command
 from roadstead.compose import configuration
 from roadstead.compose.configuration import PLAINLY, Configured, configured, load
-from roadstead.compose.operator import RULES
+from roadstead.compose.manifests import ManifestOptions, manifests
+from roadstead.compose.operator import RULES, OperatorOptions, controllers
 from roadstead.compose.running import Refused
 from roadstead.controllers.admission import PLACE_ALL
+from roadstead.controllers.workload import AfterlifeController, WorkloadController
 from roadstead.controllers.workload.policy import NO_POLICY
 from roadstead.core.rules import AdmissionFairSharing, WaitForPodsReady
 from roadstead.expr.selectors import matches_selector
@@ -22,8 +26,10 @@ from roadstead.kinds.configuration import read
 from roadstead.kinds.configuration.reading import _fields, _without_none
 from roadstead.kinds.configuration.rules import _UNSUPPORTED
 from roadstead.kinds.configuration.shape import Configuration
+from roadstead.kinds.names import NAMESPACES
 from roadstead.kinds.times import SECOND
 from roadstead.model.resources import Output, ResourceRules, Transformation
+from roadstead.runtime.leader import Terms
 
 HAS_EFFECT = {
     "apiVersion",
@@ -170,3 +176,45 @@ def test_files(tmp_path: Path) -> None:
         load(tmp_path / "bytes.yaml")
     (tmp_path / "good.yaml").write_text(text(manageJobsWithoutQueueName=True))
     assert load(tmp_path / "good.yaml").policy.manage_all
+
+
+def test_manifests_give_operators_the_file_and_the_rights_that_it_needs() -> None:
+    plain = {item["kind"]: item for item in manifests(ManifestOptions())}
+    source = text(objectRetentionPolicies={"workloads": {"afterDeactivatedByKueue": "1h"}})
+    found = {item["kind"]: item for item in manifests(ManifestOptions(configuration=source))}
+    assert "ConfigMap" not in plain
+    assert found["ConfigMap"]["data"] == {"config.yaml": source}
+    (container,) = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert "--config=/etc/roadstead/config.yaml" in container["args"]
+    assert container["volumeMounts"][0]["name"] == found["Deployment"]["spec"]["template"]["spec"]["volumes"][0]["name"]
+
+    def deletes_jobs(objects: dict[str, Any]) -> bool:
+        rules = objects["ClusterRole"]["rules"]
+        return any("jobs" in rule["resources"] and "delete" in rule["verbs"] for rule in rules)
+
+    assert (deletes_jobs(plain), deletes_jobs(found)) == (False, True)
+
+
+def test_what_the_command_line_says_counts_more_than_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[OperatorOptions] = []
+    monkeypatch.setattr("roadstead.compose.operator.operate", started.append)
+    file = tmp_path / "c.yaml"
+    lease = {"leaseDuration": "40s", "renewDeadline": "20s", "retryPeriod": "4s"}
+    file.write_text(text(namespace="queues", leaderElection=lease, waitForPodsReady={}))
+    for words in ([], ["--namespace", "here", "--retry-period", "1"]):
+        done = CliRunner().invoke(operator_command, ["--config", str(file), *words])
+        assert done.exit_code == 0, done.output
+    plain, told = started
+    assert (plain.namespace, plain.terms) == ("queues", Terms(40 * SECOND, 20 * SECOND, 4 * SECOND))
+    assert (told.namespace, told.terms) == ("here", Terms(40 * SECOND, 20 * SECOND, SECOND))
+    assert plain.configured.rules(RULES).pods_ready == WaitForPodsReady()
+
+
+def test_what_is_configured_is_watched_for() -> None:
+    policy = meaning(manageJobsWithoutQueueName=True, waitForPodsReady={"timeout": "1m"}).policy
+    made = {type(controller): controller for controller in controllers(policy)}
+    workload, afterlife = made[WorkloadController], made[AfterlifeController]
+    assert isinstance(workload, WorkloadController)
+    assert isinstance(afterlife, AfterlifeController)
+    assert workload._policy is afterlife._policy is policy
+    assert NAMESPACES in workload.watches
