@@ -93,6 +93,15 @@ def test_a_change_that_why_suggests_starts_it(cluster: Cluster) -> None:
     assert smaller.returncode == 0, smaller.stdout
 
 
+def test_what_is_no_question_is_refused(cluster: Cluster) -> None:
+    assert cluster.ask("GET", "/roadstead/v1/")[1]["questions"][-1] == "plan"
+    assert cluster.ask("GET", "/roadstead/v1/plan")[0] == 405
+    assert cluster.ask("POST", "/roadstead/v1/queue", {})[0] == 405
+    for body in (b"{", b"[]", b'{"objects": []}', b'{"objects": [1]}'):
+        status, answer = cluster.ask("POST", "/roadstead/v1/plan", body)
+        assert (status, answer["reason"]) == (400, "BadRequest")
+
+
 @pytest.mark.kubectl
 def test_kubectl_roadstead_asks_the_cluster_of_the_kubeconfig(cluster: Cluster, tmp_path: Path) -> None:
     plugin = tmp_path / "kubectl-roadstead"

@@ -146,6 +146,15 @@ def test_what_could_not_be_submitted_cannot_be_planned(value: Json, status: int,
         assert raised.value.code == status
 
 
+def test_what_is_there_already_is_not_planned_again() -> None:
+    with QueueLab() as lab:
+        lab.furnish()
+        lab.create(JOBS, job("train"))
+        with pytest.raises(StatusError, match='"train" already exists; ask why it waits') as raised:
+            plan(lab, job("train"))
+        assert raised.value.code == 409
+
+
 def test_what_would_never_be_queued_says_why() -> None:
     with QueueLab() as lab:
         lab.furnish()

@@ -44,7 +44,13 @@ def dry_run(resources: Resources) -> Create:
 
     async def create(kind: Kind, namespace: str, obj: Json) -> Object:
         options = WriteOptions(field_manager="roadstead-plan", field_validation="Strict", dry_run=True)
-        return (await resources.create(kind, namespace, obj, options)).object
+        try:
+            return (await resources.create(kind, namespace, obj, options)).object
+        except StatusError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            said = f"{error.message}; ask why it waits, or plan it under another name"
+            raise StatusError(error.code, error.reason, said, error.details) from error
 
     return create
 
