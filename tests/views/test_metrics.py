@@ -221,3 +221,44 @@ def test_attempts_are_cycles_that_looked_at_a_workload() -> None:
         lab.settle()
         assert counts.attempts["success"] == 1
         assert counts.attempts["inadmissible"] >= 1
+
+
+def test_those_not_admitted_are_counted_by_what_keeps_them() -> None:
+    watched = Watched()
+    expected = (
+        ("NoReservation", "PendingEvaluation"),
+        ("NoReservation", "WaitingForQuota"),
+        ("UnsatisfiedAdmissionChecks", ""),
+        None,
+        None,
+    )
+    for version, reasons in zip(STORY, expected, strict=True):
+        watched.see(version)
+        wanted = [] if reasons is None else [reasons]
+        for name, labels in (
+            ("kueue_unadmitted_workloads", {}),
+            ("kueue_local_queue_unadmitted_workloads", {"name": "lq"}),
+        ):
+            samples = watched.families()[name].samples
+            assert [(given["reason"], given["underlying_cause"]) for given, _ in samples] == wanted
+            for given, value in samples:
+                assert value == 1
+                assert given["cluster_queue"] == "cq"
+                assert all(given[key] == value for key, value in labels.items())
+    assert watched.counts.unadmitted == {}
+
+
+def test_the_wait_for_checks_and_what_is_behind_a_deactivation() -> None:
+    watched = Watched()
+    checks = {"admissionChecks": [{"name": "prov", "state": "Ready"}]}
+    reserved = workload("w", condition("QuotaReserved", 8), held="cq")
+    admitted = workload("w", condition("QuotaReserved", 8), condition("Admitted", 38), held="cq")
+    value = admitted.decode()
+    value["status"].update(checks)
+    watched.see(reserved, Object(WORKLOADS, orjson.dumps(value)))
+    waited = watched.value("kueue_admission_checks_wait_time_seconds", cluster_queue="cq")
+    assert waited.sum == 30
+    value["status"]["conditions"].append(condition("Evicted", 40, reason="DeactivatedDueToAdmissionCheck"))
+    watched.see(Object(WORKLOADS, orjson.dumps(value)))
+    labels = {"reason": "Deactivated", "underlying_cause": "AdmissionCheck"}
+    assert watched.value("kueue_evicted_workloads_total", cluster_queue="cq", **labels) == 1

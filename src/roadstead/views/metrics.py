@@ -90,6 +90,18 @@ def _standing(
         local[admitted.name].add(by_local[namespace, name, ADMITTED], **labels)
         local[finished.name].add(by_local[namespace, name, FINISHED], **labels)
     yield from (pending, reserving, admitted, finished, *local.values())
+    yield from _unadmitted(counts, leads_to, role)
+
+
+def _unadmitted(counts: WorkloadCounts, leads_to: Mapping[tuple[str, str], str], role: str) -> Iterator[Family]:
+    help = "Workloads that are not admitted, by reason"
+    whole, local = (Family(f"kueue_{of}unadmitted_workloads", "gauge", help) for of in ("", "local_queue_"))
+    for at, number in counts.unadmitted.items():
+        queue = at.cluster_queue or leads_to.get((at.namespace, at.queue), "")
+        labels = {"reason": at.reason, "underlying_cause": at.underlying_cause, "replica_role": role}
+        whole.add(number, cluster_queue=queue, **labels)
+        local.add(number, name=at.queue, namespace=at.namespace, cluster_queue=queue, **labels)
+    yield from (_summed(whole), _summed(local))
 
 
 def _happened(counts: WorkloadCounts, leads_to: Mapping[tuple[str, str], str], role: str) -> Iterator[Family]:
@@ -116,6 +128,11 @@ def _happened(counts: WorkloadCounts, leads_to: Mapping[tuple[str, str], str], r
     for name, help, histograms in (
         ("quota_reserved_wait_time_seconds", "From creation or requeue to quota", counts.reserve_waits),
         ("admission_wait_time_seconds", "From creation or requeue to admission", counts.admit_waits),
+        (
+            "admission_checks_wait_time_seconds",
+            "From quota to admission, where checks stand between",
+            counts.check_waits,
+        ),
         ("execution_time_seconds", "From admission to the end", counts.executions),
     ):
         summed: dict[tuple[tuple[str, str], ...], Histogram] = {}
@@ -127,7 +144,8 @@ def _happened(counts: WorkloadCounts, leads_to: Mapping[tuple[str, str], str], r
         yield Family(f"kueue_{name}", "histogram", help, [(dict(labels), found) for labels, found in summed.items()])
     evicted = Family("kueue_evicted_workloads", "counter", "Evictions by reason")
     for (origin, reason), number in counts.evicted.items():
-        evicted.add(number, reason=reason, underlying_cause="", **labels_of(origin)[0])
+        what, _, cause = reason.partition("DueTo")
+        evicted.add(number, reason=what, underlying_cause=cause, **labels_of(origin)[0])
     yield _summed(evicted)
     preempted = Family(
         "kueue_preempted_workloads", "counter", "Preemptions by the queue that got the quota, and reason"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from roadstead.core.plan import Admit, Plan
 from roadstead.kinds.object import Object
@@ -36,6 +36,17 @@ class Place(NamedTuple):
     state: str
 
 
+class Unadmitted(NamedTuple):
+    """A workload that is not admitted: where, the reason of Admitted=False, and of QuotaReserved=False behind it ("" once it holds
+    quota); for either, what Kueue assumes where there is no condition yet (KEP-10852)."""
+
+    namespace: str
+    queue: str
+    cluster_queue: str
+    reason: str
+    underlying_cause: str
+
+
 class Origin(NamedTuple):
     """Whose something is that happened. `cluster_queue` is "" where only the LocalQueue is known."""
 
@@ -58,12 +69,14 @@ class WorkloadCounts:
         """(ClusterQueue that took the quota, reason of the condition Preempted)."""
         self.reserve_waits: dict[Origin, Histogram] = {}
         self.admit_waits: dict[Origin, Histogram] = {}
+        self.check_waits: dict[Origin, Histogram] = {}
         self.executions: dict[Origin, Histogram] = {}
+        self.unadmitted: Counter[Unadmitted] = Counter()
         self.attempts: Counter[str] = Counter({"success": 0, "inadmissible": 0})
         """Cycles that looked at a workload, by whether they admitted one."""
         self.loops_stopped = 0
         """Times that a workload was not let displace others, because they had displaced one another in a circle."""
-        self._known: dict[Key, Place] = {}
+        self._known: dict[Key, tuple[Place, Unadmitted | None]] = {}
 
     def decided(self, plans: Iterable[Plan]) -> None:
         """One plan for each cycle; those that looked at no workload in a queue are no attempts."""
@@ -77,17 +90,20 @@ class WorkloadCounts:
 
     def changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         """An informer's listener."""
-        before = self._known.pop(key, None)
+        before, waited = self._known.pop(key, (None, None))
         if before is not None:
-            self.places[before] -= 1
-            if not self.places[before]:
-                del self.places[before]
+            _less(self.places, before)
+        if waited is not None:
+            _less(self.unadmitted, waited)
         if new is None:
             return
         view = new.view(WorkloadView)
         place = _place(new.meta.namespace, view)
+        waits = _unadmitted(place, view)
         self.places[place] += 1
-        self._known[key] = place
+        if waits is not None:
+            self.unadmitted[waits] += 1
+        self._known[key] = place, waits
         if old is not None and old.meta.uid == new.meta.uid:
             self._compare(old.view(WorkloadView), view, new, place)
 
@@ -105,6 +121,9 @@ class WorkloadCounts:
         if _became(old, new, "Admitted"):
             self.admitted[origin] += 1
             _observe(self.admit_waits, origin, _waited(workload, old, new, "Admitted"), LONG_BOUNDS)
+            reserved, admitted = (find_condition(new.status.conditions, type) for type in ("QuotaReserved", "Admitted"))
+            if new.status.admission_checks and reserved is not None and admitted is not None:
+                _observe(self.check_waits, origin, _seconds_between(reserved, admitted), WAIT_BOUNDS)
         evicted = _became(old, new, "Evicted")
         if evicted is not None:
             self.evicted[origin, evicted.reason] += 1
@@ -132,6 +151,24 @@ def _place(namespace: str, view: WorkloadView) -> Place:
     elif view.spec.active is False or find_condition(conditions, "QuotaReserved") is not None:
         state = INADMISSIBLE  # looked at and refused, or put aside
     return Place(namespace, view.spec.queue_name, held, state)
+
+
+def _unadmitted(place: Place, view: WorkloadView) -> Unadmitted | None:
+    if place.state in (ADMITTED, FINISHED):
+        return None
+    conditions = view.status.conditions
+    reasons = {condition.type: condition.reason for condition in conditions if condition.status == "False"}
+    holds = place.state == RESERVING
+    cause = "" if holds else reasons.get("QuotaReserved", "PendingEvaluation")
+    reason = reasons.get("Admitted", "UnsatisfiedAdmissionChecks" if holds else "NoReservation")
+    return Unadmitted(place.namespace, place.queue, place.cluster_queue, reason, cause)
+
+
+def _less(counter: Counter[Any], key: Any) -> None:
+    """One less; a series that counts nothing is not kept."""
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def _preemptor_queue(message: str) -> str:
