@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from roadstead.auth.certificates import Authority
 from roadstead.node.agent.handling import SUCCESS, Outcome, Target, carry_out, port_of
@@ -74,7 +77,8 @@ def test_which_answers_pass(code: int, passes: bool) -> None:
     @in_loop
     async def story() -> None:
         async with serving(status(code)) as server:
-            expected = SUCCESS if passes else Outcome(Result.FAILURE, f"HTTP probe failed with statuscode: {code}")
+            text = f"HTTP probe failed with statuscode: {code}"
+            expected = SUCCESS if passes else Outcome(Result.FAILURE, text, was_answered=True)
             assert await get(server.port) == expected
 
     story()
@@ -158,6 +162,47 @@ async def test_certificates_are_not_verified(tmp_path_factory: pytest.TempPathFa
     async with serving(status(200), context) as server:
         assert await get(server.port, scheme="HTTPS") == SUCCESS
         assert (await get(server.port)).result is Result.FAILURE
+
+
+@contextmanager
+def rude_tls(directory: Path, answer: bytes) -> Iterator[int]:
+    """A TLS server that reads a request, sends `answer`, and then neither reads nor ends the connection; its port."""
+    Authority.load_or_create(directory).issue_server("somebody").save(directory / "crt", directory / "key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "crt", directory / "key")
+    is_over = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(answer)
+            is_over.wait(60)
+
+    with socket.create_server((HOST, 0)) as listening:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            is_over.set()
+            thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", Result.SUCCESS), (b"", Result.FAILURE)],
+)
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_nobody_waits_for_a_polite_end_of_a_tls_connection(
+    tmp_path: Path, run: Callable[[Coroutine[Any, Any, Outcome]], Outcome], answer: bytes, result: Result
+) -> None:
+    async def story(port: int) -> Outcome:
+        async with asyncio.timeout(10):
+            return await get(port, timeout=0.5, scheme="HTTPS")
+
+    with rude_tls(tmp_path, answer) as port:
+        assert run(story(port)).result is result
 
 
 @in_loop

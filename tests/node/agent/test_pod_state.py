@@ -209,6 +209,7 @@ DEAD = Failed(ProbeKind.LIVENESS)
         ("dead", pod(PROBED), about(failed=DEAD), [("Container a failed liveness probe, will be restarted", 30)]),
         ("dead for good", pod(PROBED, policy="Never"), about(failed=DEAD), [("Container a failed liveness probe", 30)]),
         ("the pod's grace", pod(PROBED, terminationGracePeriodSeconds=7), about(failed=DEAD), [("Container a failed liveness probe, will be restarted", 7)]),
+        ("no grace, no time for a preStop hook", pod(PROBED, terminationGracePeriodSeconds=0), about(failed=DEAD), [("Container a failed liveness probe, will be restarted", 0)]),
         ("the probe's own grace", pod(PROBED), about(failed=Failed(ProbeKind.LIVENESS, 5.0)), [("Container a failed liveness probe, will be restarted", 5)]),
         ("did not start", pod(PROBED), about(failed=Failed(ProbeKind.STARTUP)), [("Container a failed startup probe, will be restarted", 30)]),
         ("its hook failed", pod(HOOKED), about(hook_failed=True), [("FailedPostStartHook", 30)]),

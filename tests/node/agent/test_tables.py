@@ -148,6 +148,8 @@ def test_nodes_on_the_command_line() -> None:
         ("N1=cpu", "does not name a node"),
         ("n1=what", "There is no node profile 'what'"),
         ("n1=cpu,gpus=4", "there is no setting 'gpus'; there are cpu, memory, pods"),
+        ("n1=", "'n1=' names no profile after n1=: write n1=PROFILE, one of "),
+        ("n1=,cpu=4", "names no profile after n1="),
         ("n1=cpu,pods=x", "pods=x is not a whole number"),
     ],
 )

@@ -65,6 +65,12 @@ class World:
                 await self._task
             self._task = None
 
+    async def end_of_agent(self) -> None:
+        """Until the agent ends by itself; raises what it raises."""
+        assert self._task is not None
+        ended, self._task = self._task, None
+        await ended
+
     async def create(self, obj: Json) -> Object:
         resource = {"Pod": PODS, "ConfigMap": CONFIG_MAPS, "Secret": SECRETS}[obj["kind"]]
         return done(await self.cluster.write(Create(resource, obj)))

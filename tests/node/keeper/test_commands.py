@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from roadstead.node.keeper import commands, runs
+from roadstead.node.keeper import commands, runs, tree
 from roadstead.node.keeper.commands import Ended
 from tests.node.keeper.box import Box, is_gone, poll
 
@@ -158,6 +158,59 @@ def test_only_so_many_at_a_time(box: Box, monkeypatch: pytest.MonkeyPatch) -> No
     assert [end.reason for end in refused] == ["Refused"]
     for one in asked:
         one.close()
+
+
+def test_commands_that_are_over_and_forgotten_cost_no_memory(tmp_path: Path) -> None:
+    known = commands.Commands(os.fspath(tmp_path), {}, 1)
+    for index in range(10):
+        os.close(commands.prepare(os.fspath(tmp_path), f"c{index}", ["true"], None, []))
+        known.begin(f"c{index}")  # its caller is gone already
+        known.find()
+    assert os.listdir(tmp_path / "exec") == []
+    assert not known._seen
+
+
+def test_a_command_whose_end_could_not_be_written_down_does_not_begin_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = os.fspath(tmp_path)
+    lock = commands.prepare(path, "c1", ["true"], None, [])
+    known = commands.Commands(path, {}, 1)
+    monkeypatch.setattr(runs, "link_json", full_disk)
+    begun: list[str] = []
+
+    def fork(command: commands._Command, spec: Any) -> None:
+        begun.append(command.here)
+        raise OSError("not now")
+
+    monkeypatch.setattr(known, "_fork", fork)
+    for _ in range(3):
+        known.find()
+    assert len(begun) == 1
+    os.close(lock)
+
+
+def full_disk(*_: object) -> bool:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("missing", ["pidfd_open", "fork"])
+def test_a_command_that_cannot_be_watched_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    path = os.fspath(tmp_path)
+    lock = commands.prepare(path, "c1", ["/bin/sleep", "30"], 1.0, [])
+    known = commands.Commands(path, {"cwd": "/", "env": {"PATH": "/bin:/usr/bin"}}, os.getpid())
+    children, descriptors = tree.children(os.getpid()), os.listdir("/proc/self/fd")
+    monkeypatch.setattr(os, missing, fail)
+    known.begin("c1")
+    assert tree.children(os.getpid()) == children
+    assert os.listdir("/proc/self/fd") == descriptors
+    assert commands.ended(path, "c1") == Ended(126, 0, "StartError", "[Errno 24] Too many open files")
+    os.close(lock)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "x" * 99])

@@ -75,6 +75,36 @@ def test_a_read_only_volume_refuses_writes(box: Box, tier: str, tmp_path: Path) 
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("below", ["dir", "inner", "dir/file"])
+def test_a_part_of_a_volume_is_mounted(box: Box, tier: str, tmp_path: Path, below: str) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir" / "file").write_text("inside")
+    (tmp_path / "inner").symlink_to("dir")
+    part = {**bind(tmp_path / below, "/part-of-a-test"), "within": os.fspath(tmp_path)}
+    end, log = box.run(
+        "cat /part-of-a-test /part-of-a-test/file 2> /dev/null; true",
+        isolation=tier,
+        binds=[part, bind(tmp_path, "/whole-of-a-test")],
+    )
+    assert (end.exit_code, log) == (0, "inside"), end
+
+
+@pytest.mark.parametrize("below", ["link", "link/dir", "up/link"])
+def test_a_part_of_a_volume_that_has_become_a_link_out_of_it_is_not_mounted(
+    box: Box, tier: str, tmp_path: Path, below: str
+) -> None:
+    """A pod can put the link there after the agent has looked."""
+    outside, volume = tmp_path / "outside", tmp_path / "volume"
+    (outside / "dir").mkdir(parents=True)
+    volume.mkdir()
+    (volume / "link").symlink_to(outside)
+    (volume / "up").symlink_to(".")
+    part = {**bind(volume / below, "/part-of-a-test"), "within": os.fspath(volume)}
+    end, _ = box.run("true", isolation=tier, binds=[part])
+    assert (end.exit_code, end.reason) == (128, "StartError")
+    assert "by a symbolic link: remove the link" in end.message
+
+
 def test_a_volume_inside_a_volume_hides_nothing_of_the_outer_one(box: Box, tier: str, tmp_path: Path) -> None:
     outer, inner = tmp_path / "outer", tmp_path / "inner"
     for path in (outer, inner):

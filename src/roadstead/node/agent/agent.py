@@ -7,7 +7,8 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from roadstead.kinds.names import PODS
@@ -16,7 +17,7 @@ from roadstead.node.agent import allotment, isolation, launch, node_object, peer
 from roadstead.node.agent.access import Access
 from roadstead.node.agent.heartbeat import Heartbeat
 from roadstead.node.agent.host import Host
-from roadstead.node.agent.options import AgentOptions, CannotJoin, NodeOptions
+from roadstead.node.agent.options import AgentOptions, CannotGoOn, CannotJoin, NodeOptions
 from roadstead.node.agent.profiles import profile
 from roadstead.node.agent.runtimes import ProcessRuntime, Runtime, TimerRuntime
 from roadstead.node.agent.server import LogServer
@@ -79,7 +80,9 @@ class Agent:
         self.hosts: dict[str, Host] = {}
         self.workers: dict[str, Worker] = {}
         """By pod uid."""
-        self.tasks: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._uids: dict[Key, str] = {}
+        """Of the pods of its nodes, by name."""
         self._caches: list[Cache] = []
         self._addresses: Counter[str] = Counter()
         self._put_off: dict[str, tuple[Host, Object | None]] = {}  # pods that could not be taken on just now
@@ -87,7 +90,8 @@ class Agent:
         self._stale_peers: set[str] = set()
 
     async def run(self) -> None:
-        """Until cancelled. Processes go on without it."""
+        """Until cancelled. Processes go on without it. Raises CannotJoin, and CannotGoOn once a part of it has failed that others
+        rely on: an agent that is deaf or mute would only seem to be there."""
         options = self.options
         tier = options.isolation
         if tier == "auto":
@@ -101,26 +105,26 @@ class Agent:
             port = await server.start()
             beats = [Heartbeat(self.cluster, options, node, tier, port) for node in options.nodes]
             await asyncio.gather(*(beat.register() for beat in beats))
-            self._keep(self.recorder.run())
-            asyncio.get_running_loop().add_reader(events, self._hear, events)
-            for name, _, pod in allotment.on_disk(options.state):
-                if name in self.hosts:
-                    self.hosts[name].claims.hold(pod)
-            await self._follow_pods()
-            self._adopt_strangers()
-            for beat in beats:
-                self._keep(beat.run())
-            self._keep(self._look_again())
-            if options.on_ready is not None:
-                options.on_ready(port)
-            await asyncio.get_running_loop().create_future()
+            async with asyncio.TaskGroup() as self._group:
+                self._keep("recording Events", self.recorder.run)
+                self._keep("renewing the log port's certificate", server.renew)
+                asyncio.get_running_loop().add_reader(events, self._hear, events)
+                for name, _, pod in allotment.on_disk(options.state):
+                    if name in self.hosts:
+                        self.hosts[name].claims.hold(pod)
+                await self._follow_pods()
+                self._adopt_strangers()
+                for beat in beats:
+                    self._keep(f"the heartbeat of node {beat.node.name}", beat.run)
+                self._keep("looking at what runs", self._look_again)
+                if options.on_ready is not None:
+                    options.on_ready(port)
+                await asyncio.get_running_loop().create_future()
+        except ExceptionGroup as failed:
+            raise _first(failed) from failed
         finally:
             asyncio.get_running_loop().remove_reader(events)
             events.close()
-            tasks = list(self.tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await server.stop()
             if self._lock is not None:
                 os.close(self._lock)
@@ -148,15 +152,14 @@ class Agent:
             api_server=self.options.api_server,
         )
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self.tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the node agent failed", exc_info=task.exception())
+    def _keep(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have `work` done beside the rest; if it fails, the agent does."""
+        assert self._group is not None
+        part = _part(what, work)
+        try:
+            self._group.create_task(part)
+        except RuntimeError:  # the agent is ending: what an informer still tells leads to nothing
+            part.close()
 
     # --- pods
 
@@ -178,7 +181,7 @@ class Agent:
         self._caches.append(cache)
         informer = Informer(Narrowed(self.cluster, namespace, selector), PODS, cache)
         informer.listeners.append(listener)
-        self._keep(informer.run())
+        self._keep(f"watching pods ({selector.fields or namespace or 'all'})", informer.run)
         await informer.synced.wait()
 
     def _changed(self, key: Key, old: Object | None, new: Object | None) -> None:
@@ -194,16 +197,23 @@ class Agent:
         host = self.hosts.get(pod.spec.node_name)
         if host is None:
             return
+        if current is not None:
+            self._uids[current.key] = pod.uid
+        elif self._uids.get(last.key) == pod.uid:
+            del self._uids[last.key]
         worker = self.workers.get(pod.uid)
         if worker is not None:
             worker.observe(current)
         elif current is not None and (not pod.status.is_final or self._has_traces(pod.uid)):
             self._employ(host, pod.uid, current)
+        elif pod.uid in self._put_off and self._has_traces(pod.uid):
+            self._put_off[pod.uid] = (host, None)  # gone before somebody looked after it: what it left is to be cleared
         else:
             self._put_off.pop(pod.uid, None)
         if peers.wants_peers(pod) and not self._watches_all and pod.metadata.namespace not in self._peer_namespaces:
             self._peer_namespaces.add(pod.metadata.namespace)
-            self._keep(self._follow_peers(pod.metadata.namespace))
+            finding = partial(self._follow_peers, pod.metadata.namespace)
+            self._keep(f"finding peers in {pod.metadata.namespace}", finding)
 
     async def _follow_peers(self, namespace: str) -> None:
         if self._access is not None and not await self._access.may_list_pods(namespace):
@@ -232,11 +242,14 @@ class Agent:
             return
         self.workers[uid] = worker
         self._addresses[worker.pod_ip] += 1
-        self._keep(self._work(worker))
+        self._keep(f"pod {uid}", partial(self._work, host, worker))
 
-    async def _work(self, worker: Worker) -> None:
+    async def _work(self, host: Host, worker: Worker) -> None:
         try:
             await worker.run()
+        except Exception:  # one pod that cannot be looked after shall not cost the others their agent
+            log.exception("looking after pod %s failed; trying again", worker.uid)
+            self._put_off[worker.uid] = (host, worker.current)
         finally:
             self.workers.pop(worker.uid, None)
             self._addresses[worker.pod_ip] -= 1
@@ -254,10 +267,8 @@ class Agent:
 
     def worker_of(self, namespace: str, name: str) -> Worker | None:
         """The worker of the pod that has this name now."""
-        for worker in self.workers.values():
-            if worker.current is not None and worker.current.key == (namespace, name):
-                return worker
-        return None
+        worker = self.workers.get(self._uids.get((namespace, name), ""))
+        return worker if worker is not None and worker.current is not None else None
 
     def _known_pods(self, namespace: str) -> Sequence[Pod]:
         found = {obj.meta.uid: obj.view(Pod) for cache in self._caches for obj in cache.list(namespace)}
@@ -284,7 +295,10 @@ class Agent:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for worker in list(self.workers.values()):
-                worker.look_again()
+                try:
+                    worker.look_again()
+                except OSError as error:  # no descriptors left, say
+                    log.warning("pod %s cannot be looked at: %s; trying again", worker.uid, error)
             for uid, (host, current) in list(self._put_off.items()):
                 self._employ(host, uid, current)
 
@@ -301,3 +315,21 @@ class Agent:
                     worker.refresh_hosts()
                 except OSError as error:
                     log.warning("hosts file of pod %s: %s", worker.uid, error)
+
+
+async def _part(what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do `work`; raise CannotGoOn with a name to its failure."""
+    try:
+        await work()
+    except Exception as error:
+        log.exception("the node agent failed at %s", what)
+        raise CannotGoOn(
+            f"The node agent cannot go on: {what} failed with {type(error).__name__}: {error}.",
+            "Start it again (the processes of its pods go on meanwhile). If it ends the same way, its log says where it failed.",
+        ) from error
+
+
+def _first(failed: ExceptionGroup) -> Exception:
+    """The failure that was first of those that came together; CannotGoOn if it was one of a part."""
+    found: Exception = failed.exceptions[0]
+    return _first(found) if isinstance(found, ExceptionGroup) else found

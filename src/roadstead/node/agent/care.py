@@ -20,6 +20,7 @@ from roadstead.kinds.times import SECOND
 from roadstead.node.agent.handling import Outcome, Target, carry_out
 from roadstead.node.agent.pod_state import LEAST_GRACE_SECONDS, Attempts, Stop
 from roadstead.node.agent.probe_state import Check, Condition, Health, ProbeKind, Result, checks_of
+from roadstead.node.agent.probe_views import Handler
 from roadstead.node.agent.status import container_id
 from roadstead.node.agent.views import Container, Pod
 from roadstead.node.keeper import runs
@@ -72,10 +73,11 @@ class Care:
         return {name: watch.condition for name, watch in self._watches.items()}
 
     def before_stop(self, stop: Stop) -> float | None:
-        """The grace that is left for TERM, None while a preStop hook is at work (the worker is woken at its end)."""
+        """The grace that is left for TERM, LEAST_GRACE_SECONDS at least; None while a preStop hook is at work (the worker is woken at
+        its end)."""
         watch = self._watches.get(stop.container)
         if watch is None or watch.run.run_id != stop.run_id:
-            return stop.grace_seconds
+            return max(LEAST_GRACE_SECONDS, stop.grace_seconds)
         return watch.before_stop(stop.grace_seconds)
 
     def close(self) -> None:
@@ -181,11 +183,20 @@ class _Watch:
             self._changed.clear()
 
     async def _probe(self, check: Check, begun_at: int) -> None:
-        outcome = await carry_out(check.handler, self.target, check.timeout_seconds)
-        self._report(check, outcome)
-        if self.health.record(check.kind, outcome.result, begun_at, self.care.now()):
-            self.care.wake()
+        outcome = await self._attempt(check.handler, check.timeout_seconds)
+        is_news = self.health.record(check.kind, outcome.result, begun_at, self.care.now())
         self._changed.set()
+        if is_news:
+            self.care.wake()
+        self._report(check, outcome)
+
+    async def _attempt(self, handler: Handler, timeout_seconds: float | None) -> Outcome:
+        """Carry it out. What nobody foresaw says nothing about the container, and must not be the last that is heard of it."""
+        try:
+            return await carry_out(handler, self.target, timeout_seconds)
+        except Exception as error:
+            log.exception("looking after %s: a probe or hook could not be carried out", self.run.run_id)
+            return Outcome(Result.UNKNOWN, str(error) or type(error).__name__)
 
     def _report(self, check: Check, outcome: Outcome) -> None:
         kind = check.kind.capitalize()
@@ -206,9 +217,11 @@ class _Watch:
 
     async def _set_up(self) -> None:
         assert self._post_start is not None
-        outcome = await carry_out(self._post_start, self.target, None)
-        is_ok = outcome.result is Result.SUCCESS or _was_answered(outcome)
-        runs.replace_json(os.path.join(self.run.path, SET_UP), {"format": runs.FORMAT, "ok": is_ok})
+        is_ok = _is_done(await self._attempt(self._post_start, None))
+        try:
+            runs.replace_json(os.path.join(self.run.path, SET_UP), {"format": runs.FORMAT, "ok": is_ok})
+        except OSError as error:  # a full disk, say: then the next agent carries the hook out once more
+            log.warning("that the postStart hook of %s is through cannot be noted: %s", self.run.run_id, error)
         self.is_set_up, self.hook_failed = True, not is_ok
         if not is_ok:
             self.care.tell("Warning", "FailedPostStartHook", "PostStartHook failed")
@@ -220,8 +233,12 @@ class _Watch:
         until = now + int(grace_seconds * SECOND)
         if self._stop_begun:
             self._stop_until = min(self._stop_until, until)
-        elif self._pre_stop is None or os.path.exists(os.path.join(self.run.path, "stop.json")):
-            return grace_seconds
+        elif (
+            self._pre_stop is None
+            or grace_seconds <= 0  # no time for it (kubelet: killContainer)
+            or os.path.exists(os.path.join(self.run.path, "stop.json"))
+        ):
+            return max(LEAST_GRACE_SECONDS, grace_seconds)
         else:
             self._stop_begun, self._stop_until = True, until
             self._spawn(self._before_stop())
@@ -229,11 +246,11 @@ class _Watch:
 
     async def _before_stop(self) -> None:
         assert self._pre_stop is not None
-        work = asyncio.ensure_future(carry_out(self._pre_stop, self.target, None))
+        work = asyncio.ensure_future(self._attempt(self._pre_stop, None))
         try:
             while not work.done() and (left := self._stop_until - self.care.now()) > 0:
                 await asyncio.wait((work,), timeout=min(left / SECOND, 1.0))
-            is_ok = work.done() and (work.result().result is Result.SUCCESS or _was_answered(work.result()))
+            is_ok = work.done() and _is_done(work.result())
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
@@ -243,9 +260,9 @@ class _Watch:
         self.care.wake()
 
 
-def _was_answered(outcome: Outcome) -> bool:
-    """A hook's request counts as done whatever the answer's status (kubelet: runHTTPHandler looks at errors only)."""
-    return outcome.text.startswith("HTTP probe failed with statuscode")
+def _is_done(outcome: Outcome) -> bool:
+    """Did a hook that came out like this succeed?"""
+    return outcome.result is Result.SUCCESS or outcome.was_answered
 
 
 def _offset(run: Run, checks: Mapping[ProbeKind, Check]) -> int:

@@ -8,7 +8,6 @@ address.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import ssl
@@ -39,10 +38,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`text` says why it failed; with SUCCESS it is a warning, if there is one."""
+    """`text` says why it failed; with SUCCESS it is a warning, if there is one. `was_answered`: a request failed by the status of
+    its answer, which is no failure of a hook (kubelet: runHTTPHandler looks at errors only)."""
 
     result: Result
     text: str = ""
+    was_answered: bool = False
 
 
 SUCCESS: Final = Outcome(Result.SUCCESS)
@@ -143,7 +144,7 @@ async def _get(url: str, headers: dict[str, str]) -> Outcome:
             continue
         if 200 <= status < 400:
             return SUCCESS
-        return Outcome(Result.FAILURE, f"HTTP probe failed with statuscode: {status}")
+        return Outcome(Result.FAILURE, f"HTTP probe failed with statuscode: {status}", was_answered=True)
     return Outcome(Result.FAILURE, f'Get "{url}": stopped after {_REDIRECTS} redirects')
 
 
@@ -172,9 +173,8 @@ async def _request(url: str, headers: dict[str, str]) -> tuple[int, str]:
         except asyncio.LimitOverrunError:
             raise ValueError(f"the head of the response is longer than {_HEAD_LIMIT} bytes") from None
     finally:
-        writer.close()
-        with contextlib.suppress(Exception):
-            await writer.wait_closed()
+        # No polite end: a TLS connection would wait for the other side's, half a minute, and the probe's time is up long before.
+        writer.transport.abort()
     first, *rest = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
     if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():

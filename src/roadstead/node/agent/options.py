@@ -12,7 +12,7 @@ from typing import Final
 from roadstead.kinds.times import SECOND
 from roadstead.node.agent.isolation import TIERS
 from roadstead.node.agent.pod_state import KUBELET_BACKOFF, Backoff
-from roadstead.node.agent.profiles import profile
+from roadstead.node.agent.profiles import all_profiles, profile
 
 DEFAULT_PODS: Final = 500
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
@@ -26,6 +26,10 @@ class CannotJoin(Exception):
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
         self.hint = hint
+
+
+class CannotGoOn(CannotJoin):
+    """There can be no such agent any more: a part of it failed that all its pods need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,14 @@ class NodeOptions:
         'h100x8'
         """
         head, *rest = text.split(",")
-        name, _, kind = head.partition("=")
+        name, equals, kind = head.partition("=")
         if not _NAME.fullmatch(name):
             raise ValueError(
                 f"{text!r} does not name a node: write NAME=PROFILE, the name in lower case letters, digits, '-'."
+            )
+        if equals and not kind:
+            raise ValueError(
+                f"{text!r} names no profile after {name}=: write {name}=PROFILE, one of {', '.join(sorted(all_profiles()))}."
             )
         profile(kind or "cpu")
         given = dict(part.partition("=")[::2] for part in rest)

@@ -88,6 +88,7 @@ class Stop:
     run_id: str
     container: str
     grace_seconds: float
+    """0: so little that a preStop hook is not begun. TERM gets LEAST_GRACE_SECONDS before KILL even so."""
     message: str = ""
     """Why, if it is not just the pod's end."""
 
@@ -278,7 +279,7 @@ class _Deciding:
             text = "FailedPostStartHook"
         else:
             return
-        self.stops.append(Stop(attempt.run.run_id, container.name, max(grace, LEAST_GRACE_SECONDS), text))
+        self.stops.append(Stop(attempt.run.run_id, container.name, grace, text))
 
     def _restart(self, container: Container, attempt: Attempt, end: Exit) -> None:
         ran_long = end.finished_at - end.started_at >= BACKOFF_RESET

@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 _HEAD_LIMIT = 64 * 1024
 _IDLE_SECONDS = 90
-_WRITE_LIMIT = 1 << 20
 _LOOK_SECONDS = 5.0
 
 
@@ -71,7 +70,8 @@ class LogServer:
         self._access = access
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
-        self._renewal: asyncio.Task[None] | None = None
+        self._served: list[tuple[int, int]] = []
+        """The versions of the files by which the first connections are served."""
         self.connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
@@ -86,8 +86,8 @@ class LogServer:
                 f"The log port {self.options.host}:{self.options.port} cannot be opened: {os.strerror(error.errno or 0)}.",
                 "Name an address of this machine, or another port.",
             ) from error
+        self._served = _versions(self.options.tls)
         self._server = await self._listen(self._socket, self.options.tls)
-        self._renewal = asyncio.ensure_future(self._renew(self._socket, self.options.tls))
         port: int = self._socket.getsockname()[1]
         return port
 
@@ -100,9 +100,13 @@ class LogServer:
             ssl_shutdown_timeout=1.0,  # uvloop's default lets a reader that went away hold up the end for 30 s
         )
 
-    async def _renew(self, listening: socket.socket, tls: Tls) -> None:
-        """Serve new connections by the files as they are now. The socket stays, so nobody is turned away meanwhile."""
-        known = _versions(tls)
+    async def renew(self) -> None:
+        """Until cancelled: serve new connections by the files as they are now. The socket stays, so nobody is turned away
+        meanwhile. Returns at once where nothing is served."""
+        listening, tls = self._socket, self.options.tls
+        if listening is None or tls is None:
+            return
+        known = self._served
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             found = _versions(tls)
@@ -119,8 +123,6 @@ class LogServer:
                 old.close()
 
     async def stop(self) -> None:
-        if self._renewal is not None:
-            self._renewal.cancel()
         if self._server is not None:
             self._server.close()
         if self._socket is not None:
@@ -268,7 +270,7 @@ def _versions(tls: Tls) -> list[tuple[int, int]]:
         try:
             stat = os.stat(path)
             found.append((stat.st_mtime_ns, stat.st_ino))
-        except FileNotFoundError:
+        except OSError:  # being replaced, say: looked at again soon
             found.append((0, 0))
     return found
 

@@ -30,7 +30,6 @@ from roadstead.node.keeper.crash import crashpoint
 
 FORMAT_NEEDED: Final = 2
 """Runs of older formats have shims that know no commands."""
-STREAMS: Final = ("stdin", "stdout", "stderr")
 LIMIT: Final = 64
 """Commands at a time in one container."""
 
@@ -109,6 +108,7 @@ class Commands:
         self.path, self.spec, self.container = path, spec, container
         self._running: dict[int, _Command] = {}  # by pidfd
         self._seen: set[str] = set()
+        """Begun with, as long as their directories are there: one whose end could not be recorded shall not begin twice."""
         self._next_look = 0.0
 
     @property
@@ -132,8 +132,11 @@ class Commands:
         """Begin with commands whose poke got lost."""
         try:
             names = os.listdir(os.path.join(self.path, "exec"))
+        except FileNotFoundError:
+            names = []
         except OSError:
             return
+        self._seen.intersection_update(names)
         for name in sorted(names):
             if name not in self._seen:
                 self.begin(name)
@@ -166,13 +169,24 @@ class Commands:
     def _fork(self, command: _Command, spec: runs.Json) -> None:
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         shim = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(report_read)
+            os.close(report_write)
+            raise
         if pid == 0:
             process.join(self.spec, spec, self.path, command.here, shim, self.container, report_write)  # never returns
         os.close(report_write)
         os.set_blocking(report_read, False)
         command.pid, command.report = pid, report_read
-        command.ending = os.pidfd_open(pid)
+        try:
+            command.ending = os.pidfd_open(pid)
+        except OSError:  # no descriptors left, say: nobody could watch its time, so it must not go on
+            self._kill_tree(command)
+            os.waitpid(pid, 0)
+            os.close(report_read)
+            raise
         self._running[command.ending] = command
         crashpoint("shim.exec-1-forked")
 
@@ -192,6 +206,10 @@ class Commands:
 
     def _kill(self, command: _Command, verdict: Ended) -> None:
         command.verdict = verdict
+        self._kill_tree(command)
+
+    @staticmethod
+    def _kill_tree(command: _Command) -> None:
         below = tree.descendants(command.pid)
         tree.send_group(command.pid, signal.SIGKILL)
         for pid in (command.pid, *below):

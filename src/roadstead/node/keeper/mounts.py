@@ -12,6 +12,7 @@ import os
 import stat
 
 from roadstead.node.keeper import linux
+from roadstead.node.keeper.beneath import open_beneath
 from roadstead.node.keeper.runs import Json
 
 _COVER_LIMIT = 2000
@@ -35,7 +36,7 @@ def enter(in_user_namespace: bool, hostname: str, binds: list[Json], stage: str)
         linux.set_hostname(hostname[:64])
     view = _View(stage)
     for bind in sorted(binds, key=lambda bind: str(bind["target"])):
-        view.place(bind["source"], bind["target"], bool(bind.get("read_only")))
+        view.place(bind["source"], bind["target"], bool(bind.get("read_only")), bind.get("within", ""))
 
 
 def _write(path: str, text: str) -> None:
@@ -51,12 +52,19 @@ class _View:
         self.ours: set[str] = set()
         """Directories in which new entries touch nobody else: covers, and volumes of this pod."""
 
-    def place(self, source: str, target: str, read_only: bool) -> None:
-        """Bind `source` (file or directory) at `target`, which need not exist. Links on the way are followed (/var/run is one)."""
+    def place(self, source: str, target: str, read_only: bool, within: str = "") -> None:
+        """Bind `source` (file or directory) at `target`, which need not exist. Links on the way are followed (/var/run is one),
+        but on the way to the source none that leads out of directory `within`."""
         target = os.path.realpath(target)
         if not os.path.lexists(target):
             self._make_point(target, is_directory=os.path.isdir(source))
-        linux.mount(source, target, flags=linux.MS_BIND | linux.MS_REC)
+        if within:
+            # Opened only now: in the name space as it was before, a descriptor would lead to a mount that is not ours to bind.
+            opened = open_beneath(within, os.path.relpath(source, within))
+            linux.mount(f"/proc/self/fd/{opened}", target, flags=linux.MS_BIND | linux.MS_REC)
+            os.close(opened)
+        else:
+            linux.mount(source, target, flags=linux.MS_BIND | linux.MS_REC)
         if read_only:
             linux.mount("", target, flags=linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | _locked_flags(target))
         self.ours.add(target)

@@ -23,6 +23,7 @@ _OUTPUT_SECONDS = 0.001  # after a little output: it comes line by line, and eac
 _OUTPUT_MUCH = 64 * 1024  # after that much there is no pause: the fifo holds no more
 _MEMORY_SECONDS = (0.02, 0.25)  # between looks at memory: near the limit, far from it
 _SWEEP_ROUNDS = 1000
+_LINE_MOST = 4096  # bytes
 
 
 def run(root: str, run_id: str) -> None:
@@ -52,6 +53,7 @@ class Shim:
         self.is_killed = False
         self.is_out_of_memory = False
         self.memory_seen = 0
+        self._half_heard = b""
 
     def work(self) -> None:
         self._set_space_aside()
@@ -190,9 +192,12 @@ class Shim:
             self._kill()
         return _MEMORY_SECONDS[0] if seen * 2 > limit else _MEMORY_SECONDS[1]
 
-    def _hear(self, lines: bytes) -> None:
-        """Carry out what was asked through the fifo: the same as in stop.json, which a full disk may have refused."""
-        for line in lines.splitlines():
+    def _hear(self, heard: bytes) -> None:
+        """Carry out what was asked through the fifo: the same as in stop.json, which a full disk may have refused. A line that a
+        reading has cut is whole with the next."""
+        *lines, rest = (self._half_heard + heard).split(b"\n")
+        self._half_heard = rest[:_LINE_MOST]  # nobody who knows what to ask writes longer ones
+        for line in lines:
             words = line.split()
             if len(words) == 2 and words[0] == b"exec":
                 self.commands.begin(words[1].decode(errors="replace"))

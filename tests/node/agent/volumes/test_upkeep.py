@@ -24,6 +24,7 @@ from roadstead.node.agent.environment import Reference, Sources
 from roadstead.node.agent.problems import CannotStart
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.volumes import materialize
+from roadstead.node.agent.volumes.tokens import renew_at
 from roadstead.node.agent.volumes.upkeep import ReadObjects, Upkeep
 from roadstead.runtime.cluster import EVERYTHING, Create, Delete, Outcome, Result, Unavailable, Update, Write
 from tests.cluster.loop import in_loop
@@ -39,7 +40,7 @@ class Counted(Narrowed):
 
     def __init__(self, cluster: EmbeddedCluster) -> None:
         super().__init__(cluster, "", EVERYTHING)
-        self.reads = self.writes = 0
+        self.reads = self.writes = self.tokens = 0
         self.is_down = False
 
     async def get(self, ref: Ref) -> Object | None:
@@ -50,6 +51,8 @@ class Counted(Narrowed):
 
     async def write(self, write: Write) -> Outcome:
         self.writes += 1
+        if isinstance(write, Create) and write.subresource == "token":
+            self.tokens += 1
         if self.is_down:
             return Outcome(Result.UNKNOWN, message="down")
         return await super().write(write)
@@ -252,6 +255,71 @@ async def test_a_token_that_cannot_be_renewed_is_kept_and_one_that_was_never_had
             'MountVolume.SetUp failed for volume "t" : failed to fetch token:'
         )
         assert 'serviceaccounts "robot" not found' in caught.value.problem.message
+
+
+@in_loop
+async def test_a_renewal_that_is_refused_is_asked_for_again_every_ten_seconds_and_no_sooner(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with bench(tmp_path_factory.mktemp("v")) as it:
+        pod = await it.pod({"name": "t", "projected": {"sources": [TOKEN, LABELS]}}, colour="red")
+        await it.start(pod)
+        robot = await it.cluster.get(Ref(SERVICE_ACCOUNTS, "ns", "robot"))
+        assert robot is not None
+        await it.cluster.write(Delete(robot.ref, robot.meta.uid))
+        it.seconds = 2500
+        asked = it.cluster.tokens
+        for _ in range(5):
+            wait = await it.look(pod)
+            await it.upkeep.tokens(pod)  # a container of the pod is started anew
+            it.seconds += wait
+        assert (it.seconds, it.cluster.tokens - asked) == (2550, 5)
+        await it.create(SERVICE_ACCOUNTS, {"metadata": {"name": "robot", "namespace": "ns"}})
+        await it.look(pod)
+        assert issued(it.text("t/token")) == 1_800_000_000 + 2550
+
+
+@in_loop
+async def test_what_failed_is_not_tried_at_every_look_because_the_pod_has_new_labels(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with bench(tmp_path_factory.mktemp("v")) as it:
+        pod = await it.pod({"name": "d", "projected": {"sources": [LABELS, SETTINGS]}}, colour="red")
+        await it.start(pod)
+        await it.look(pod)
+        found = await it.cluster.get(Ref(PODS, "ns", "p"))
+        assert found is not None
+        value = found.decode()
+        value["metadata"]["labels"] = {"colour": "blue"}
+        changed = (await it.cluster.write(Update(PODS, value))).object
+        assert changed is not None
+        it.seconds, it.cluster.is_down = 61, True
+        reads = it.cluster.reads
+        assert [await it.look(changed.view(Pod)) for _ in range(5)] == [10] * 5
+        assert it.cluster.reads - reads == 1
+        it.seconds, it.cluster.is_down = 71, False
+        await it.look(changed.view(Pod))
+        assert it.text("d/labels") == 'colour="blue"'
+
+
+@pytest.mark.parametrize(
+    ("claims", "asked", "seconds"),
+    [
+        ({"iat": 1000, "exp": 4600}, 3600, 2880),
+        ({"iat": 1000, "exp": 4600}, 24 * 3600, 2880),  # the server allows an hour at most
+        ({"iat": 1000, "exp": 1000 + 365 * 24 * 3600}, 3607, 2885.6),  # and here it gives a year
+        ({"iat": 1000}, 3600, 2880),
+        ({"iat": 1000, "exp": 1000 + 30 * 24 * 3600}, 30 * 24 * 3600, 24 * 3600),
+        ({"exp": 4600}, 3600, None),
+    ],
+)
+def test_when_a_token_is_renewed(claims: Json, asked: int, seconds: float | None) -> None:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=")
+    at = renew_at(b"h." + payload + b".s", asked)
+    if seconds is None:
+        assert at == 0
+    else:
+        assert 0 <= 1000 + seconds - at / SECOND <= 10
 
 
 @in_loop

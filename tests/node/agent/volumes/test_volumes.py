@@ -137,6 +137,44 @@ def test_a_sub_path_stays_inside(tmp_path: Path, sub: str) -> None:
         volumes.binds(view.spec.containers[0], view, volumes.materialize(view, tmp_path, SOURCES), {})
 
 
+def sub_path(top: Path, below: str, volume: Json | None = None) -> Path:
+    """Where a container finds what it mounts by this subPath of volume `v`."""
+    view = pod(
+        {"name": "a", "volumeMounts": [{"name": "v", "mountPath": "/d", "subPath": below}]},
+        volumes=[{"name": "v", **(volume or {"emptyDir": {}})}],
+    )
+    places = volumes.materialize(view, top / "volumes", SOURCES)
+    (found,) = volumes.binds(view.spec.containers[0], view, places, {})
+    assert found["within"] == f"{top}/volumes/v"
+    return Path(found["source"])
+
+
+@pytest.mark.parametrize("target", ["../../outside", "{top}/outside", "../../outside/not-there", "loop"])
+@pytest.mark.parametrize("below", ["loop", "loop/evil/deep"])
+def test_nothing_is_made_outside_a_volume_through_a_link_in_it(tmp_path: Path, target: str, below: str) -> None:
+    (tmp_path / "volumes" / "v").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "volumes" / "v" / "loop").symlink_to(target.format(top=tmp_path))
+    with pytest.raises(CannotStart, match=f"subPath '{below}' leads out of its volume by a symbolic link"):
+        sub_path(tmp_path, below)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["link", "link/deep/er", "far/deep"])
+def test_links_that_stay_inside_a_volume_are_followed(tmp_path: Path, below: str) -> None:
+    (tmp_path / "volumes" / "v" / "real").mkdir(parents=True)
+    (tmp_path / "volumes" / "v" / "link").symlink_to("real")
+    (tmp_path / "volumes" / "v" / "far").symlink_to(tmp_path / "volumes" / "v" / "real" / "far")
+    assert sub_path(tmp_path, below).is_dir()
+    assert (tmp_path / "volumes" / "v" / below).resolve().is_relative_to(tmp_path / "volumes" / "v" / "real")
+
+
+def test_a_sub_path_may_be_a_file(tmp_path: Path) -> None:
+    assert sub_path(tmp_path, "a.txt", {"configMap": {"name": "settings"}}).read_text() == "A"
+    with pytest.raises(CannotStart, match=r"subPath 'a\.txt/x' cannot be made in its volume: Not a directory"):
+        sub_path(tmp_path, "a.txt/x", {"configMap": {"name": "settings"}})
+
+
 def test_references() -> None:
     listed: list[Json] = [
         {"name": "a", "configMap": {"name": "x"}},

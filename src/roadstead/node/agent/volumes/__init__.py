@@ -22,6 +22,7 @@ from roadstead.node.agent.views import Container, Pod, Volume
 from roadstead.node.agent.volumes import atomic, host_path
 from roadstead.node.agent.volumes import contents as made
 from roadstead.node.agent.volumes.contents import TokenFile, inside, references, token_files
+from roadstead.node.keeper.beneath import LeadsOut, open_beneath
 
 ACCOUNT_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where programs in pods look for their token, the cluster's authority and their namespace."""
@@ -85,10 +86,9 @@ def materialize(
     return places
 
 
-def binds(
-    container: Container, pod: Pod, places: Mapping[str, Path], environment: Mapping[str, str], *, make: bool = True
-) -> list[Json]:
-    """Where the container sees its volumes: [{source, target, read_only}]. Makes sub-paths that are not there yet."""
+def binds(container: Container, pod: Pod, places: Mapping[str, Path], environment: Mapping[str, str]) -> list[Json]:
+    """Where the container sees its volumes: [{source, target, read_only}], and `within` (the volume) where the source is a
+    sub-path of one. Makes sub-paths that are not there yet."""
     kinds = {volume.name: volume for volume in pod.spec.volumes}
     found: list[Json] = []
     for mount in container.volume_mounts:
@@ -96,24 +96,26 @@ def binds(
             raise config_error(
                 f'container "{container.name}" mounts volume "{mount.name}", which the pod does not have'
             )
-        source = places[mount.name]
+        volume = os.fspath(places[mount.name])
+        read_only = mount.read_only or made.is_made(kinds[mount.name])
+        bind: Json = {"source": volume, "target": mount.mount_path, "read_only": read_only}
         below = inside(mount.sub_path or expand(mount.sub_path_expr, environment))
         if below:
-            source = _sub_path(source, below, make)
-        read_only = mount.read_only or made.is_made(kinds[mount.name])
-        found.append({"source": os.fspath(source), "target": mount.mount_path, "read_only": read_only})
+            _make_sub_path(volume, below)
+            bind |= {"source": os.path.join(volume, below), "within": volume}
+        found.append(bind)
     return found
 
 
-def _sub_path(volume: Path, below: str, make: bool) -> Path:
-    """A place within a volume; made as a directory if it is not there. Links in the volume may not lead out of it: the pod itself may
-    have put them there."""
-    place = volume / below
-    if not place.exists() and make:
-        place.mkdir(parents=True)
-    if not place.resolve().is_relative_to(volume.resolve()):
-        raise config_error(f"subPath {below!r} leads out of its volume by a symbolic link: remove the link")
-    return place
+def _make_sub_path(volume: str, below: str) -> None:
+    """Make a place within a volume as a directory if it is not there. Links in the volume may not lead out of it: the pod itself may
+    have put them there. (It may do so after this, too: whoever mounts the place looks again.)"""
+    try:
+        os.close(open_beneath(volume, below, make=True))
+    except LeadsOut as error:
+        raise config_error(f"subPath {below!r} leads out of its volume by a symbolic link: remove the link") from error
+    except OSError as error:
+        raise config_error(f"subPath {below!r} cannot be made in its volume: {error.strerror}") from error
 
 
 def variables(container: Container, places: Mapping[str, Path]) -> dict[str, str]:

@@ -54,10 +54,17 @@ async def request(cluster: Cluster, pod: Pod, wanted: TokenFile) -> str:
 
 
 def renew_at(token: bytes, seconds: int) -> int:
-    """When a token that was asked for so many seconds should be renewed, nanoseconds since the epoch; 0 if that cannot be told."""
-    issued = _claims(token).get("iat")
+    """When a token that was asked for so many seconds should be renewed, nanoseconds since the epoch; 0 if that cannot be told.
+
+    A server may give less than was asked for (`--service-account-max-token-expiration`), or more (tokens for the API server that
+    are to be refreshed after an hour and live for a year): what is shorter counts.
+    """
+    claims = _claims(token)
+    issued, expires = claims.get("iat"), claims.get("exp")
     if not isinstance(issued, int | float):
         return 0
+    if isinstance(expires, int | float):
+        seconds = min(seconds, int(expires - issued))
     return int((issued + min(seconds * 0.8, MOST_SECONDS) - random.uniform(0, JITTER_SECONDS)) * SECOND)
 
 

@@ -66,6 +66,8 @@ class Upkeep:
         self._top = top
         self._shown: object = None
         self._due = 0
+        self._renew_not_before: dict[TokenFile, int] = {}
+        """When a renewal that failed is asked for again."""
 
     async def tokens(self, pod: Pod) -> dict[TokenFile, str]:
         """The tokens that the pod's volumes should hold now: those on the disk, new ones where they are missing or due.
@@ -73,7 +75,7 @@ class Upkeep:
         found = {}
         for wanted in volumes.token_files(pod):
             old = atomic.read(self._top / wanted.volume, wanted.path)
-            if old is not None and self._now() < renew_at(old, wanted.seconds):
+            if old is not None and self._now() < self._renew_at(wanted, old):
                 found[wanted] = old.decode()
                 continue
             try:
@@ -86,7 +88,10 @@ class Upkeep:
                         f'MountVolume.SetUp failed for volume "{wanted.volume}" : failed to fetch token: {error}'
                     ) from error
                 log.warning("pod %s: a token could not be renewed: %s", pod.uid, error)
+                self._renew_not_before[wanted] = self._now() + RETRY_SECONDS * SECOND
                 found[wanted] = old.decode()
+            else:
+                self._renew_not_before.pop(wanted, None)
         return found
 
     async def look(self, pod: Pod, sources_of: Callable[[Mapping[Reference, Json | None]], Sources]) -> int | None:
@@ -101,6 +106,9 @@ class Upkeep:
         shown = (pod.metadata.labels, pod.metadata.annotations) if contents.has_own_fields(pod) else None
         if now < self._due and shown == self._shown:
             return self._due
+        self._shown = (
+            shown  # whatever comes of it: what could not be written now is tried again in time, not at every look
+        )
         try:
             wanted = volumes.references(pod)
             oldest = now - REFRESH_SECONDS * SECOND
@@ -110,7 +118,6 @@ class Upkeep:
             log.info("volumes of pod %s stay as they are: %s", pod.uid, error)
             self._due = now + RETRY_SECONDS * SECOND
             return self._due
-        self._shown = shown
         self._due = self._next(pod, now)
         return self._due
 
@@ -119,5 +126,8 @@ class Upkeep:
         for wanted in volumes.token_files(pod):
             token = atomic.read(self._top / wanted.volume, wanted.path)
             if token is not None:
-                times.append(renew_at(token, wanted.seconds))
+                times.append(self._renew_at(wanted, token))
         return max(min(times), now + SECOND)
+
+    def _renew_at(self, wanted: TokenFile, token: bytes) -> int:
+        return max(renew_at(token, wanted.seconds), self._renew_not_before.get(wanted, 0))
