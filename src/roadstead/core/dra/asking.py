@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from roadstead.core.dra import capacity
 from roadstead.core.dra.candidates import Candidate
-from roadstead.core.dra.constraints import Values, covers
+from roadstead.core.dra.constraints import covers
 from roadstead.core.dra.features import Features
 from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.outcome import AllocationError
 from roadstead.core.dra.pools import View
-from roadstead.core.dra.selecting import derive, selectable
+from roadstead.core.dra.selecting import selectable
 from roadstead.model.dra import MAX_RESULTS, Amount, Claim, Constraint, DeviceClass, DeviceRequest, Request
 
 
@@ -37,7 +37,6 @@ class Option:
     every: tuple[Candidate, ...] | None = None
     """Mode All: the devices."""
     selectable: dict[int, bool] = field(default_factory=dict)
-    derived: dict[int, dict[str, Values]] = field(default_factory=dict)
 
     @property
     def admin(self) -> bool:
@@ -110,6 +109,10 @@ def _option(context: Context, claim: Claim, request: Request, body: DeviceReques
             "capacity_disabled",
             f"{where}: has capacity requests, but the DRAConsumableCapacity feature is disabled",
         )
+    if body.derived and not features.derived_attributes:
+        raise AllocationError(
+            "derived_attribute", f"{where}: cannot handle request with derived attributes, the feature is disabled"
+        )
     for number, expression in enumerate(body.selectors):
         if expression is None:
             raise AllocationError(
@@ -175,11 +178,9 @@ def _has_capacity(context: Context, option: Option, candidate: Candidate) -> boo
 
 
 def is_selectable(context: Context, option: Option, candidate: Candidate) -> bool:
-    """`selecting.selectable`, remembered for the attempt; derived attributes are worked out right after."""
+    """`selecting.selectable`, remembered for the attempt."""
     known = option.selectable.get(id(candidate))
     if known is None:
         known = selectable(candidate, context.node, option.claim, option.body, option.device_class, context.features)
         option.selectable[id(candidate)] = known
-        if known and context.features.derived_attributes and option.body.derived:
-            option.derived[id(candidate)] = derive(candidate, option.body.derived)
     return known

@@ -6,7 +6,6 @@ not empty. distinctAttribute: the sets are pairwise disjoint. A device without t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,6 @@ from roadstead.expr.cel.values import Semver, kind_of
 from roadstead.model.dra import Attribute, Constraint
 
 Values = frozenset[tuple[str, object]]
-Derived = Mapping[str, Values]
 
 
 def covers(constraint: Constraint, request: str, alternative: str) -> bool:
@@ -26,7 +24,7 @@ def covers(constraint: Constraint, request: str, alternative: str) -> bool:
 
 def values_of(attribute: Attribute | None, *, lists: bool) -> Values | None:
     """The set, None if there is nothing to compare."""
-    if attribute is None or not attribute.kind or (attribute.is_list and not lists):
+    if attribute is None or not attribute.values or (attribute.is_list and not lists):
         return None
     return frozenset((attribute.kind, value) for value in attribute.values)
 
@@ -54,12 +52,15 @@ class Tracker:
     lists: bool
     stack: list[Values] = field(default_factory=list)
 
-    def add(self, candidate: Candidate, derived: Derived) -> bool:
-        """Add a device if it fits with those before. O(size of the attribute)."""
+    def add(self, candidate: Candidate, derived: Values | None) -> bool:
+        """Add a device if it fits with those before; `derived` goes before what it publishes. O(size of the attribute)."""
         name = self.constraint.match or self.constraint.distinct
-        values = derived.get(name)
+        values = derived
         if values is None:
-            values = values_of(candidate.attribute(name), lists=self.lists)
+            attribute = candidate.attribute(name)
+            values = values_of(attribute, lists=self.lists)
+            if values is None and attribute is not None and not self.lists and not self.stack:
+                values = frozenset()  # the first device may have any attribute; what it is only matters for the next
         if values is None:
             return False
         before = self.stack[-1] if self.stack else None

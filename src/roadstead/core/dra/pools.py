@@ -75,7 +75,7 @@ def gather(
         of = each.slice
         if not features.partitionable and (of.nodes.by_device or of.counter_sets):
             continue
-        if not concerns(of, node):
+        if _is_hidden_by_groups(each, features) or not concerns(of, node):
             continue
         key = (of.driver, of.pool)
         have = kept.get(key)
@@ -92,6 +92,21 @@ def gather(
     return tuple(pools)
 
 
+def _is_hidden_by_groups(each: Published, features: Features) -> bool:
+    """Without DRADeviceCompatibilityGroups a slice that uses them is ignored whole, so that its pool is incomplete."""
+    return not features.compatibility_groups and any(candidate.has_groups for candidate in each.candidates)
+
+
+def _devices(slices: list[Published], features: Features) -> tuple[Candidate, ...]:
+    """A slice has devices or counters, not both; where it has both the counters win."""
+    return tuple(
+        candidate
+        for each in slices
+        if not (features.partitionable and each.slice.counter_sets)
+        for candidate in each.candidates
+    )
+
+
 def _assemble(key: PoolId, slices: list[Published], whole: Iterable[Published], features: Features) -> Pool | None:
     generation, wanted = slices[0].slice.generation, slices[0].slice.count
     complete, others = len(slices) == wanted, []
@@ -99,18 +114,15 @@ def _assemble(key: PoolId, slices: list[Published], whole: Iterable[Published], 
         own = {each.slice.name for each in slices}
         same = 0
         for each in whole:
-            if not features.partitionable and (each.slice.nodes.by_device or each.slice.counter_sets):
-                continue
             if each.slice.generation > generation:
                 return None
-            if each.slice.generation == generation:
+            if each.slice.generation == generation and not _is_hidden_by_groups(each, features):
                 same += 1
                 if each.slice.name not in own:
                     others.append(each)
         complete = same == wanted
     slices.sort(key=lambda each: each.slice.name.encode())
-    candidates = tuple(candidate for each in slices for candidate in each.candidates)
-    other_candidates = tuple(candidate for each in others for candidate in each.candidates)
+    candidates, other_candidates = _devices(slices, features), _devices(others, features)
     counters: dict[str, dict[str, int]] = {}
     invalid = ""
     for each in [*slices, *others]:
@@ -119,20 +131,26 @@ def _assemble(key: PoolId, slices: list[Published], whole: Iterable[Published], 
                 invalid = invalid or f"duplicate counter set name {counter_set.name}"
             counters[counter_set.name] = {name: amount.nano for name, amount in counter_set.counters}
     if complete:
-        invalid = invalid or _problem(candidates, other_candidates, counters)
-    binding = any(candidate.device.binding_conditions for candidate in candidates)
-    return Pool(key, complete, invalid if complete else "", candidates, other_candidates, counters, binding)
+        invalid = _repeated_name(candidates) or invalid
+        if features.partitionable:
+            invalid = invalid or _dangling_counter((*candidates, *other_candidates), counters)
+    invalid = invalid if complete else ""
+    usable = complete and not invalid
+    binding = usable and any(candidate.device.binding_conditions for candidate in candidates)
+    return Pool(key, complete, invalid, candidates, other_candidates, counters, binding)
 
 
-def _problem(
-    candidates: tuple[Candidate, ...], others: tuple[Candidate, ...], counters: Mapping[str, Mapping[str, int]]
-) -> str:
+def _repeated_name(candidates: tuple[Candidate, ...]) -> str:
     names: set[str] = set()
     for candidate in candidates:
         if candidate.id.device in names:
             return f"duplicate device name {candidate.id.device}"
         names.add(candidate.id.device)
-    for candidate in (*candidates, *others):
+    return ""
+
+
+def _dangling_counter(candidates: tuple[Candidate, ...], counters: Mapping[str, Mapping[str, int]]) -> str:
+    for candidate in candidates:
         for use in candidate.device.consumes:
             have = counters.get(use.counter_set)
             if have is None:

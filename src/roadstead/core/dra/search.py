@@ -18,6 +18,7 @@ from roadstead.core.dra.capacity import Consumed
 from roadstead.core.dra.constraints import Tracker
 from roadstead.core.dra.counters import PoolCounters, open_counters
 from roadstead.core.dra.outcome import AllocationError
+from roadstead.core.dra.selecting import derive
 from roadstead.core.dra.taints import tolerated
 from roadstead.model.dra import MAX_RESULTS, DeviceId
 
@@ -83,7 +84,10 @@ class Search:
 
     def run(self) -> bool:
         """Is there a solution? It lies in `progress` then. AllocationError where the attempt must end."""
-        return self.request(0, 0) == DONE
+        result = self.request(0, 0)
+        if result == EXCEEDED:
+            raise AllocationError("max_size_exceeded", f"allocation max size exceeded: more than {MAX_RESULTS} devices")
+        return result == DONE
 
     def step(self) -> None:
         self.steps += 1
@@ -163,20 +167,12 @@ class Search:
             return False
         if not is_selectable(self.context, option, candidate):
             return False
-        consumed: Consumed = ()
-        if not features.consumable_capacity:
-            pass
-        elif not shareable and not option.wanted:
-            if device.capacity and not candidate.facts.is_whole(fractional=features.fractional_ranges):
-                return False
-        elif device.capacity or option.wanted:
-            needed = capacity.consumption(device, option.wanted, fractional=features.fractional_ranges)
-            if needed is None or not self.has_room(candidate, needed, shareable):
-                return False
-            consumed = needed
+        consumed = () if must else self.consumption(option, candidate, shareable)
+        if consumed is None:
+            return False
         pool_counters: PoolCounters | None = None
         if device.consumes:
-            if not features.partitionable or (candidate.has_groups and not features.compatibility_groups):
+            if not features.partitionable:
                 return False
             if not shareable or not (self.shares.get(key) or key in self.in_use.shared):
                 pool_counters = self.counters_of(candidate)
@@ -194,6 +190,13 @@ class Search:
                     f"{'/'.join(key)} because a claim constraint would not be satisfied",
                 )
             return False
+        if must:  # a constraint that refuses is an error even where the capacity would not do
+            consumed = self.consumption(option, candidate, shareable)
+            if consumed is None:
+                for number in option.constraints:
+                    progress.trackers[number].remove()
+                self.release_counters(pool_counters, candidate)
+                return False
         if shareable:
             self.shares[key] = self.shares.get(key, 0) + 1
             amounts = self.consumed.setdefault(key, {})
@@ -204,6 +207,16 @@ class Search:
             progress.ids[key] = progress.ids.get(key, 0) + 1
         progress.taken.append(Taken(option, candidate, shareable, consumed if shareable else ()))
         return True
+
+    def consumption(self, option: Option, candidate: Candidate, shareable: bool) -> Consumed | None:
+        """What the device would give of its capacities; None if that is not allowed or not left."""
+        features, device = self.features, candidate.device
+        if not features.consumable_capacity or not (device.capacity or option.wanted):
+            return ()
+        if not shareable and not option.wanted:
+            return () if candidate.facts.is_whole(fractional=features.fractional_ranges) else None
+        needed = capacity.consumption(device, option.wanted, fractional=features.fractional_ranges)
+        return needed if needed is not None and self.has_room(candidate, needed, shareable) else None
 
     def undo(self, progress: _Progress, option: Option, candidate: Candidate) -> None:
         """Give the device back that was taken last."""
@@ -231,11 +244,12 @@ class Search:
 
     def constrain(self, progress: _Progress, option: Option, candidate: Candidate) -> bool:
         """Add the device to every constraint that looks at the request, or to none."""
-        derived = option.derived.get(id(candidate), {})
+        derived = option.body.derived
         added: list[Tracker] = []
         for number in option.constraints:
             tracker = progress.trackers[number]
-            if not tracker.add(candidate, derived):
+            name = tracker.constraint.match or tracker.constraint.distinct
+            if not tracker.add(candidate, derive(candidate, derived, name) if derived else None):
                 for each in added:
                     each.remove()
                 return False

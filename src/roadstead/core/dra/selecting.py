@@ -55,10 +55,14 @@ def _selected(candidate: Candidate, whose: str, number: int, expression: str | N
         ) from None
 
 
-def derive(candidate: Candidate, derived: Sequence[tuple[str, str]]) -> dict[str, Values]:
-    """A request's derived attributes of a device. AllocationError (`derived_attribute`) if one has no value."""
-    found: dict[str, Values] = {}
+def derive(candidate: Candidate, derived: Sequence[tuple[str, str]], wanted: str) -> Values | None:
+    """A request's derived attribute of a device, None if the request derives none of this name.
+
+    AllocationError (`derived_attribute`) if it has no value. It is worked out when a constraint first asks for it.
+    """
     for name, expression in derived:
+        if name != wanted:
+            continue
         where = f"evaluate derived attribute {name} on device {'/'.join(candidate.id)} failed"
         try:
             values = derived_values(candidate.facts.derived(expression))
@@ -66,5 +70,5 @@ def derive(candidate: Candidate, derived: Sequence[tuple[str, str]]) -> dict[str
             raise AllocationError("derived_attribute", f"{where}: {err}") from None
         if values is None:
             raise AllocationError("derived_attribute", f"{where}: no attribute can hold a value of this type")
-        found[name] = values
-    return found
+        return values
+    return None
