@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from roadstead.kinds.names import (
+    ADMISSION_CHECKS,
     CLUSTER_QUEUES,
     COHORTS,
     LOCAL_QUEUES,
@@ -153,6 +154,7 @@ FIXED: list[tuple[Resource, Json, Callable[[Json], Any], str]] = [
         lambda spec: spec.update(nodeLabels={"a": "c"}),
         "immutable",
     ),
+    (ADMISSION_CHECKS, {"controllerName": "a"}, lambda spec: spec.update(controllerName="b"), "immutable"),
     (TOPOLOGIES, {"levels": [{"nodeLabel": "a"}]}, lambda spec: spec["levels"].append({"nodeLabel": "b"}), "immutable"),
     (
         PLACEMENTS,

@@ -307,6 +307,19 @@ def test_two_checks_that_contradict_each_other_fail_the_workload() -> None:
         assert lab.job_state("train") == "suspended"
 
 
+def test_a_selector_that_excludes_the_place_it_has_fails_the_workload_and_says_so() -> None:
+    with QueueLab() as lab:
+        furnish(lab, "prov")
+        lab.create(JOBS, job("train"))
+        lab.settle()
+        says(lab, "train", "prov", "Ready", podSetUpdates=updates(nodeSelector={"zone": "a"}))
+        lab.settle()
+        assert conditions(lab, "train")["Finished"] == ("True", "FailedToStart")
+        wanted = 'admission check prov wants pods on nodes with zone="a", and node node-0'
+        assert message(lab.workload_of("train"), "Finished").startswith(wanted)
+        lab.check_nothing_is_held()
+
+
 # ---------------------------------------------------------------------- retry
 
 

@@ -44,7 +44,7 @@ from roadstead.controllers.workload.status import (
     with_reclaimable,
     without_finalizer,
 )
-from roadstead.controllers.workload.updates import with_updates
+from roadstead.controllers.workload.updates import check_place, with_updates
 from roadstead.controllers.workload.waking import (
     PRIORITY_CLASS_INDEX,
     job_of,
@@ -271,6 +271,8 @@ class WorkloadController:
         assert admission is not None
         try:
             self.kind.start(value, with_updates(infos, status.admission_checks))
+            if status.admission_checks:
+                check_place(status.admission_checks, read.get(PLACEMENTS, *workload.key), read)
         except CannotInject as error:
             return in_order(
                 Update(WORKLOADS, finished(workload, "FailedToStart", str(error), now), "status"),

@@ -7,7 +7,11 @@ from dataclasses import replace
 
 from roadstead.controllers.checks import CheckState
 from roadstead.integrations.base import CannotInject, PodSetInfo
+from roadstead.kinds.names import NODES
+from roadstead.kinds.object import Object
 from roadstead.kinds.views.kueue import CheckStateView
+from roadstead.kinds.views.placement import PlacementView
+from roadstead.runtime.step import Read
 
 
 def with_updates(infos: Sequence[PodSetInfo], states: Iterable[CheckStateView]) -> list[PodSetInfo]:
@@ -22,6 +26,27 @@ def with_updates(infos: Sequence[PodSetInfo], states: Iterable[CheckStateView]) 
             if info is not None:
                 found[info.name] = _merged(info, update, check.name)
     return [found[info.name] for info in infos]
+
+
+def check_place(states: Iterable[CheckStateView], placement: Object | None, read: Read) -> None:
+    """CannotInject if a ready check's node selector excludes a node that the workload has got already: places are found with the
+    reservation, before checks have said anything."""
+    if placement is None:
+        return
+    members = {pod_set.name: pod_set.members for pod_set in placement.view(PlacementView).spec.pod_sets}
+    for check in states:
+        for update in check.pod_set_updates if check.state == CheckState.READY else ():
+            wanted = update.get("nodeSelector") or {}
+            for member in members.get(update.get("name", ""), ()) if wanted else ():
+                node = read.get(NODES, "", member.node)
+                labels = node.meta.labels if node is not None else {}
+                wrong = next((key for key, value in wanted.items() if labels.get(key) != value), None)
+                if wrong is not None:
+                    raise CannotInject(
+                        f'admission check {check.name} wants pods on nodes with {wrong}="{wanted[wrong]}", and node {member.node}, '
+                        f'where the reservation has placed one, has "{labels.get(wrong, "")}"; let the check apply to a flavor '
+                        f"whose nodeLabels say so"
+                    )
 
 
 def _merged(info: PodSetInfo, update: Mapping[str, object], check: str) -> PodSetInfo:
