@@ -9,12 +9,13 @@ from enum import StrEnum
 from roadstead.core.cycle import decide
 from roadstead.core.explain.changes import MAX_CYCLES
 from roadstead.core.explain.explanation import NOTHING_IN_THE_WAY, Explanation, explain
+from roadstead.core.explain.lifting import vacate
 from roadstead.core.plan import Admit, BindPod, Evict, Plan
 from roadstead.core.rules import Rules
 from roadstead.core.world import World, key_of
 from roadstead.model.facts import Fact
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
-from roadstead.model.workload import Pod, Workload, WorkloadKey, WorkloadState
+from roadstead.model.workload import Pod, Workload, WorkloadKey
 
 
 class Outlook(StrEnum):
@@ -121,11 +122,5 @@ def _once_they_left(world: World, gone: Sequence[WorkloadKey], now: int, rules: 
     """uid -> what starts after these have left and are queued again."""
     with world.trial():
         for key in gone:
-            fact = world.workloads[key].fact
-            world.apply(
-                replace(
-                    fact, state=WorkloadState.PENDING, admission=None, placement=None, reserved_at=0, admitted=False,
-                    evicted="Preempted",
-                )
-            )  # fmt: skip
+            vacate(world, key, queued_again=True)
         return _starts(world, decide(world, now, rules, max_cycles=MAX_CYCLES).plans)

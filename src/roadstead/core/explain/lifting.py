@@ -101,15 +101,18 @@ def lift(world: World, key: WorkloadKey, refusal: Refusal, rules: Rules) -> Rule
             return None
 
 
-def vacate(world: World, key: WorkloadKey) -> None:
-    """The workload has left and asks for nothing, as after an eviction while it is not queued again."""
+def vacate(world: World, key: WorkloadKey, *, queued_again: bool = False) -> None:
+    """The workload has left, as after a preemption; unless it is `queued_again`, it asks for nothing."""
     standing = world.workloads.get(key)
-    if standing is not None:
-        gone = replace(
-            standing.fact, state=WorkloadState.PENDING, admission=None, placement=None, reserved_at=0, admitted=False,
-            active=False, evicted="Preempted",
-        )  # fmt: skip
-        world.apply(gone)
+    if standing is None:
+        return
+    if standing.assumed is not None:
+        world.forget(standing.assumed)
+    gone = replace(
+        standing.fact, state=WorkloadState.PENDING, admission=None, placement=None, reserved_at=0, admitted=False,
+        active=queued_again and standing.fact.active, evicted="Preempted",
+    )  # fmt: skip
+    world.apply(gone)
 
 
 def _with_quota(
