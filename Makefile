@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+SEED ?= 1
+MINUTES ?= 5
 DEMO_STAMP := $(VENV)/.ready-demo
 
-.PHONY: help setup test check lint crash bench demo conformance clean
+.PHONY: help setup test check lint crash sim soak bench demo conformance clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -34,6 +36,12 @@ lint: $(STAMP)
 
 crash: $(STAMP)  ## kill -9 of every part at every numbered step
 	@$(BIN)/python -m pytest -m crash tests/crash
+
+sim: $(STAMP)    ## one seed of the simulation, every step shown: make sim SEED=7
+	@$(BIN)/roadstead sim --seed $(SEED) --trace
+
+soak: $(STAMP)   ## random seeds of the simulation for a time: make soak MINUTES=30
+	@$(BIN)/roadstead sim --minutes $(MINUTES)
 
 bench: $(STAMP)  ## numbers, each with its method and boundary
 	@$(BIN)/python -m benchmarks

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import multiprocessing.pool
 import random
 import time
 from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from typing import Final
 
 from roadstead.sim.verdict import Verdict, try_seed
 
-SEEDS = 1 << 48
+SEEDS: Final = 1 << 48
 """Seeds of a soak are drawn from as many."""
 
 
@@ -19,14 +21,30 @@ def try_seeds(seeds: Iterable[int], jobs: int) -> Iterator[Verdict]:
     if jobs == 1:
         yield from map(try_seed, seeds)
         return
-    with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        yield from pool.imap_unordered(try_seed, seeds, chunksize=2)
+    with _pool(jobs) as pool:
+        yield from pool.imap_unordered(_try_and_tidy, seeds, chunksize=2)
 
 
 def soak(seconds: float, jobs: int) -> Iterator[Verdict]:
     """Verdicts on random seeds until the time is over."""
     end = time.monotonic() + seconds
     fresh = random.SystemRandom()
-    while time.monotonic() < end:
-        batch = (fresh.randrange(SEEDS) for _ in range(jobs * 16))
-        yield from try_seeds(list(takewhile(lambda _: time.monotonic() < end, batch)), jobs)
+    if jobs == 1:
+        while time.monotonic() < end:
+            yield try_seed(fresh.randrange(SEEDS))
+        return
+    with _pool(jobs) as pool:
+        while time.monotonic() < end:
+            batch = [fresh.randrange(SEEDS) for _ in range(jobs * 4)]
+            yield from pool.imap_unordered(_try_and_tidy, batch)
+
+
+def _pool(jobs: int) -> multiprocessing.pool.Pool:
+    return multiprocessing.get_context("fork").Pool(jobs, gc.freeze)
+
+
+def _try_and_tidy(seed: int) -> Verdict:
+    """A simulation runs without the collector; thousands of them in one process need it in between."""
+    verdict = try_seed(seed)
+    gc.collect()
+    return verdict

@@ -101,6 +101,9 @@ class Simulation:
             self.agents[number] = Process(loop, f"agent{number}", self._agent_body(number), self._died)
         user_life = Life(loop, USER_MANAGER)
         self.users = Users(plan, self._link(user_life, Weather(), "users"), history, loop.time)
+        for judge in self.judges:
+            if isinstance(judge, PodsJudge):
+                judge.lost = self.users.lost_placements
         self.runner: Runner | None = None
         self.decider: WatchedDecider | None = None
         self.mishaps = Mishaps(self)

@@ -49,6 +49,8 @@ class Users:
         self._seconds = seconds
         self.submitted: dict[str, Ref] = {}
         """Jobs that were acknowledged, by name."""
+        self.lost_placements: set[str] = set()
+        """Uids of Placements that were deleted by hand."""
 
     async def furnish(self) -> None:
         """Create namespaces, flavors and queues."""
@@ -136,6 +138,7 @@ class Users:
             case "lose-place":
                 for placement in await self.list(PLACEMENTS):
                     if placement.meta.name.startswith(f"job-{job.name}-"):
+                        self.lost_placements.add(placement.meta.uid)
                         await self.delete(placement.ref)
             case "touch":
                 await self.edit(ref, lambda value: _label(value, "touched", act.value or "yes"))

@@ -1,7 +1,11 @@
-"""A gang has its places all or none, and its pods are bound exactly there: each member once, to the node and devices of its Placement."""
+"""A gang has its places all or none, and its pods are bound exactly there: each member once, to the node and devices of its Placement.
+
+A Placement that a user deletes is missed where it should have been: whoever is admitted or bound at that very moment is then evicted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from roadstead.kinds.names import MEMBER_ANNOTATION, POD_DEVICES_ANNOTATION
@@ -24,6 +28,12 @@ class PodsJudge(Judge):
 
     name: ClassVar[str] = "pods"
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.lost: Collection[str] = ()
+        """Uids of Placements that users have deleted."""
+        self._last_deleted: dict[str, str] = {}
+
     def changed(self, change: Change) -> None:
         if change.kind == "pods" and change.new is not None:
             was = change.old if change.old is not None and uid_of(change.old) == uid_of(change.new) else None
@@ -35,6 +45,8 @@ class PodsJudge(Judge):
                 self.complain(f"pod {change.path} had ended and lives again")
         elif change.kind == "placements" and change.old is None and change.new is not None:
             self._placed(change.path, change.new)
+        elif change.kind == "placements" and change.new is None:
+            self._last_deleted[change.path] = uid_of(change.either)
         elif change.kind == "workloads" and change.new is not None:
             self._reserved(change)
 
@@ -54,6 +66,8 @@ class PodsJudge(Judge):
         if not holds_quota(workload) or holds_quota(change.old):
             return
         placement = self.past.get("placements", change.path)
+        if placement is None and self._is_lost_on_purpose(change.path):
+            return
         if placement is None or placement["spec"]["workload"]["uid"] != uid_of(workload):
             self.complain(f"Workload {change.path} holds a reservation and no Placement")
             return
@@ -69,6 +83,8 @@ class PodsJudge(Judge):
             return
         placement = self.past.get("placements", workload)
         owner = self.past.get("workloads", workload)
+        if placement is None and self._is_lost_on_purpose(workload):
+            return
         if placement is None or owner is None or placement["spec"]["workload"]["uid"] != uid_of(owner):
             self.complain(f"pod {path} is bound to {node_of(pod)} and its Workload has no Placement")
             return
@@ -93,6 +109,9 @@ class PodsJudge(Judge):
                 and not self._is_lost(other)
             ):
                 self.complain(f"pods {path} and {other_path} are both member {number} of {workload}")
+
+    def _is_lost_on_purpose(self, path: str) -> bool:
+        return self._last_deleted.get(path) in self.lost
 
     def _is_lost(self, pod: Json) -> bool:
         """It was told to go and nobody can tell whether it did: its node is gone or silent."""
