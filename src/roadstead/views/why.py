@@ -82,7 +82,7 @@ def reason_json(refusal: Refusal, holders: Mapping[Key, str]) -> Json:
             {"namespace": key[0], "name": key[1], "job": name}
             for key, name in zip(refusal.blockers, names, strict=True)
         ],
-        "counts": dict(refusal.counts),
+        "counts": {str(what): count for what, count in refusal.counts},
         "sentence": _short(refusal),
         "holders": blockers_line(refusal, shown),
     }

@@ -19,7 +19,7 @@ from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful
 from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told
-from roadstead.controllers.admission.refusals import Refusals
+from roadstead.controllers.admission.refusals import Refusals, WaitingClassKey
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.controllers.checks import required
 from roadstead.core.cycle import decide, next_time
@@ -27,7 +27,7 @@ from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, foresee
 from roadstead.core.explain.why import why
 from roadstead.core.given import Given, give
-from roadstead.core.memory import Place
+from roadstead.core.memory import Moved, Place
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Forgotten, Plan, Verdicts
 from roadstead.core.queueing.readiness import under
 from roadstead.core.queueing.turns import everyone
@@ -219,8 +219,11 @@ class AdmissionDecider:
         actions: list[Action] = []
         for plan in plans:
             actions += [self._action(command, now) for command in plan.commands if not self._is_put_off(command)]
+            whole = {item.workload for item in plan.memory if isinstance(item, Moved) and item.whole_class}
             for verdicts in plan.verdicts:
                 self._refusals.add(self._about(verdicts), verdicts)
+                if verdicts.workload in whole:
+                    self._refuse_class(verdicts)
             for command in plan.commands:
                 self._granted(command)
         self._refuse_unseen(given, now)
@@ -233,6 +236,22 @@ class AdmissionDecider:
         self._put_off[command.workload] = command
         return True
 
+    def _refuse_class(self, verdicts: Verdicts) -> None:
+        """Its whole class was parked with it: members that nobody looks at share the verdict."""
+        standing = self.world.workloads.get(verdicts.workload)
+        if standing is None or not verdicts.refusals:
+            return
+        pending, shape = self.world.pending_queue(standing.cluster_queue), standing.shape
+        self._refusals.parked(
+            (pending.name, shape), verdicts, lambda: [(WORKLOADS, member) for member in pending.members(shape)]
+        )
+
+    def _parked_in(self, subject: tuple[Resource, Key]) -> WaitingClassKey | None:
+        standing = self.world.workloads.get(subject[1]) if subject[0] == WORKLOADS else None
+        if standing is None or standing.line is None or not standing.line.is_parked:
+            return None
+        return (standing.cluster_queue, standing.shape)
+
     def _refuse_unseen(self, given: Sequence[Given], now: int) -> None:
         """Verdicts for pending workloads that no cycle will ever look at: their queue is missing, stopped or inactive. One that
         changed is looked at by itself; when anything else than work and machines changed, all of them are."""
@@ -240,17 +259,31 @@ class AdmissionDecider:
         if any(not isinstance(found, Workload | Pod | Node) and not _is_about_work(found) for found in given):
             keys = set(self.world.workloads)
         tables = self.world.tables()
+        shared: dict[tuple[object, ...], Verdicts] = {}  # what keeps one out, keeps out all who ask for the same
         for key in sorted(keys):
             standing = self.world.workloads.get(key)
             if standing is None or standing.hold is not None or standing.fact.state is not WorkloadState.PENDING:
                 continue
             table = tables.get(standing.cluster_queue)
             if standing.place is Place.NOWHERE or table is None or not table.is_active:
-                verdicts = why(self.world, key, now, self._rules)
+                fact = standing.fact
+                alike = (
+                    fact.namespace, fact.queue, fact.active, fact.kept_out, fact.gated_by, fact.requeue_blocked,
+                    fact.requeue_at, fact.evicted,
+                )  # fmt: skip
+                verdicts = shared.get(alike)
+                if verdicts is None:
+                    verdicts = shared[alike] = why(self.world, key, now, self._rules)
                 if verdicts.refusals:
-                    self._refusals.add((WORKLOADS, key), verdicts)
-            else:
-                self._refusals.back_in_line((WORKLOADS, key), self._known[WORKLOADS].get(key))
+                    self._refusals.add((WORKLOADS, key), replace(verdicts, workload=key, uid=fact.uid))
+                continue
+            self._refusals.back_in_line((WORKLOADS, key), self._known[WORKLOADS].get(key))
+            if standing.line is not None:
+                waiting = (standing.cluster_queue, standing.shape)
+                if standing.line.is_parked:
+                    self._refusals.joined(waiting, (WORKLOADS, key))
+                else:
+                    self._refusals.in_line(waiting, (WORKLOADS, key))
 
     def _about(self, verdicts: Verdicts) -> tuple[Resource, Key]:
         workload = self._known[WORKLOADS].get(verdicts.workload)
@@ -271,6 +304,8 @@ class AdmissionDecider:
         times = [since + ORPHAN_GRACE for since in self._orphans.values()]
         times += [since + UNSEEN_GRACE for since in islice(self._unseen.values(), 1)]
         times += [timer for timer in (next_time(self.world, self._rules), self._doubts.next_time) if timer is not None]
+        if self._refusals.has_more:
+            times.append(now)
         return max(now, min(times)) if times else None
 
     # ------------------------------------------------------------------ commands -> writes
@@ -346,7 +381,7 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ refusals -> conditions
 
     def _tell(self, now: int) -> list[Action]:
-        found = self._refusals.to_tell(lambda subject: self._known[subject[0]].get(subject[1]), now)
+        found = self._refusals.to_tell(lambda subject: self._known[subject[0]].get(subject[1]), now, self._parked_in)
         return [Action(Decided(told, obj.version), told.step) for told, obj in found]
 
     def _end_doubts(self, now: int) -> list[Action]:
@@ -481,7 +516,12 @@ class AdmissionDecider:
 
     def verdicts(self, key: Key) -> Verdicts | None:
         """What the last evaluation of this workload (or bare pod) refused, in full; None if nothing is refused."""
-        return self._refusals.get((WORKLOADS, key)) or self._refusals.get((PODS, key))
+        subject = (WORKLOADS, key)
+        waiting = self._parked_in(subject)
+        shared = self._refusals.of_class(waiting) if waiting is not None else None
+        if shared is not None:
+            return replace(shared, workload=key, uid=self.world.workloads[key].fact.uid)
+        return self._refusals.get(subject) or self._refusals.get((PODS, key))
 
     def why(self, key: Key, now: int) -> Verdicts:
         """What keeps this workload (or bare pod) from starting, evaluated anew on a trial. KeyError if nothing has this name."""

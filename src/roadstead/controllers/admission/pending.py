@@ -83,9 +83,9 @@ def tell(resource: Resource, obj: Object, verdicts: Verdicts, told: str | None, 
     if told == code or binding.code is Code.ON_HOLD:
         return None  # whoever put it on hold has said so
     reason = REASONS[binding.code] if resource == WORKLOADS else "Unschedulable"
-    if told is None and loop is None and _says(obj, resource, reason):
-        return None
     message = public_sentence(binding) if loop is None else f"{public_sentence(binding)} {public_sentence(loop)}"
+    if told is None and loop is None and _says(obj, resource, reason, message if _stays(binding) else ""):
+        return None
     if resource == PODS:
         value = writes.unschedulable(obj, message, now)
         note = Note(obj, "Warning", "FailedScheduling", message)
@@ -98,9 +98,16 @@ def tell(resource: Resource, obj: Object, verdicts: Verdicts, told: str | None, 
 
 
 def code_of(verdicts: Verdicts) -> str:
-    """What is told once and not again: the code of the binding refusal, and that a circle of preemptions was broken."""
-    code = verdicts.refusals[0].code.value
+    """What is told once and not again: the code of the binding refusal, and that a circle of preemptions was broken. What can
+    never fit is told again when the most that could ever be there has changed."""
+    binding = verdicts.refusals[0]
+    code = f"{binding.code.value} of {binding.limit}" if _stays(binding) else binding.code.value
     return code if _loop(verdicts) is None else f"{code}, {Code.PREEMPTION_LOOP.value}"
+
+
+def _stays(binding: Refusal) -> bool:
+    """Its numbers are those of the request and of the quota or the machines: they move only when somebody changes these."""
+    return binding.code in (Code.EXCEEDS_MAX_QUOTA, Code.TOPOLOGY_TOO_SMALL)
 
 
 def _loop(verdicts: Verdicts) -> Refusal | None:
@@ -129,6 +136,9 @@ def is_obsolete(workload: Object, verdicts: Verdicts | None) -> bool:
     return code not in OF_AN_EVALUATION and says_reason(workload) in OUT_OF_LINE
 
 
-def _says(obj: Object, resource: Resource, reason: str) -> bool:
+def _says(obj: Object, resource: Resource, reason: str, message: str) -> bool:
+    """`message`: "" for any."""
     condition = get_condition(obj.decode(), "QuotaReserved" if resource == WORKLOADS else "PodScheduled")
-    return condition is not None and condition["status"] == "False" and condition["reason"] == reason
+    if condition is None or condition["status"] != "False" or condition["reason"] != reason:
+        return False
+    return not message or condition.get("message") == message

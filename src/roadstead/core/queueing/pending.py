@@ -108,6 +108,11 @@ class PendingQueue:
         waiting = [*self._waiting.values(), *self.parked.values()]
         return sorted(waiting, key=lambda standing: (not self.is_sticky(standing), standing.heap_order))
 
+    def members(self, shape: int) -> Iterator[WorkloadKey]:
+        """All that wait in the lines of a class. O(their number)."""
+        for line in self._classes.get(shape, {}).values():
+            yield from line.members
+
     def _lines(self) -> Iterator[WaitingClass]:
         for lines in self._classes.values():
             yield from lines.values()
