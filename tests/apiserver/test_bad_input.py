@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from roadstead.apiserver import bodies
 from roadstead.apiserver.errors import BODY_LIMIT
 from roadstead.auth.identity import Connection
 from roadstead.kinds.errors import StatusError
+from roadstead.model.refusals import Verdict
 from tests.apiserver.harness import CONFIG_MAPS, PODS, TOKEN, Answer, Api, config_map, pod
 from tests.apiserver.loop import with_api
 
@@ -107,6 +109,19 @@ def test_an_object_nested_too_deeply_is_refused(depth: int, content_type: str) -
     answer = ask("PATCH", f"{CONFIG_MAPS}/a", deep, content_type)
     assert answer.status in (200, 400, 422)
     assert answer.status == 200 or any(word in answer.json["message"] for word in ("nest", "depth", "Recursion"))
+
+
+def test_a_fault_of_ours_is_not_called_too_deep_and_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stumble(*_: object) -> None:
+        orjson.dumps({Verdict.WAIT: 1})
+
+    monkeypatch.setattr("roadstead.apiserver.app.App._serve_discovery", stumble)
+    answer = ask("GET", "/apis")
+    assert answer.status == 500
+    assert "its log says more" in answer.json["message"]
+    assert "GET /apis failed" in caplog.text
 
 
 def test_too_large_a_body_is_refused_before_it_is_read() -> None:

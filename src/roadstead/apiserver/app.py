@@ -103,18 +103,16 @@ class App:
             pass
         except asyncio.CancelledError:
             raise
-        except (RecursionError, orjson.JSONEncodeError):
+        except Exception as error:
+            is_deep = is_too_deep(error)
+            if not is_deep:
+                log.exception("%s %s failed", exchange.method, exchange.path)
             if exchange.is_started:
                 raise
-            await exchange.reply_status(
-                bad_request(
-                    f"the object is nested too deeply: at most {NESTING_LIMIT} levels can be stored; flatten it"
-                )
-            )
-        except Exception:
-            log.exception("%s %s failed", exchange.method, exchange.path)
-            if exchange.is_started:
-                raise
+            if is_deep:
+                what = f"the object is nested too deeply: at most {NESTING_LIMIT} levels can be stored; flatten it"
+                await exchange.reply_status(bad_request(what))
+                return
             message = "Internal error occurred: the server failed on this request; its log says more"
             await exchange.reply_status(StatusError(500, "InternalError", message, {"causes": [{"message": message}]}))
 
@@ -245,6 +243,13 @@ def _host_of(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
     return header.partition(":")[0].lower()
+
+
+def is_too_deep(error: BaseException) -> bool:
+    """Is it what reading or writing of too many levels ends in? orjson says in words alone which of its complaints it is."""
+    return isinstance(error, RecursionError) or (
+        isinstance(error, orjson.JSONEncodeError) and "recursion" in str(error).lower()
+    )
 
 
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
