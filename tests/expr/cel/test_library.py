@@ -85,10 +85,10 @@ def test_holds(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("int('x')", "type conversion error"),
-        ("int('１')", "type conversion error"),
-        ("uint(-1)", "overflow"),
-        ("int(1e30)", "integer overflow"),
+        ("int('x' + '')", "type conversion error"),
+        ("int('１' + '')", "type conversion error"),
+        ("uint(0 - 1)", "overflow"),
+        ("int(1e30 * 1.0)", "integer overflow"),
         ("9223372036854775807 * 2", "integer overflow"),
         ("1u - 2u", "unsigned integer overflow"),
         ("1 % 0", "modulus by zero"),
@@ -138,6 +138,8 @@ def test_fails_at_run_time(text: str, message: str) -> None:
         ("a b", "Syntax error"),
         ("1 +", "Syntax error"),
         ("in", "Syntax error"),
+        ("int('x')", "program instantiation failed: type conversion error"),
+        ("int(string('x'))", "program instantiation failed: type conversion error"),
         ("'%z'.format([1])", "unrecognized formatting clause"),
         ("'%d'.format([1, 2])", "too many arguments"),
     ],

@@ -66,7 +66,7 @@ class Tracker:
         before = self.stack[-1] if self.stack else None
         if self.constraint.match:
             together = values if before is None else before & values
-            if not together:
+            if not together and before is not None:
                 return False
             self.stack.append(together)
         else:

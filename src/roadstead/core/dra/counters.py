@@ -53,14 +53,18 @@ class PoolCounters:
 
 
 def compatible(users: list[Groups], groups: Groups) -> bool:
-    """May a device with these groups join? All users have a group in common, or none of them has any."""
-    if not users:
-        return True
-    if not groups or not all(users):
-        return not groups and not any(users)
+    """May a device with these groups join? All users have a group in common, or none of them has any.
+
+    Where users disagree (a slice changed under them) the first decides which of the two it is.
+    """
+    if not users or not groups:
+        return not users or not users[0]
+    if not users[0]:
+        return False
     common = set(groups)
     for each in users:
-        common &= set(each)
+        if each:
+            common &= set(each)
     return bool(common)
 
 

@@ -213,10 +213,10 @@ class Search:
         features, device = self.features, candidate.device
         if not features.consumable_capacity or not (device.capacity or option.wanted):
             return ()
-        if not shareable and not option.wanted:
+        if not shareable and not option.wanted and candidate.id not in self.in_use.consumed:
             return () if candidate.facts.is_whole(fractional=features.fractional_ranges) else None
         needed = capacity.consumption(device, option.wanted, fractional=features.fractional_ranges)
-        return needed if needed is not None and self.has_room(candidate, needed, shareable) else None
+        return needed if needed is not None and self.has_room(candidate, needed) else None
 
     def undo(self, progress: _Progress, option: Option, candidate: Candidate) -> None:
         """Give the device back that was taken last."""
@@ -236,10 +236,9 @@ class Search:
         if paid and candidate.device.consumes:
             self.release_counters(self.counters_of(candidate), candidate)
 
-    def has_room(self, candidate: Candidate, consumed: Consumed, shareable: bool) -> bool:
+    def has_room(self, candidate: Candidate, consumed: Consumed) -> bool:
+        """Is so much left? Shares count too that were given out while the device, now dedicated, was shareable."""
         key = candidate.id
-        if not shareable:
-            return capacity.fits(consumed, candidate.device, {}, {})
         return capacity.fits(consumed, candidate.device, self.in_use.consumed.get(key, {}), self.consumed.get(key, {}))
 
     def constrain(self, progress: _Progress, option: Option, candidate: Candidate) -> bool:

@@ -19,7 +19,7 @@ from roadstead.expr.cel.library.standard import STANDARD
 from roadstead.expr.cel.library.strings import STRINGS
 from roadstead.expr.cel.program import Program, compile_text
 from roadstead.expr.cel.types import BOOL, DYN, STRING, Type, map_of, parse_type
-from roadstead.expr.cel.values import DomainMap, equal, kind_of
+from roadstead.expr.cel.values import NUMBERS, DomainMap, equal, kind_of
 from roadstead.expr.quantity import Quantity
 from roadstead.model.dra import Attribute, Device
 
@@ -27,13 +27,19 @@ MAX_LIST: Final = 48
 """Elements of a list attribute that `includes` looks at."""
 
 
+def _same(left: Any, right: Any) -> bool:
+    """Equality that is false between types, also where `==` has no overload."""
+    kinds = {kind_of(left), kind_of(right)}
+    return (len(kinds) == 1 or kinds <= NUMBERS) and equal(left, right)
+
+
 def _includes(value: Any, wanted: Any) -> bool:
     """A scalar includes what it equals, a list what is in it."""
     if not isinstance(value, list):
-        return equal(value, wanted)
+        return _same(value, wanted)
     if len(value) > MAX_LIST:
         raise EvaluationError(f"list has {len(value)} elements, includes takes at most {MAX_LIST}")
-    return any(equal(each, wanted) for each in value)
+    return any(_same(each, wanted) for each in value)
 
 
 INCLUDES: Final = Library("includes: dyn.(dyn) -> bool", {"includes": _includes})

@@ -26,7 +26,7 @@ from roadstead.expr.cel.tree import (
     OptionalMap,
     Select,
 )  # fmt: skip
-from roadstead.expr.cel.types import DYN, Type, fits
+from roadstead.expr.cel.types import DYN, NULL, Type, fits
 from roadstead.expr.cel.values import (
     MISSING,
     NONE,
@@ -102,7 +102,9 @@ def optional_select(operand: Any, field: Any) -> Optional:
     if isinstance(operand, list) and not isinstance(field, str):
         at = _position(field)
         return Optional(True, operand[at]) if 0 <= at < len(operand) else NONE
-    raise EvaluationError(_NO_LOGIC)
+    if isinstance(operand, list):
+        raise EvaluationError(_NO_LOGIC)
+    return NONE
 
 
 def has_field(operand: Any, field: str) -> bool:
@@ -113,7 +115,7 @@ def has_field(operand: Any, field: str) -> bool:
         return True  # its default is found like any other value
     if isinstance(operand, dict):
         return field in operand
-    raise EvaluationError(_NO_LOGIC)
+    return False
 
 
 def _position(key: Any) -> int:
@@ -163,6 +165,10 @@ _DIRECT: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "@in": contains,
 }
 """Operators that look at the types of their operands themselves."""
+
+
+_KEYS: Final = frozenset({"string", "int", "uint", "bool", "double"})
+"""Types of map keys that can be looked up."""
 
 
 class _Planner:
@@ -278,9 +284,12 @@ class _Planner:
                     if not _wants_optional(value).present:
                         continue
                     value = value.value
-                if find_key(found, key) is not MISSING:
+                if kind_of(key) in _KEYS and find_key(found, key) is not MISSING:
                     raise EvaluationError(f"Failed with repeated key: {key}")
-                found[key] = value
+                try:
+                    found[key] = value
+                except TypeError:
+                    raise EvaluationError(f"unsupported key type: {kind_of(key)}") from None
             return found
 
         return run
@@ -415,7 +424,7 @@ def _wants_optional(value: Any) -> Optional:
 
 def _is_open(of: Type) -> bool:
     """Can a value of this type turn out to be of another at run time?"""
-    return of == DYN or any(_is_open(part) for part in of.params)
+    return of in (DYN, NULL) or any(_is_open(part) for part in of.params)
 
 
 def _guarded(name: str, overloads: tuple[Overload, ...], run: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """Checks of a typed tree that the type checker does not make (cel-go's AST validators, as Kubernetes switches them on).
 
 List and map literals have elements of one type (`[1, device.attributes["d"].x]` is refused: the attribute is dyn); literals of
-durations, timestamps and patterns are well-formed; `format` gets the arguments that its text asks for.
+durations, timestamps and patterns are well-formed, and literals can be converted where a conversion is asked for; `format` gets the arguments that its text asks for.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 from roadstead.expr.cel.checker import Checked
-from roadstead.expr.cel.errors import CompileError, EvaluationError
+from roadstead.expr.cel.errors import CompileError, EvaluationError, no_such_overload
 from roadstead.expr.cel.library import regex, times
 from roadstead.expr.cel.library.strings import CLAUSE
 from roadstead.expr.cel.tree import Call, ListNode, Literal, MapNode, Node, children
-from roadstead.expr.cel.types import Type
+from roadstead.expr.cel.types import Type, fits
+from roadstead.expr.cel.values import MISSING, kind_of
 
 _LITERALS: Final = {"duration": times.parse_duration, "timestamp": times.parse_timestamp}
 _SUITED: Final = {
-    "d": ("int", "uint"), "f": ("double", "int", "uint"), "e": ("double", "int", "uint"), "b": ("int", "uint", "bool"),
+    "s": (
+        "string", "bool", "bytes", "int", "uint", "double", "map", "list", "type", "null_type",
+        "google.protobuf.Duration", "google.protobuf.Timestamp",
+    ),
+    "d": ("int", "uint"), "f": ("double", "string"), "e": ("double", "string"), "b": ("int", "uint", "bool"),
     "o": ("int", "uint"), "x": ("int", "uint", "string", "bytes"), "X": ("int", "uint", "string", "bytes"),
 }  # fmt: skip
 
@@ -36,6 +41,7 @@ def _visit(node: Node, checked: Checked, *, exempt: bool) -> None:
             _same_types(checked, [value for _, value in node.entries], node.optional)
     if isinstance(node, Call):
         _literal_arguments(node, checked)
+        _constant(node, checked)
         exempt = exempt or node.function == "format"
     for child in children(node):
         _visit(child, checked, exempt=exempt)
@@ -51,6 +57,26 @@ def _same_types(checked: Checked, nodes: list[Node], optional: set[int]) -> None
             first = of
         elif of != first:
             raise CompileError(f"expected type '{first}' but found '{of}'", node.at)
+
+
+_CONVERSIONS: Final = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "uint"})
+
+
+def _constant(node: Node, checked: Checked) -> Any:
+    """A literal's value, or that of conversions of one, which are made when a program is (cel-go's optimizer); else MISSING."""
+    if isinstance(node, Literal):
+        return node.value
+    if isinstance(node, Call) and node.target is None and node.function in _CONVERSIONS and len(node.args) == 1:
+        value = _constant(node.args[0], checked)
+        if value is not MISSING:
+            try:
+                function, overloads = checked.overloads[node]
+                if not any(fits(overload.args[0], value, kind_of(value)) for overload in overloads):
+                    raise no_such_overload(node.function, kind_of(value))
+                return function.run(value)
+            except EvaluationError as err:
+                raise CompileError(f"program instantiation failed: {err}", node.at) from None
+    return MISSING
 
 
 def _literal_arguments(node: Call, checked: Checked) -> None:
@@ -73,8 +99,6 @@ def _format_arguments(target: Literal, args: ListNode, checked: Checked) -> None
         raise CompileError(f"index {len(args.elements)} out of range", args.at)
     for verb, element in zip(verbs, args.elements, strict=False):
         of = checked.type(element)
-        if verb == "s":
-            continue
         if verb not in _SUITED:
             raise CompileError(f'could not parse formatting clause: unrecognized formatting clause "{verb}"', target.at)
         if of.name not in (*_SUITED[verb], "dyn"):

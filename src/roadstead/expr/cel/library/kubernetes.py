@@ -23,6 +23,8 @@ _NANO: Final = 10**9
 
 
 def quantity(text: str) -> Quantity:
+    if text in ("+", "-"):
+        return Quantity(0)  # a sign alone is zero to Kubernetes' parser
     try:
         return quantities.parse(text)
     except quantities.QuantityError as err:

@@ -54,7 +54,7 @@ double: (double) -> double; (int) -> double; (uint) -> double; (string) -> doubl
 bool: (bool) -> bool; (string) -> bool
 string: (string) -> string; (bool) -> string; (int) -> string; (uint) -> string; (double) -> string; (bytes) -> string; (timestamp) -> string; (duration) -> string
 bytes: (bytes) -> bytes; (string) -> bytes
-duration: (duration) -> duration; (string) -> duration; (int) -> duration
+duration: (duration) -> duration; (string) -> duration
 timestamp: (timestamp) -> timestamp; (string) -> timestamp; (int) -> timestamp
 getFullYear: timestamp.() -> int; timestamp.(string) -> int
 getMonth: timestamp.() -> int; timestamp.(string) -> int
@@ -272,9 +272,7 @@ def to_bytes(value: Any) -> bytes:
 
 
 def to_duration(value: Any) -> Duration:
-    if isinstance(value, Duration):
-        return value
-    return Duration(value) if isinstance(value, int) else times.parse_duration(value)
+    return value if isinstance(value, Duration) else times.parse_duration(value)
 
 
 def to_timestamp(value: Any) -> Timestamp:

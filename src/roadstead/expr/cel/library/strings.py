@@ -113,9 +113,9 @@ def _clause(verb: str, precision: str | None, value: Any) -> str:
             return shown(value)
         case "d" if kind in ("int", "uint"):
             return str(int(value))
-        case "f" if kind in ("double", "int", "uint"):
+        case "f" if kind == "double":
             return f"{float(value):.{digits}f}"
-        case "e" if kind in ("double", "int", "uint"):
+        case "e" if kind == "double":
             return f"{float(value):.{digits}e}"
         case "b" if kind in ("int", "uint", "bool"):
             return f"{int(value):b}"
