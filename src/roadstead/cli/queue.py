@@ -61,8 +61,10 @@ def _table(lines: list[dict[str, Any]], *, wide: bool) -> str:
 
 
 def _said(line: dict[str, Any]) -> str:
-    """Where it runs; where it still runs and why it must go; or what it waits for."""
+    """Where it runs, or why it has not started there; where it still runs and why it must go; or what it waits for."""
     nodes = ", ".join(line["nodes"])
     if line["state"] == "Stopping":
         return f"leaves {nodes or 'its nodes'} ({line['reason']}), then waits again"
+    if line["state"] == "Starting":
+        return f"{nodes}: {line['message']}" if nodes else str(line["message"])
     return nodes or str(line["message"])

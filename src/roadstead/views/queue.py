@@ -13,6 +13,7 @@ from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, ResourceQuotaView, WorkloadView
 from roadstead.runtime.step import Read
+from roadstead.views.starting import as_it_stands
 from roadstead.views.unqueued import unqueued_lines
 from roadstead.views.workload import HOLDING, State, WorkloadLine, line_of
 
@@ -79,14 +80,14 @@ class QueuePage:
 
 
 def queue_page(read: Read, now: int, *, namespace: str = "", finished: bool = False) -> QueuePage:
-    """The page of all queues; `namespace` narrows the workloads shown (not the sums). O(workloads log workloads)."""
+    """The page of all queues; `namespace` narrows the workloads shown (not the sums). O(workloads log workloads + pods of those admitted)."""
     lines: list[tuple[tuple[object, ...], WorkloadLine]] = []
     pending: dict[str, int] = {}
     admitted: dict[str, int] = {}
     used: dict[str, dict[tuple[str, str], int]] = {}
     for workload in read.list(WORKLOADS):
         leads_to = cluster_queue_of(workload, read)
-        line = line_of(workload, read.get(PLACEMENTS, *workload.key), leads_to, now)
+        line = as_it_stands(line_of(workload, read.get(PLACEMENTS, *workload.key), leads_to, now), workload, read)
         if line.state in HOLDING:
             admitted[line.cluster_queue] = admitted.get(line.cluster_queue, 0) + 1
             _add_usage(workload, used.setdefault(line.cluster_queue, {}))

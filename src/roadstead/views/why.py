@@ -22,6 +22,7 @@ from roadstead.kinds.views.placement import PlacementView
 from roadstead.model.refusals import Refusal
 from roadstead.runtime.step import Key, Read
 from roadstead.views.queue import cluster_queue_of
+from roadstead.views.starting import as_it_stands, starting
 from roadstead.views.unqueued import what_keeps_it_out
 from roadstead.views.workload import State, WorkloadLine, line_of
 
@@ -152,15 +153,21 @@ def _about_job(kind: JobKind, job: Object, read: Read, ask: Ask, now: int) -> Wh
                 "Suspended",
                 "It is suspended and in no queue. Set spec.suspend to false, or give it a queue label.",
             )
+        late = starting(read.owned_by(PODS, job.meta.uid), read)
+        if late is not None:
+            headline = f"It is in no queue and runs at once, but nothing of it has started: {late.message}."
+            return Why(*job.key, State.STARTING.value, headline)
         return Why(*job.key, State.RUNNING.value, "It does not wait: it is in no queue and runs at once.")
     return Why(*job.key, State.WAITING.value, what_keeps_it_out(job, read)[1])
 
 
 def _about_workload(name: str, workload: Object, read: Read, ask: Ask, now: int) -> Why:
     placement = read.get(PLACEMENTS, *workload.key)
-    line = line_of(workload, placement, cluster_queue_of(workload, read), now)
+    line = as_it_stands(line_of(workload, placement, cluster_queue_of(workload, read), now), workload, read)
     namespace = workload.meta.namespace
     match line.state:
+        case State.STARTING:
+            return Why(namespace, name, line.state.value, _starting(line), line, details=_places(placement))
         case State.RUNNING:
             return Why(namespace, name, line.state.value, _running(line), line, details=_places(placement))
         case State.RESERVED:
@@ -222,6 +229,10 @@ def _checks(workload: Object) -> tuple[str, ...]:
     )
 
 
+def _starting(line: WorkloadLine) -> str:
+    return f"ClusterQueue {line.cluster_queue} admitted it, and nothing of it has started: {line.message}."
+
+
 def _running(line: WorkloadLine) -> str:
     where = f" on {', '.join(line.nodes[:4])}{' ...' if len(line.nodes) > 4 else ''}" if line.nodes else ""
     pods = "1 pod" if line.pods == 1 else f"{line.pods} pods"
@@ -243,6 +254,9 @@ def _places(placement: Object | None) -> tuple[str, ...]:
 def _about_pod(pod: Object, read: Read, ask: Ask) -> Why:
     owner = pod.meta.annotations.get(WORKLOAD_ANNOTATION, "")
     node = pod.decode()["spec"].get("nodeName", "")
+    late = starting((pod,), read) if node else None
+    if late is not None:
+        return Why(*pod.key, State.STARTING.value, f"It has its place, and has not started: {late.message}.")
     if node:
         return Why(*pod.key, State.RUNNING.value, f"It does not wait for a place: it is on node {node}.")
     if owner:

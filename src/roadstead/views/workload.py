@@ -22,6 +22,7 @@ class State(StrEnum):
 
     WAITING = "Waiting"
     RESERVED = "Reserved"  # holds quota and places, and waits for its admission checks
+    STARTING = "Starting"  # admitted, and none of its pods has started yet
     RUNNING = "Running"  # admitted: its pods may run
     STOPPING = "Stopping"  # evicted, and not gone yet
     SUCCEEDED = "Succeeded"
@@ -72,7 +73,7 @@ class WorkloadLine:
 
 
 def state_of(workload: Object) -> State:
-    """The workload's state, from its conditions."""
+    """The workload's state, from its conditions alone: whether anything has started only its pods know (`starting.py`)."""
     view = workload.view(WorkloadView)
     conditions = view.status.conditions
     finished = find_condition(conditions, "Finished")
@@ -85,7 +86,7 @@ def state_of(workload: Object) -> State:
     return State.INACTIVE if view.spec.active is False else State.WAITING
 
 
-HOLDING: Final = (State.RESERVED, State.RUNNING, State.STOPPING)
+HOLDING: Final = (State.RESERVED, State.STARTING, State.RUNNING, State.STOPPING)
 """States of workloads that hold quota."""
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from roadstead.controllers.admission import decider as decider_module
 from roadstead.controllers.admission.pending import says_reason
 from roadstead.controllers.admission.refusals import MEMBERS_LOOKED_AT, Refusals
+from roadstead.core.explain.why import why
 from roadstead.core.plan import Verdicts
+from roadstead.core.rules import Rules
+from roadstead.core.world import World
 from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, RESOURCE_FLAVORS, WORKLOADS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import WorkloadView
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
+from roadstead.model.workload import WorkloadKey
 from roadstead.runtime.step import Note
 from roadstead.views.why import why_answer
 from tests.controllers.queueing.lab import QueueLab, job
@@ -102,11 +105,13 @@ def test_behind_a_stopped_queue_one_evaluation_does_for_all_equals(monkeypatch: 
         for at in range(5):
             lab.create(JOBS, job(f"job{at}"))
         lab.settle()
-        asked: list[object] = []
-        why = decider_module.why
-        monkeypatch.setattr(
-            decider_module, "why", lambda world, key, *rest: asked.append(key) or why(world, key, *rest)
-        )
+        asked: list[WorkloadKey] = []
+
+        def count(world: World, key: WorkloadKey, now: int, rules: Rules) -> Verdicts:
+            asked.append(key)
+            return why(world, key, now, rules)
+
+        monkeypatch.setattr("roadstead.controllers.admission.decider.why", count)
         lab.edit(CLUSTER_QUEUES, "default", lambda value: value["spec"].update(stopPolicy="Hold"), "")
         lab.settle()
         assert len(asked) == 1

@@ -17,7 +17,13 @@ class TerminatedView(msgspec.Struct, frozen=True, rename="camel"):
     finished_at: str | None = None
 
 
+class WaitingView(msgspec.Struct, frozen=True, rename="camel"):
+    reason: str = ""
+    message: str = ""
+
+
 class ContainerStateView(msgspec.Struct, frozen=True, rename="camel"):
+    waiting: WaitingView | None = None
     terminated: TerminatedView | None = None
 
 
