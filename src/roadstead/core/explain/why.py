@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from roadstead.core.cycle import cycle, explained, feud_stopped
+from roadstead.core.cycle import cycle
 from roadstead.core.entry import Outcome
+from roadstead.core.explain.entries import explained, feud_stopped
 from roadstead.core.flavors.assignment import Mode
 from roadstead.core.memory import Place
 from roadstead.core.nominate import nominate
@@ -103,7 +104,7 @@ def _stops(table: QueueTable, stopped_local_queue: str) -> tuple[Refusal, ...]:
     if Inactive.STOPPED in table.inactive:
         return (Refusal(Code.QUEUE_STOPPED, Verdict.ASK, Level.QUEUE, subject=table.name),)
     if table.inactive:
-        causes = tuple((reason, 1) for reason in table.inactive)
+        causes = tuple((reason.value, 1) for reason in table.inactive)
         return (Refusal(Code.CLUSTER_QUEUE_INACTIVE, Verdict.ASK, Level.QUEUE, subject=table.name, counts=causes),)
     return ()
 
