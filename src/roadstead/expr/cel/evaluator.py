@@ -143,18 +143,26 @@ def index(operand: Any, key: Any) -> Any:
     raise EvaluationError(_NO_LOGIC)
 
 
+def differs(left: Any, right: Any) -> bool:
+    """`left != right`: also true where `==` has no overload for the two."""
+    try:
+        return not equal(left, right)
+    except EvaluationError:
+        return True
+
+
 def contains(value: Any, container: Any) -> bool:
     """`value in container`."""
     if isinstance(container, dict):
         return find_key(container, value) is not MISSING
     if isinstance(container, list):
-        return any(equal(value, each) for each in container)
+        return any(not differs(value, each) for each in container)
     raise EvaluationError(_NO_LOGIC)
 
 
 _DIRECT: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "_==_": equal,
-    "_!=_": lambda a, b: not equal(a, b),
+    "_!=_": differs,
     "_<_": lambda a, b: compare(a, b) < 0,
     "_<=_": lambda a, b: compare(a, b) <= 0,
     "_>_": lambda a, b: compare(a, b) > 0,
