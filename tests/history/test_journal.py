@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.cli import _run
+from roadstead.cli import main
 from roadstead.controllers.admission import PLACE_ALL, AdmissionDecider
 from roadstead.core.cycle import decide
 from roadstead.core.fleet.domain import Domain
@@ -163,6 +163,13 @@ def three_jobs(recorded: Recorded) -> list[Path]:
             lab.create(JOBS, job(f"job-{at}", gpus=2, seconds=15))
         lab.advance(30)
     return recorded.close()
+
+
+def _run(words: list[str]) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 def test_a_core_that_breaks_ties_otherwise_is_found_out(

@@ -15,13 +15,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar, Final, TypeAlias
 
-from roadstead.controllers.admission import writes
 from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful
 from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told
 from roadstead.controllers.admission.refusals import Refusals, WaitingClassKey
-from roadstead.controllers.binder import binding, bound_note
-from roadstead.controllers.checks import required
+from roadstead.controllers.admission.steps import step_of
 from roadstead.core.cycle import decide, next_time
 from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, foresee
@@ -35,17 +33,19 @@ from roadstead.core.rules import Rules
 from roadstead.core.world import World, key_of
 from roadstead.ingest import RESOURCES, Trouble, fact
 from roadstead.kinds.names import (
-    CLUSTER_QUEUES,
     MEMBER_ANNOTATION,
+    NODES,
     PLACEMENTS,
     PODS,
+    SHUTDOWN_TAINT,
     TOPOLOGIES,
     WORKLOAD_ANNOTATION,
     WORKLOADS,
 )
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.views.common import has_condition
-from roadstead.kinds.views.kueue import ClusterQueueView, WorkloadView
+from roadstead.kinds.views.kueue import WorkloadView
+from roadstead.kinds.views.node import NodeView
 from roadstead.kinds.views.placement import PlacementView
 from roadstead.model.facts import Fact, Gone
 from roadstead.model.nodes import Node
@@ -311,72 +311,15 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ commands -> writes
 
     def _action(self, command: Command, now: int) -> Action:
-        match command:
-            case Admit():
-                return self._admit(command, now)
-            case Evict():
-                return self._evict(command, now)
-            case BindPod():
-                return self._bind(command)
+        obj, step = step_of(command, self._lookup, self._cluster_queue_of, now)
+        if isinstance(command, Admit):
+            self._in_flight.add(command.workload)
+            self._orphans.pop(command.workload, None)
+        return Action(Decided(command, obj.version), step)
 
-    def _admit(self, command: Admit, now: int) -> Action:
-        workload = self._known[WORKLOADS].get(command.workload)
-        assert workload is not None, f"admitted a workload that is not known: {command.workload}"
-        steps: list[Write] = []
-        stale = self._known[PLACEMENTS].get(command.workload)
-        if stale is not None:
-            steps.append(Delete(stale.ref, stale.meta.uid))
-        if command.placement is not None:
-            steps.append(Create(PLACEMENTS, writes.placement_object(workload, command.placement)))
-        queue = self._lookup(CLUSTER_QUEUES, "", command.admission.cluster_queue)
-        flavors = [flavor for pod_set in command.admission.pod_sets for _, flavor in pod_set.flavors]
-        value = writes.admitted(
-            workload, command.admission, required(queue, flavors), now, waits_for_pods=command.waits_for_pods
-        )
-        steps.append(Update(WORKLOADS, value, "status"))
-        self._in_flight.add(command.workload)
-        self._orphans.pop(command.workload, None)
-        notes = writes.admission_notes(workload, value, command.admission, now)
-        return Action(Decided(command, workload.version), in_order(*steps, notes=notes))
-
-    def _evict(self, command: Evict, now: int) -> Action:
-        victim = self._known[WORKLOADS].get(command.workload)
-        assert victim is not None, f"evicted a workload that is not known: {command.workload}"
-        if writes.is_taken_back(victim, command):
-            placement = self._known[PLACEMENTS].get(command.workload)
-            gone = () if placement is None else (Delete(placement.ref, placement.meta.uid),)
-            step = in_order(Update(WORKLOADS, writes.taken_back(victim, command, now), "status"), *gone)
-            return Action(Decided(command, victim.version), step)
-        preemptor = self._known[WORKLOADS].get(command.preemptor) if command.preemptor else None
-        message = writes.eviction_message(
-            command, victim, preemptor, self._path(command.preemptor), self._path(command.workload)
-        )
-        return Action(
-            Decided(command, victim.version),
-            in_order(
-                Update(WORKLOADS, writes.evicted(victim, command, message, now), "status"),
-                notes=writes.evicted_notes(victim, command, message, preemptor),
-            ),
-        )
-
-    def _bind(self, command: BindPod) -> Action:
-        pod = self._known[PODS].get(command.pod)
-        assert pod is not None, f"bound a pod that is not known: {command.pod}"
-        value = binding(pod, command.member.node, command.member.devices)
-        value["metadata"]["resourceVersion"] = pod.meta.resource_version  # so that a doubt about it can be ended
-        return Action(
-            Decided(command, pod.version),
-            in_order(Create(PODS, value, "binding"), notes=(bound_note(pod, command.member.node),)),
-        )
-
-    def _path(self, key: Key | None) -> str:
-        """`/root/.../cq` of a workload's ClusterQueue, as Kueue prints it."""
-        standing = self.world.workloads.get(key) if key else None
-        if standing is None or not standing.cluster_queue:
-            return ""
-        queue = self._lookup(CLUSTER_QUEUES, "", standing.cluster_queue)
-        cohort = queue.view(ClusterQueueView).spec.cohort_name if queue is not None else ""
-        return f"/{cohort}/{standing.cluster_queue}" if cohort else f"/{standing.cluster_queue}"
+    def _cluster_queue_of(self, workload: Key) -> str:
+        standing = self.world.workloads.get(workload)
+        return standing.cluster_queue if standing is not None else ""
 
     # ------------------------------------------------------------------ refusals -> conditions
 

@@ -166,10 +166,22 @@ def taken_back(workload: Object, command: Evict, now: int) -> Json:
     return value
 
 
+SHUTTING_DOWN: Final = "The cluster is being shut down; it is in the queue again and starts when the cluster is up"
+
+
 def eviction_message(
-    command: Evict, victim: Object, preemptor: Object | None = None, path: str = "", victim_path: str = ""
+    command: Evict,
+    victim: Object,
+    preemptor: Object | None = None,
+    path: str = "",
+    victim_path: str = "",
+    *,
+    shutting_down: bool = False,
 ) -> str:
-    """Why it was evicted, in Kueue's words. Names no other workload: only uids, and paths of queues."""
+    """Why it was evicted, in Kueue's words; `shutting_down`: its nodes were asked to stop, none has failed. Names no other workload:
+    only uids, and paths of queues."""
+    if shutting_down and command.reason is EvictionReason.NODE_FAILURES:
+        return SHUTTING_DOWN
     states = victim.view(WorkloadView).status
     if command.reason is EvictionReason.ADMISSION_CHECK:
         retry = checks.CheckState.RETRY
