@@ -85,6 +85,24 @@ def test_objects_and_nodes_outlive_a_stop_and_a_kill(own: Cluster) -> None:
 
 
 @pytest.mark.slow
+def test_what_this_machine_was_before_gets_no_work_any_more(own: Cluster) -> None:
+    own.roadstead("up", "--port", "0", "--node", "vm=cpu")
+    own.roadstead("down")
+    own.roadstead("up", "--port", "0", "--node", NODE)
+
+    def names() -> list[str]:
+        return [node["metadata"]["name"] for node in own.ask("GET", "/api/v1/nodes")[1]["items"]]
+
+    own.until(lambda: names() == [NODE.partition("=")[0]], "the other one is gone")
+    record = own.home / "run" / "nodes.json"
+    own.until(lambda: "gone" not in record.read_text(), "that is done with")
+    own.roadstead("down")
+    record.write_text("{")
+    assert "does not say which nodes this machine was" in refused(own, "up", "--port", "0")
+    assert record.read_text() == "{"
+
+
+@pytest.mark.slow
 def test_work_yields_to_a_stop_and_goes_on_after_it(own: Cluster, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     own.roadstead("up", "--port", "0", "--node", NODE)

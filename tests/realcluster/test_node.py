@@ -312,7 +312,7 @@ def test_what_keeps_a_machine_out_is_said(
     if text := content(whole_cluster, path):
         path.write_text(text)
     done: subprocess.CompletedProcess[str] = command_line(
-        "node", "--home", str(tmp_path / "home"), "--kubeconfig", str(path), "--node", "x1"
+        "node", "--home", str(tmp_path / "home"), "--kubeconfig", str(path), "--node", "x1=cpu"
     )
     errors = done.stderr[done.stderr.index("error: ") :]
     assert done.returncode == 1

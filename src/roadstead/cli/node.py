@@ -15,7 +15,7 @@ from roadstead.cli.failure import Failure
 from roadstead.cli.home import Home, find_home, read_record, write_record
 from roadstead.cli.kubeconfig import require_up
 from roadstead.cli.log_setup import log_to_stderr
-from roadstead.cli.nodes import chosen_nodes, parse_node, remember_nodes
+from roadstead.cli.nodes import chosen_nodes, forget_gone, gone_nodes, parse_node, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import myself, running
 
@@ -77,7 +77,9 @@ def command(
         chosen = choose(where, nodes, taints, labels, simulate=simulate)
         from roadstead.compose.agent import AgentSetup, run_node
 
-        setup = AgentSetup(where.socket, where.pki, where.nodes, chosen, lambda: server_url(where))
+        setup = AgentSetup(
+            where.socket, where.pki, where.nodes, chosen, lambda: server_url(where), gone_nodes(where), lambda: forget_gone(where)
+        )  # fmt: skip
         os.chdir("/")
         try:
             run_node(setup, lambda: say_ready(where, chosen))

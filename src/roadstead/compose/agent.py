@@ -12,9 +12,11 @@ import uvloop
 from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
 from roadstead.cluster.remote import RemoteCluster
 from roadstead.compose.running import Refused, first_of, stopped
+from roadstead.kinds.names import NODES
+from roadstead.kinds.object import Ref
 from roadstead.node.agent.options import AgentOptions, CannotJoin, NodeOptions, Tls
 from roadstead.node.main import run_agent
-from roadstead.runtime.cluster import Cluster
+from roadstead.runtime.cluster import Cluster, Delete, Result, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,10 @@ class AgentSetup:
     nodes: Sequence[NodeOptions]
     api_server: Callable[[], str] = str
     """Where pods reach the server (https://HOST:PORT): asked at every start of a container, since a server may move."""
+    gone: Sequence[str] = ()
+    """Nodes that agents with this state were, and that this one is no more. Nobody would ever look after a pod there again, so
+    their objects are deleted; a node of anybody else stays, and is not ready once it falls silent."""
+    on_gone_deleted: Callable[[], None] = lambda: None
 
 
 def run_node(setup: AgentSetup, ready: Callable[[], None]) -> None:
@@ -47,6 +53,8 @@ async def _node(setup: AgentSetup, ready: Callable[[], None]) -> None:
     )
     cluster = RemoteCluster("http://localhost", uds=setup.socket)
     try:
+        if setup.gone and await retire(cluster, setup.gone):
+            setup.on_gone_deleted()
         await first_of(serve_node(cluster, options), stopping.wait())
         log.info("stopping; running processes go on")
     finally:
@@ -59,6 +67,24 @@ async def serve_node(cluster: Cluster, options: AgentOptions) -> None:
         await run_agent(cluster, options)
     except CannotJoin as error:
         raise Refused(str(error), error.hint) from error
+
+
+async def retire(cluster: Cluster, names: Sequence[str]) -> bool:
+    """Delete these nodes. False if one of them may still be there: the next start tries again."""
+    for name in names:
+        try:
+            stored = await cluster.get(Ref(NODES, "", name))
+            if stored is None:
+                continue
+            outcome = await cluster.write(Delete(stored.ref, stored.meta.uid))
+        except Unavailable as error:
+            log.warning("node %s, which this agent is no more, could not be deleted: %s", name, error)
+            return False
+        if outcome.result not in (Result.DONE, Result.MISSING):
+            log.warning("node %s, which this agent is no more, could not be deleted: %s", name, outcome.message)
+            return False
+        log.info("node %s is no more: this agent was it before", name)
+    return True
 
 
 def _agent_certificate(setup: AgentSetup) -> Tls:
