@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from roadstead.compose.agent import serve_node
+from roadstead.compose.running import Refused
 from roadstead.kinds.object import Resource
 from roadstead.node.agent.agent import Narrowed
 from roadstead.node.agent.heartbeat import Heartbeat
-from roadstead.node.agent.options import CannotGoOn
+from roadstead.node.agent.options import AgentOptions, CannotGoOn, NodeOptions
 from roadstead.node.agent.worker import Worker
 from roadstead.node.keeper import runs
 from roadstead.runtime.cluster import EVERYTHING, Cluster, Selector, WatchEvent
 from roadstead.runtime.recorder import Recorder
 from tests.cluster.loop import in_loop, until
-from tests.node.agent.world import World, main_status, pod, world
+from tests.node.agent.world import NODE, main_status, pod, world
 
 
 class Mute(Narrowed):
@@ -62,11 +64,6 @@ async def test_an_agent_that_cannot_hear_any_more_ends_and_its_processes_go_on(
         assert main_status(await it.until_phase("p", "Running"))["restartCount"] == 0
 
 
-async def start_and_end(it: World) -> None:
-    await it.start_agent()
-    await it.end_of_agent()
-
-
 @pytest.mark.parametrize(
     ("part", "text"),
     [(Recorder, "recording Events failed"), (Heartbeat, "the heartbeat of node n1 failed")],
@@ -80,8 +77,12 @@ def test_so_does_one_without_events_or_heartbeats(
     @in_loop
     async def story() -> None:
         async with world(tmp_path) as it:
-            with pytest.raises(CannotGoOn, match=f"{text} with ValueError: no more"):
-                await start_and_end(it)
+            options = AgentOptions(it.state, (NodeOptions(NODE),))
+            with pytest.raises(
+                Refused, match=f"^The node agent cannot go on: {text} with ValueError: no more.$"
+            ) as caught:
+                await serve_node(it.cluster, options)
+            assert caught.value.hint.startswith("Start it again")
 
     monkeypatch.setattr(part, "run", fail)
     story()

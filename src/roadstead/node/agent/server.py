@@ -1,4 +1,4 @@
-"""The agent's HTTPS port: logs, for the API server.
+"""The agent's HTTPS port: logs, for the API server and whoever else may read them.
 
 Every request needs a client certificate of the cluster's authority. One that names the API server or an administrator may ask; about
 others a guest asks the server of its cluster (access.py). 401 without a certificate, 403 for who may not. Paths and answers are the

@@ -34,7 +34,6 @@ class EnvSource(msgspec.Struct, frozen=True, rename="camel"):
     resource_field_ref: ResourceFieldRef | None = None
     config_map_key_ref: KeyRef | None = None
     secret_key_ref: KeyRef | None = None
-    file_key_ref: Any = None
 
 
 class EnvVar(msgspec.Struct, frozen=True, rename="camel"):
@@ -87,7 +86,6 @@ class Container(msgspec.Struct, frozen=True, rename="camel"):
     lifecycle: Lifecycle | None = None
     stdin: bool = False
     tty: bool = False
-    termination_message_path: str = ""
     termination_message_policy: str = ""
 
 
@@ -135,8 +133,6 @@ class ProjectedSource(msgspec.Struct, frozen=True, rename="camel"):
     secret: SecretVolume | None = None
     downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
     service_account_token: TokenProjection | None = None
-    cluster_trust_bundle: Any = None
-    pod_certificate: Any = None
 
 
 class ProjectedVolume(msgspec.Struct, frozen=True, rename="camel"):
@@ -146,7 +142,6 @@ class ProjectedVolume(msgspec.Struct, frozen=True, rename="camel"):
 
 class EmptyDir(msgspec.Struct, frozen=True, rename="camel"):
     medium: str = ""
-    size_limit: Quantity | None = None
 
 
 class HostPath(msgspec.Struct, frozen=True, rename="camel"):

@@ -149,8 +149,8 @@ def _private(path: str, flags: int) -> int:
 def prepare(root: str, run_id: str, spec: Json) -> str:
     """Make the run's directory and spec, unless they exist; the directory's path. Safe to repeat and to race.
 
-    `spec`: argv, env (all of it: nothing is inherited), cwd; optional: memory_bytes, log_limit [bytes, parts], hostname, isolation ("bare" | "userns" |
-    "root"), binds [{source, target, read_only, within}], user {uid, gid, groups}.
+    `spec`: argv, env (all of it: nothing is inherited), cwd; optional: memory_bytes, log_limit [bytes, parts], hostname, isolation
+    ("bare" | "userns" | "root"), binds [{source, target, read_only, within}] (mounts.py), user {uid, gid, groups}.
     """
     path = directory(root, run_id)
     os.makedirs(os.path.join(path, "stage"), mode=0o700, exist_ok=True)
