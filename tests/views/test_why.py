@@ -88,6 +88,14 @@ def test_quota_without_machines_is_a_matter_of_the_fleet() -> None:
         assert "8" in answer.headline
 
 
+def test_nobody_is_told_to_ask_for_a_looser_topology_who_asked_for_none() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="2", quota={"cpu": "100"})
+        lab.create(JOBS, job("wide", cpu="3"))
+        lab.settle()
+        assert why(lab, "wide").headline.endswith("Ask for at most 2 cpu.")
+
+
 def test_a_stopped_queue_says_so() -> None:
     with QueueLab() as lab:
         lab.furnish(queue={"stopPolicy": "Hold"})

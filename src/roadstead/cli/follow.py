@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import httpx2
 
@@ -44,6 +45,19 @@ def waiting_reason(workload: Json) -> str:
         if entry["type"] == "QuotaReserved" and entry["status"] == "False":
             return str(entry.get("message", ""))
     return ""
+
+
+ENDS_BY_ITSELF: Final = frozenset(
+    ("WaitingForQuota", "WaitingForPreemptedWorkloads", "WaitingForPodsReady", "PendingEvaluation")
+)
+"""Reasons of QuotaReserved=False that time alone may solve."""
+
+
+def ends_by_itself(workload: Json) -> bool:
+    """False where somebody has to act before the workload can start: change its request, or open its queue."""
+    conditions = workload.get("status", {}).get("conditions") or ()
+    refused = [entry for entry in conditions if entry["type"] == "QuotaReserved" and entry["status"] == "False"]
+    return all(entry.get("reason") in ENDS_BY_ITSELF for entry in refused)
 
 
 def container_states(pod: Json) -> Iterator[Json]:

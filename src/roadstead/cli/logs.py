@@ -102,7 +102,7 @@ async def _logs(
 
 async def _pod(client: Client, namespace: str, name: str, follow: bool) -> Object:
     """The newest pod of the job of that name that has output, or the pod of that name; waits for it if `follow`."""
-    from roadstead.cli.follow import has_output, pods_of, waiting_reason, workload_of
+    from roadstead.cli.follow import ends_by_itself, has_output, pods_of, waiting_reason, workload_of
     from roadstead.kinds.names import JOBS, PODS
     from roadstead.kinds.object import Ref
 
@@ -121,7 +121,9 @@ async def _pod(client: Client, namespace: str, name: str, follow: bool) -> Objec
         if not follow:
             raise Failure(
                 f"{name} has no output yet: {reason or 'it has not started'}",
-                f"Wait for it: roadstead logs -f -n {namespace} {name}",
+                f"Wait for it: roadstead logs -f -n {namespace} {name}"
+                if workload is None or ends_by_itself(workload)
+                else f"What to do: roadstead why -n {namespace} {name}",
             )
         if reason != said:
             said = reason

@@ -7,7 +7,7 @@ import pytest
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.controllers.pod_garbage import PodGarbageController
 from roadstead.core.rules import Rules
-from roadstead.kinds.names import JOBS, NODES, PLACEMENTS, PODS
+from roadstead.kinds.names import JOBS, NODES, PLACEMENTS, PODS, SHUTDOWN_TAINT
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.times import format_time
 from roadstead.runtime.step import SECOND
@@ -50,6 +50,23 @@ def say(lab: QueueLab, node: str, ready: str) -> None:
 
     lab.edit(NODES, node, change, "", "status")
     lab.settle()
+
+
+def test_a_shutdown_is_not_called_a_failure() -> None:
+    with laboratory() as lab:
+        taint = {"key": SHUTDOWN_TAINT, "effect": "NoSchedule"}
+        for node in sorted(gang(lab)):
+            lab.edit(NODES, node, lambda value: value["spec"].update(taints=[taint]), "")
+        lab.settle()
+        assert lab.condition(lab.workload_of("gang"), "Evicted") == ("True", "NodeFailures")
+        (note,) = [note for note in lab.notes if note.reason == "EvictedDueToNodeFailures"]
+        assert note.message == (
+            "The cluster is being shut down; it is in the queue again and starts when the cluster is up"
+        )
+        lab.advance(60)
+        assert lab.job_state("gang") == "suspended"
+        requeued = next(c for c in lab.workload_of("gang")["status"]["conditions"] if c["type"] == "Requeued")
+        assert (requeued["status"], requeued["message"]) == ("True", note.message)
 
 
 @pytest.mark.parametrize("lag", [0, 3])

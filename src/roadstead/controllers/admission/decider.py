@@ -34,10 +34,8 @@ from roadstead.core.world import World, key_of
 from roadstead.ingest import RESOURCES, Trouble, fact
 from roadstead.kinds.names import (
     MEMBER_ANNOTATION,
-    NODES,
     PLACEMENTS,
     PODS,
-    SHUTDOWN_TAINT,
     TOPOLOGIES,
     WORKLOAD_ANNOTATION,
     WORKLOADS,
@@ -45,7 +43,6 @@ from roadstead.kinds.names import (
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.kueue import WorkloadView
-from roadstead.kinds.views.node import NodeView
 from roadstead.kinds.views.placement import PlacementView
 from roadstead.model.facts import Fact, Gone
 from roadstead.model.nodes import Node

@@ -11,10 +11,12 @@ from typing import TypeAlias
 from roadstead.controllers.admission import writes
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.controllers.checks import required
-from roadstead.core.plan import Admit, BindPod, Command, Evict
-from roadstead.kinds.names import CLUSTER_QUEUES, PLACEMENTS, PODS, WORKLOADS
+from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason
+from roadstead.kinds.names import CLUSTER_QUEUES, NODES, PLACEMENTS, PODS, SHUTDOWN_TAINT, WORKLOADS
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.views.kueue import ClusterQueueView
+from roadstead.kinds.views.node import NodeView
+from roadstead.kinds.views.placement import PlacementView
 from roadstead.runtime.cluster import Create, Delete, Update, Write
 from roadstead.runtime.step import Key, Step, in_order
 
@@ -62,9 +64,20 @@ def _eviction(command: Evict, lookup: Lookup, cluster_queue_of: Callable[[Key], 
         preemptor = lookup(WORKLOADS, *command.preemptor)
         path = _path(cluster_queue_of(command.preemptor), lookup)
     victims_path = _path(cluster_queue_of(command.workload), lookup)
-    message = writes.eviction_message(command, victim, preemptor, path, victims_path)
+    is_stopping = _is_shutting_down(command, lookup)
+    message = writes.eviction_message(command, victim, preemptor, path, victims_path, shutting_down=is_stopping)
     notes = writes.evicted_notes(victim, command, message, preemptor)
     return victim, in_order(Update(WORKLOADS, writes.evicted(victim, command, message, now), "status"), notes=notes)
+
+
+def _is_shutting_down(command: Evict, lookup: Lookup) -> bool:
+    """Is a node that it runs on being shut down, so that it has to yield though nothing failed?"""
+    placement = lookup(PLACEMENTS, *command.workload)
+    if placement is None or command.reason is not EvictionReason.NODE_FAILURES:
+        return False
+    nodes = {member.node for pod_set in placement.view(PlacementView).spec.pod_sets for member in pod_set.members}
+    found = (lookup(NODES, "", name) for name in sorted(nodes))
+    return any(taint.key == SHUTDOWN_TAINT for node in found if node for taint in node.view(NodeView).spec.taints or ())
 
 
 def _binding(command: BindPod, lookup: Lookup) -> tuple[Object, Step]:

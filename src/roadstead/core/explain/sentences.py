@@ -178,7 +178,10 @@ def _advice(refusal: Refusal) -> str:
         case Code.EXCEEDS_MAX_QUOTA:
             return "Submit to another queue, or ask an administrator for quota."
         case Code.TOPOLOGY_TOO_SMALL if refusal.limit:
-            return f"Ask for at most {_amount(refusal, refusal.limit)}, or for a looser topology."
+            most = (
+                f"Ask for at most {_amount(refusal, refusal.limit)}{f' {refusal.resource}' if refusal.resource else ''}"
+            )
+            return f"{most}, or for a looser topology." if refusal.subject else f"{most}."
         case (
             Code.RESOURCE_NOT_COVERED
             | Code.UNTOLERATED_TAINT
