@@ -285,3 +285,21 @@ def test_odd_urls_get_clear_answers_and_leave_no_trace(tmp_path: Path, caplog: p
 
     asyncio.run(check())
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
+
+
+def test_who_asks_for_a_websocket_is_answered_without_a_word_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As kubectl exec does before it takes what there is."""
+
+    async def check() -> None:
+        path = tmp_path / "api.sock"
+        async with running(tmp_path, unix_socket=path):
+            reader, writer = await asyncio.open_unix_connection(path)
+            asks = b"GET /api HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            writer.write(asks)
+            assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"200"
+            writer.close()
+
+    asyncio.run(check())
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []

@@ -28,7 +28,7 @@ clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]
     ("kubeconfig", "said"),
     [
         ("{", "is not YAML"),
-        ("[1]", "holds list; it must be a mapping with contexts"),
+        ("[1]", "holds a list; it must be a mapping with contexts"),
         ("a: b", "has no current-context. Name one"),
         (NOWHERE, "https://127.0.0.1:1 cannot be reached: ConnectError"),
     ],

@@ -80,6 +80,9 @@ class ApiProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._outlet.resumed()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Silence: kubectl asks for a websocket with every exec and takes the answer. The base class would advise to install one."""
+
     _refusal = ""
 
     def data_received(self, data: bytes) -> None:

@@ -28,6 +28,8 @@ def command(home: str | None, delete_data: bool) -> None:
         click.echo(f"{count} job{'s' if count != 1 else ''} yielded: back in the queue until the next `roadstead up`")
     stopped = stop_everything(where)
     click.echo(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
-    if delete_data and where.root.exists():
+    if delete_data and not where.data.exists():
+        click.echo(f"nothing to delete: there is no cluster in {where.root}")
+    elif delete_data:
         where.forget()
         click.echo(f"deleted the cluster in {where.root}")

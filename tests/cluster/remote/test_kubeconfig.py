@@ -34,8 +34,8 @@ def write(directory: Path, content: Any) -> Path:
 @pytest.mark.parametrize(
     ("content", "context", "message"),
     [
-        ("a: [", "", "is not YAML"),
-        ("- a", "", "holds list; it must be a mapping with contexts"),
+        ("a: [", "", "is not YAML: line 1, column 5: "),
+        ("- a", "", "holds a list; it must be a mapping with contexts"),
         ({"contexts": []}, "", "has no current-context. Name one"),
         (config(), "none", r'has no context "none" \(there are: main, other\)'),
         (config(), "other", r'has no cluster "gone" \(there are: c\)'),
@@ -59,11 +59,11 @@ def write(directory: Path, content: Any) -> Path:
             "client-certificate and client-key cannot be used",
         ),
         (config(**{"proxy-url": "http://127.0.0.1:3128"}), "", "by proxy-url, which is not supported"),
-        ({"current-context": "a", "contexts": {"a": {}}}, "", "contexts is dict; it must be a list"),
+        ({"current-context": "a", "contexts": {"a": {}}}, "", "contexts is a mapping; it must be a list"),
         (
             {"current-context": "a", "contexts": [{"name": "a", "context": "b"}]},
             "",
-            'context "a" is str; it must be a mapping',
+            'context "a" is only text; it must be a mapping',
         ),
     ],
 )

@@ -27,7 +27,7 @@ from roadstead.kinds.names import (
     TOPOLOGIES,
     WORKLOAD_PRIORITY_CLASSES,
 )
-from roadstead.kinds.object import Json
+from roadstead.kinds.object import Json, Object
 from roadstead.runtime.step import Controller
 from tests.controllers.queueing.lab import (
     QueueLab,
@@ -255,6 +255,22 @@ def test_a_queue_stays_while_work_holds_its_quota_and_a_flavor_while_a_queue_nam
         assert world.job_state("train") == "Complete"
         assert world.get(CLUSTER_QUEUES, "default", "") is None
         assert world.get(RESOURCE_FLAVORS, "default", "") is None
+
+
+def test_a_queue_that_changes_wakes_flavors_that_it_names_and_those_that_are_going_alone() -> None:
+    with lab() as world:
+        furnished(world)
+        for name in ("kept", "other"):
+            value = {"apiVersion": RESOURCE_FLAVORS.api_version, "kind": "ResourceFlavor", "metadata": {"name": name}}
+            world.create(RESOURCE_FLAVORS, value)
+        world.settle()
+        wake = ResourceFlavorController.watches[CLUSTER_QUEUES]
+        queue = Object.of(CLUSTER_QUEUES, world.the(CLUSTER_QUEUES, "default", ""))
+        assert list(wake(queue, world.brain.view)) == [("", "default")]
+        world.delete(RESOURCE_FLAVORS, "default", "")
+        assert world.get(RESOURCE_FLAVORS, "default", "") is not None
+        world.settle()
+        assert set(wake(Object.of(CLUSTER_QUEUES, cluster_queue("other", {})), world.brain.view)) >= {("", "default")}
 
 
 # ---------------------------------------------------------------------- defaults

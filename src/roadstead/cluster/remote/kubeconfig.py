@@ -9,7 +9,7 @@ import ssl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -76,24 +76,41 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise KubeconfigError(f"The kubeconfig {path} cannot be read: {error.strerror}. Check the path.") from error
     except yaml.YAMLError as error:
-        raise KubeconfigError(f"The kubeconfig {path} is not YAML: {error}") from error
+        raise KubeconfigError(f"The kubeconfig {path} is not YAML: {in_a_line(error)}") from error
     if not isinstance(config, dict):
-        raise KubeconfigError(
-            f"The kubeconfig {path} holds {type(config).__name__}; it must be a mapping with contexts."
-        )
+        raise KubeconfigError(f"The kubeconfig {path} holds {_said(config)}; it must be a mapping with contexts.")
     return config
+
+
+_WORDS: Final = {
+    type(None): "nothing", str: "only text", list: "a list", bool: "true or false", int: "a number", float: "a number"
+}  # fmt: skip
+
+
+def _said(value: object) -> str:
+    """What a file holds, for people."""
+    return _WORDS.get(type(value), "a mapping")
+
+
+def in_a_line(error: yaml.YAMLError) -> str:
+    """What a parser of YAML found wrong and where, without the passage that it prints below."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return str(error).partition("\n")[0]
+    mark = error.problem_mark or error.context_mark
+    what = error.problem or error.context or "it cannot be read"
+    return what if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: {what}"
 
 
 def _named(config: dict[str, Any], many: str, one: str, name: str, path: Path) -> dict[str, Any]:
     listed = config.get(many) or ()
     if not isinstance(listed, list | tuple):
-        raise KubeconfigError(f"{path}: {many} is {type(listed).__name__}; it must be a list.")
+        raise KubeconfigError(f"{path}: {many} is {_said(listed)}; it must be a list.")
     entries = [entry for entry in listed if isinstance(entry, dict)]
     for entry in entries:
         if entry.get("name") == name:
             found = entry.get(one) or {}
             if not isinstance(found, dict):
-                raise KubeconfigError(f'{path}: {one} "{name}" is {type(found).__name__}; it must be a mapping.')
+                raise KubeconfigError(f'{path}: {one} "{name}" is {_said(found)}; it must be a mapping.')
             return found
     known = ", ".join(sorted(str(entry.get("name")) for entry in entries)) or "none"
     raise KubeconfigError(f'{path} has no {one} "{name}" (there are: {known}). Name one of them.')

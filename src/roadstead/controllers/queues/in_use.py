@@ -4,13 +4,16 @@ flavor does, an admission check while a queue asks for it (kueue 1.2)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from roadstead.controllers.queues.names import BY_CHECK, BY_FLAVOR, BY_TOPOLOGY, checks_of, flavors_of, topologies_of
 from roadstead.kinds.names import ADMISSION_CHECKS, CLUSTER_QUEUES, IN_USE_FINALIZER, RESOURCE_FLAVORS, TOPOLOGIES
 from roadstead.kinds.object import Object, Resource
 from roadstead.runtime.cluster import Update
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, same_key
+
+GOING: Final = "going"
+"""Index of those that wait to be deleted."""
 
 
 def finalizer_write(obj: Object, is_in_use: Callable[[], bool]) -> Update | None:
@@ -27,7 +30,11 @@ def finalizer_write(obj: Object, is_in_use: Callable[[], bool]) -> Update | None
 
 def _waiting_to_go(resource: Resource, read: Read) -> Iterable[Key]:
     """Who named it may have let go of it: those that wait to be deleted look again."""
-    return [obj.key for obj in read.list(resource) if obj.meta.deletion_timestamp]
+    return [obj.key for obj in read.by_index(resource, GOING, "")]
+
+
+def _is_going(obj: Object) -> Iterable[str]:
+    return ("",) if obj.meta.deletion_timestamp else ()
 
 
 def _flavors_of_cluster_queue(queue: Object, read: Read) -> Iterable[Key]:
@@ -47,7 +54,10 @@ class ResourceFlavorController:
 
     name: ClassVar[str] = "resource-flavor"
     watches: Mapping[Resource, KeysOf] = {RESOURCE_FLAVORS: same_key, CLUSTER_QUEUES: _flavors_of_cluster_queue}
-    indexes: Mapping[tuple[Resource, str], Index] = {(CLUSTER_QUEUES, BY_FLAVOR): flavors_of}
+    indexes: Mapping[tuple[Resource, str], Index] = {
+        (CLUSTER_QUEUES, BY_FLAVOR): flavors_of,
+        (RESOURCE_FLAVORS, GOING): _is_going,
+    }
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         del now
@@ -59,7 +69,10 @@ class TopologyController:
 
     name: ClassVar[str] = "topology"
     watches: Mapping[Resource, KeysOf] = {TOPOLOGIES: same_key, RESOURCE_FLAVORS: _topologies_of_flavor}
-    indexes: Mapping[tuple[Resource, str], Index] = {(RESOURCE_FLAVORS, BY_TOPOLOGY): topologies_of}
+    indexes: Mapping[tuple[Resource, str], Index] = {
+        (RESOURCE_FLAVORS, BY_TOPOLOGY): topologies_of,
+        (TOPOLOGIES, GOING): _is_going,
+    }
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         del now
@@ -71,7 +84,10 @@ class AdmissionCheckController:
 
     name: ClassVar[str] = "admission-check"
     watches: Mapping[Resource, KeysOf] = {ADMISSION_CHECKS: same_key, CLUSTER_QUEUES: _checks_of_cluster_queue}
-    indexes: Mapping[tuple[Resource, str], Index] = {(CLUSTER_QUEUES, BY_CHECK): checks_of}
+    indexes: Mapping[tuple[Resource, str], Index] = {
+        (CLUSTER_QUEUES, BY_CHECK): checks_of,
+        (ADMISSION_CHECKS, GOING): _is_going,
+    }
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         del now
