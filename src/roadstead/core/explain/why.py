@@ -104,7 +104,7 @@ def _stops(table: QueueTable, stopped_local_queue: str) -> tuple[Refusal, ...]:
     if Inactive.STOPPED in table.inactive:
         return (Refusal(Code.QUEUE_STOPPED, Verdict.ASK, Level.QUEUE, subject=table.name),)
     if table.inactive:
-        causes = tuple((reason.value, 1) for reason in table.inactive)
+        causes = tuple((str(reason), 1) for reason in table.inactive)
         return (Refusal(Code.CLUSTER_QUEUE_INACTIVE, Verdict.ASK, Level.QUEUE, subject=table.name, counts=causes),)
     return ()
 
