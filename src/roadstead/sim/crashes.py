@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from roadstead.sim.plan import Plan
-from roadstead.sim.plan.faults import FAIR, Faults
+from roadstead.sim.plan.faults import FAIR, Blow, Faults
 from roadstead.sim.plan.story import Act, JobPlan
 from roadstead.sim.plan.world import NodePlan, QueuePlan, Quota, WorldPlan
 from roadstead.sim.simulation import Simulation, simulate
@@ -39,7 +39,7 @@ def _job(name: str, at: float, **changes: object) -> JobPlan:
     return JobPlan(**{**values, **changes})  # type: ignore[arg-type]  # a story in a few words; JobPlan checks nothing at run time
 
 
-def story(crash: tuple[int, str] | None = None) -> Plan:
+def story(crash: tuple[int, str] | None = None, more_acts: Sequence[Act] = (), blows: Sequence[Blow] = ()) -> Plan:
     """A gang, a job that preempts it, one that fails once, one that is deleted while it runs; two devices on one node."""
     world = WorldPlan(
         (NodePlan("n0", "rtx4090x2", 4, "", 0),),
@@ -58,8 +58,8 @@ def story(crash: tuple[int, str] | None = None) -> Plan:
         _job("clumsy", 6.0, gpus=0, failures=1),
         _job("unwanted", 7.0, gpus=0, run_for=45.0),
     )
-    acts = (Act(20.0, "delete", "unwanted", "Background"),)
-    faults = Faults(FAIR.rates, FAIR.agent_rates, (crash,) if crash is not None else (), (), 0.001)
+    acts = tuple(sorted((Act(20.0, "delete", "unwanted", "Background"), *more_acts), key=lambda act: act.at))
+    faults = Faults(FAIR.rates, FAIR.agent_rates, (crash,) if crash is not None else (), tuple(blows), 0.001)
     return Plan(0, world, jobs, acts, faults)
 
 

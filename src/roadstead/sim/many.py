@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import math
 import multiprocessing
 import multiprocessing.pool
 import random
@@ -16,13 +18,18 @@ SEEDS: Final = 1 << 48
 """Seeds of a soak are drawn from as many."""
 
 
-def try_seeds(seeds: Iterable[int], jobs: int) -> Iterator[Verdict]:
-    """The verdict on every seed, as they come."""
-    if jobs == 1:
-        yield from map(try_seed, seeds)
-        return
-    with _pool(jobs) as pool:
-        yield from pool.imap_unordered(_try_and_tidy, seeds, chunksize=2)
+def try_seeds(seeds: Iterable[int], jobs: int, seconds: float = math.inf) -> Iterator[Verdict]:
+    """The verdict on every seed, as they come; after so many seconds no more."""
+    end = time.monotonic() + seconds
+    with contextlib.ExitStack() as stack:
+        if jobs == 1:
+            verdicts: Iterator[Verdict] = map(try_seed, seeds)
+        else:
+            verdicts = stack.enter_context(_pool(jobs)).imap_unordered(_try_and_tidy, seeds, chunksize=2)
+        for verdict in verdicts:
+            yield verdict
+            if time.monotonic() > end:
+                return
 
 
 def soak(seconds: float, jobs: int) -> Iterator[Verdict]:

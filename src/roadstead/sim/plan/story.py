@@ -138,22 +138,20 @@ def draw_acts(seed: int, world: WorldPlan, jobs: tuple[JobPlan, ...]) -> tuple[A
     for job in jobs:
         if chance.happens(0.45):
             at = job.at + chance.random() * 30.0
-            verb = chance.one_of("delete", "suspend", "resume", "priority", "parallelism", "touch", "recreate")
+            verb = chance.one_of(
+                "delete", "suspend", "resume", "priority", "parallelism", "touch", "recreate", "lose-place"
+            )
             values = {"priority": chance.choice(CLASSES), "parallelism": str(chance.randint(1, job.completions))}
             propagation = chance.one_of("Background", "Background", "Foreground", "Orphan")
             acts.append(Act(round(at, 3), verb, job.name, values.get(verb, propagation if verb == "delete" else "")))
     for _ in range(chance.one_of(0, 0, 1, 2, 3)):
         at = round(chance.random() * STORY_SECONDS, 3)
-        verb = chance.one_of(
-            "quota", "quota", "stop", "cordon", "remove-node", "sick-device", "pod", "class", "lose-place"
-        )
+        verb = chance.one_of("quota", "quota", "stop", "cordon", "remove-node", "sick-device", "pod", "class")
         if verb in ("quota", "stop"):
             value = chance.one_of("0", "50", "150") if verb == "quota" else chance.one_of("Hold", "HoldAndDrain")
             acts.append(Act(at, verb, chance.choice(world.queues).name, value))
         elif verb == "pod":
             acts.append(Act(at, verb, f"pod{len(acts)}", str(chance.randint(0, 1))))
-        elif verb == "lose-place":
-            acts.append(Act(at, verb, chance.choice(jobs).name))
         elif verb == "class":
             acts.append(Act(at, verb, chance.choice(CLASSES), str(chance.randint(-5, 200))))
         else:
