@@ -13,9 +13,13 @@ from typing import Any
 
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.core.dump import digest
-from roadstead.core.world import World
+from roadstead.core.given import Given
+from roadstead.core.world import World, key_of
 from roadstead.ingest import fact
+from roadstead.kinds.names import PLACEMENTS, WORKLOAD_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Object, Resource
+from roadstead.model.facts import Gone, Noun
+from roadstead.runtime.cluster import Outcome
 from roadstead.runtime.step import Action, Key
 from roadstead.runtime.view import Cache
 
@@ -23,13 +27,11 @@ from roadstead.runtime.view import Cache
 class WatchedDecider(AdmissionDecider):
     """The production decider, looked at after every decision."""
 
-    def __init__(self, served: Sequence[Resource], complain: Callable[[str, str], None], every: int = 1) -> None:
-        """Compare every so many times that a comparison is possible and something changed."""
+    def __init__(self, served: Sequence[Resource], complain: Callable[[str, str], None]) -> None:
         super().__init__(served=served)
         self._complain = complain
-        self._every = every
-        self._turn = 0
-        self._looked_at: tuple[int, str] = (0, "")
+        self._was_given = True
+        self._made: dict[tuple[Resource, Key], tuple[object, list[Noun]]] = {}
         self.caches: Mapping[Resource, Cache] = {}
         """What the informers have shown: set once the runner is there."""
         self.compared = 0
@@ -38,9 +40,7 @@ class WatchedDecider(AdmissionDecider):
         changed = bool(self._changed)
         decided = super().decide(now)
         if changed and not decided[0]:
-            self._turn += 1
-            if self._turn % self._every == 0:
-                self.compare()
+            self.compare()
         return decided
 
     def is_settled(self) -> bool:
@@ -57,31 +57,60 @@ class WatchedDecider(AdmissionDecider):
         )
 
     def compare(self) -> None:
-        """Complain if the living world is not the one that its objects make."""
+        """Complain if the living world is not the one that its objects make. The facts are held against each other every time, the
+        ledgers only when the world has been given something since the last time."""
         if not self.is_settled():
             return
         self.compared += 1
-        rebuilt = self.rebuilt()
+        found = self.facts()
+        living = self.world.facts
+        are_same = sum(map(len, living.values())) == len(found) and all(
+            living[type(one)].get(key_of(one)) == one for one in found
+        )
         has_lost = any(one.hold is not None and one.fact.placement is None for one in self.world.workloads.values())
-        differs = self.world.facts != rebuilt.facts if has_lost else digest(self.world) != digest(rebuilt)
-        if differs:
+        if are_same and (has_lost or not self._was_given):
+            return
+        self._was_given = False
+        rebuilt = World()
+        for one in found:
+            rebuilt.apply(one)
+        if not are_same or digest(self.world) != digest(rebuilt):
             self._complain(
                 "digest", f"the decider's world differs from one built anew: {difference(self.world, rebuilt)}"
             )
 
-    def rebuilt(self) -> World:
-        """A world made of nothing but the objects that the informers have shown."""
-        world = World()
-
-        def lookup(resource: Resource, namespace: str, name: str) -> Object | None:
-            cache = self.caches.get(resource)
-            return cache.get((namespace, name)) if cache is not None else None
-
+    def facts(self) -> list[Noun]:
+        """The facts of nothing but the objects that the informers have shown. Each is made once for the versions that it is made of."""
+        made: dict[tuple[Resource, Key], tuple[object, list[Noun]]] = {}
         for resource in self.resources:
             for obj in self.caches[resource].list():
-                for found in fact(resource, obj.key, obj, lookup):
-                    world.apply(found)
-        return world
+                of = (obj.version, self._version(PLACEMENTS, obj), self._version(WORKLOADS, obj))
+                known = self._made.get((resource, obj.key))
+                if known is None or known[0] != of:
+                    found = map(self._as_seen, fact(resource, obj.key, obj, self._shown))
+                    known = (of, [one for one in found if not isinstance(one, Gone)])
+                made[resource, obj.key] = known
+        self._made = made
+        unique = {(type(one), key_of(one)): one for _, found in made.values() for one in found}
+        return list(unique.values())
+
+    def _version(self, resource: Resource, obj: Object) -> object:
+        """Of the object that another one's facts may depend on: the Workload or Placement that it is, or is a member of."""
+        name = obj.meta.annotations.get(WORKLOAD_ANNOTATION, obj.meta.name)
+        found = self._shown(resource, obj.meta.namespace, name)
+        return found.version if found is not None else None
+
+    def _shown(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        cache = self.caches.get(resource)
+        return cache.get((namespace, name)) if cache is not None else None
+
+    def _give(self, given: Given) -> None:
+        self._was_given = True
+        super()._give(given)
+
+    def concluded(self, action: Action, outcomes: Sequence[Outcome]) -> None:
+        self._was_given = True
+        super().concluded(action, outcomes)
 
 
 def difference(living: World, rebuilt: World) -> str:
