@@ -69,6 +69,12 @@ def test_a_range_on_several_processes(capsys: pytest.CaptureFixture[str]) -> Non
     assert out.startswith("4 passed, 0 failed: ")
 
 
+def test_a_range_ends_when_its_time_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "--seeds", "1..2000", "--minutes", "0.001", "--jobs", "1")
+    assert code == 0
+    assert out.startswith("1 passed, 0 failed: ")
+
+
 def test_random_seeds_for_a_time(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "--minutes", "0.005", "--jobs", "1")
     assert (code, "0 failed" in out) == (0, True)
@@ -77,7 +83,7 @@ def test_random_seeds_for_a_time(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "say one of --seed N, --seeds A..B, --minutes M."),
+        ((), "say one of --seed N, --seeds A..B (with or without --minutes M), --minutes M."),
         (("--seed", "1", "--minutes", "1"), "say one of"),
         (("--seeds", "7"), "--seeds 7 is no range: write the first and the last, as in 1..2000."),
         (("--seeds", "9..7"), "is no range"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -21,15 +22,15 @@ SHOWN = 3
 
 @click.command(short_help="the whole system under a virtual clock, with faults; a seed replays")
 @click.option("--seed", type=int, help="One seed, with a summary (or, with --trace, every step).")
-@click.option("--seeds", metavar="A..B", help="All seeds from A to B.")
+@click.option("--seeds", metavar="A..B", help="All seeds from A to B; with --minutes, as many as fit.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Random seeds for so long.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=None, help="Processes to use. Default: one per core.")
 @click.option("--trace", is_flag=True, help="Show everything that happens.")
 def command(seed: int | None, seeds: str | None, minutes: float | None, jobs: int | None, trace: bool) -> int:
     """Controllers, store and node agents run as in production, but on a virtual clock: crashes after any write, lost and late
     answers, broken watches, full disks, vanishing nodes, all drawn from the seed. Judges look on. Exit code 1 if one complains."""
-    if sum(given is not None for given in (seed, seeds, minutes)) != 1:
-        raise click.UsageError("say one of --seed N, --seeds A..B, --minutes M.")
+    if (seed is None) == (seeds is None and minutes is None):
+        raise click.UsageError("say one of --seed N, --seeds A..B (with or without --minutes M), --minutes M.")
     from roadstead.sim.many import soak, try_seeds
 
     workers = jobs or len(os.sched_getaffinity(0))
@@ -37,10 +38,11 @@ def command(seed: int | None, seeds: str | None, minutes: float | None, jobs: in
         return _one(seed, trace)
     if trace:
         raise click.UsageError("--trace shows one seed: use it with --seed.")
-    if minutes is not None:
-        return _all(soak(minutes * 60.0, workers), None)
-    chosen = _range(seeds or "")
-    return _all(try_seeds(chosen, workers), len(chosen))
+    seconds = math.inf if minutes is None else minutes * 60.0
+    if seeds is None:
+        return _all(soak(seconds, workers), None)
+    chosen = _range(seeds)
+    return _all(try_seeds(chosen, workers, seconds), len(chosen))
 
 
 def _range(text: str) -> range:
@@ -84,7 +86,9 @@ def _all(verdicts: Iterable[Verdict], total: int | None) -> int:
             of = f" of {total}" if total else ""
             click.echo(f"{count}{of} seeds, {len(failed)} failed, {told_at - began:.0f} s", err=True)
     seconds = time.monotonic() - began
-    click.echo(f"{count - len(failed)} passed, {len(failed)} failed: {events} events, {cpu:.0f} s of processor, {seconds:.0f} s")
+    click.echo(
+        f"{count - len(failed)} passed, {len(failed)} failed: {events} events, {cpu:.0f} s of processor, {seconds:.0f} s"
+    )
     if failed:
         raise Failure(
             f"{len(failed)} of {count} seeds failed: {', '.join(map(str, sorted(failed)))}.",

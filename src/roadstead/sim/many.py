@@ -47,7 +47,10 @@ def soak(seconds: float, jobs: int) -> Iterator[Verdict]:
 
 
 def _pool(jobs: int) -> multiprocessing.pool.Pool:
-    return multiprocessing.get_context("fork").Pool(jobs, gc.freeze)
+    """Children of a process that has no threads: one forked from the caller's might wait for ever for a lock of theirs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["roadstead.sim.verdict"])
+    return context.Pool(jobs, gc.freeze)
 
 
 def _try_and_tidy(seed: int) -> Verdict:
