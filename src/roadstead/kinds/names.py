@@ -33,7 +33,9 @@ PLACEMENTS: Final = Resource(ROADSTEAD, "v1alpha1", "placements")
 # --- labels, annotations, finalizers (Kueue's own where Kueue has one)
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 PRIORITY_CLASS_LABEL: Final = "kueue.x-k8s.io/priority-class"
-MAX_EXECUTION_LABEL: Final = "kueue.x-k8s.io/max-exec-time-seconds"  # on jobs: how long they may run, all attempts together
+MAX_EXECUTION_LABEL: Final = (
+    "kueue.x-k8s.io/max-exec-time-seconds"  # on jobs: how long they may run, all attempts together
+)
 WORKLOAD_ANNOTATION: Final = "kueue.x-k8s.io/workload"  # on pods: the Workload that admits them
 PODSET_LABEL: Final = "kueue.x-k8s.io/podset"  # on pods: which pod set they belong to
 JOB_UID_LABEL: Final = "kueue.x-k8s.io/job-uid"  # on Workloads

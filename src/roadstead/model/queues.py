@@ -98,7 +98,9 @@ class ClusterQueue:
     terminating: bool = False
     inactive_reasons: tuple[str, ...] = ()  # conditions outside the core's sight
     checks: tuple[CheckRule, ...] = ()
-    usage_based: bool = False  # admissionScope UsageBasedAdmissionFairSharing: its LocalQueues take turns by what they used
+    usage_based: bool = (
+        False  # admissionScope UsageBasedAdmissionFairSharing: its LocalQueues take turns by what they used
+    )
 
 
 @dataclass(frozen=True, slots=True)
