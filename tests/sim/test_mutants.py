@@ -26,6 +26,9 @@ from roadstead.core.plan import Verdicts
 from roadstead.core.queueing.standings import Standings
 from roadstead.core.quota.tree import QuotaNode, QuotaTree
 from roadstead.kinds.object import Json, Object
+from roadstead.model.facts import Gone
+from roadstead.model.nodes import Node
+from roadstead.model.workload import Workload
 from roadstead.node.agent.claims import Claims
 from roadstead.node.agent.heartbeat import Heartbeat
 from roadstead.runtime.expectations import Expectations
@@ -226,6 +229,18 @@ def the_process_ends(patch: Patch) -> None:
     patch.setattr(Runner, "_unstick", unstick)
 
 
+def the_journal_forgets(patch: Patch) -> None:
+    """What is taken back is not written down."""
+    real = AdmissionDecider._give
+
+    def give(self: AdmissionDecider, given: Any) -> None:
+        real(self, given)
+        if not isinstance(given, Workload | Node | Gone):
+            self._given.pop()
+
+    patch.setattr(AdmissionDecider, "_give", give)
+
+
 MUTANTS: Sequence[tuple[Any, ...]] = (
     (quota_is_generous, "quota"),
     (the_fleet_forgets, "places"),
@@ -248,6 +263,7 @@ MUTANTS: Sequence[tuple[Any, ...]] = (
     (a_controller_stumbles, "log"),
     (workloads_are_nonsense, "invalid"),
     (the_process_ends, "processes"),
+    (the_journal_forgets, "replay"),
 )
 
 

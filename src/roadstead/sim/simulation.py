@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 from roadstead.cluster.embedded.history import Limits
 from roadstead.cluster.embedded.log import Row
 from roadstead.compose.embedded import controllers
+from roadstead.controllers.admission import PLACE_ALL
 from roadstead.kinds.names import JOBS, PODS, WORKLOADS
 from roadstead.kinds.object import Ref
 from roadstead.kinds.served import default_registry
@@ -37,6 +38,7 @@ from roadstead.sim.judges.ends import (
     unfinished,
     waiting_without_a_word,
 )
+from roadstead.sim.judges.replays import Record, complaints_about_replay
 from roadstead.sim.loop import VirtualLoop
 from roadstead.sim.machines import MachineRuntime, Machines
 from roadstead.sim.mishaps import Mishaps
@@ -62,7 +64,7 @@ class Simulation:
     JUDGES: ClassVar[tuple[type[Judge], ...]] = (VersionsJudge, JobsJudge, QuotaJudge, PlacesJudge, PodsJudge)
     """Told every change that is committed."""
     OTHER_JUDGES: ClassVar = frozenset(
-        {"digest", "caches", "end", "machines", "processes", "log", "invalid", "restless"}
+        {"digest", "caches", "end", "machines", "processes", "log", "invalid", "restless", "replay"}
     )
     """Names under which others complain."""
 
@@ -72,6 +74,7 @@ class Simulation:
         self.history = history
         self._directory = directory
         self._links: list[Link] = []
+        self._records: list[Record] = []
         self._passed = 0
         self._changes = 0
         self.registry = default_registry()
@@ -145,7 +148,9 @@ class Simulation:
         mishaps = self.mishaps
         hooks = {"before_write": mishaps.before_write, "after_write": mishaps.after_write}
         link = self._link(life, self.weather, "controllers", self.controllers.starts, **hooks)
-        decider = WatchedDecider([kind.resource for kind in self.registry], self.complain)
+        record = Record()
+        self._records.append(record)
+        decider = WatchedDecider([kind.resource for kind in self.registry], self.complain, record.note)
         runner = Runner(
             link,
             controllers(self.registry, "the cluster's authority"),
@@ -293,6 +298,9 @@ class Simulation:
             self.decider.compare()
             if not self.decider.is_settled():
                 self.complain("digest", "the decider still assumes something, though nothing happens any more")
+        for record in self._records:
+            for what in complaints_about_replay(record, PLACE_ALL):
+                self.complain("replay", what)
 
     def _judge_waiting(self) -> None:
         for path in waiting_without_a_word(self.past):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from roadstead.controllers.admission import AdmissionDecider
+from roadstead.controllers.admission.decider import Journal
 from roadstead.core.dump import digest
 from roadstead.core.given import Given
 from roadstead.core.world import World, key_of
@@ -27,8 +28,8 @@ from roadstead.runtime.view import Cache
 class WatchedDecider(AdmissionDecider):
     """The production decider, looked at after every decision."""
 
-    def __init__(self, served: Sequence[Resource], complain: Callable[[str, str], None]) -> None:
-        super().__init__(served=served)
+    def __init__(self, served: Sequence[Resource], complain: Callable[[str, str], None], journal: Journal) -> None:
+        super().__init__(served=served, journal=journal)
         self._complain = complain
         self._was_given = True
         self._made: dict[tuple[Resource, Key], tuple[object, list[Noun]]] = {}
