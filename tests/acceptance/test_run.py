@@ -172,7 +172,7 @@ def test_detached_in_every_form(cluster: Cluster) -> None:
 
 
 def test_every_form_of_every_page(cluster: Cluster) -> None:
-    held = cluster.roadstead("run", "--detach", "--name", "held", "--gpus", "1", "--", "sleep", "30")
+    held = cluster.roadstead("run", "--detach", "--name", "held", "--gpus", "1", "--", "sleep", "300")
     assert held.stdout == "job.batch/held\n"
     cluster.until(lambda: "Running" in cluster.roadstead("queue").stdout, "it runs")
     for words in (["status"], ["queue"], ["queue", "-A"], ["why", "held"]):
