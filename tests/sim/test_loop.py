@@ -121,3 +121,20 @@ def test_a_process_that_ends_by_itself_is_reported() -> None:
         return reported
 
     assert run(story) == ["p: a bug", "p: a bug"]
+
+
+def test_who_keeps_calling_himself_is_noticed() -> None:
+    async def story(loop: VirtualLoop) -> bool:
+        noticed = asyncio.Event()
+        loop.on_standstill = noticed.set
+
+        async def busy() -> None:
+            while True:
+                await asyncio.sleep(0)
+
+        task = loop.create_task(busy())
+        await noticed.wait()
+        task.cancel()
+        return loop.time() == 0.0
+
+    assert run(story)

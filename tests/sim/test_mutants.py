@@ -36,7 +36,7 @@ from roadstead.runtime.informer import Informer
 from roadstead.runtime.runner import Runner
 from roadstead.runtime.step import NOTHING, Key, Read, Step
 from roadstead.runtime.workqueue import WorkQueue
-from roadstead.sim.crashes import story
+from roadstead.sim.crashes import a_job, story
 from roadstead.sim.plan import Act, Plan, draw
 from roadstead.sim.plan.faults import Blow
 from roadstead.sim.simulation import Simulation
@@ -241,6 +241,12 @@ def the_journal_forgets(patch: Patch) -> None:
     patch.setattr(AdmissionDecider, "_give", give)
 
 
+HASTY = [
+    a_job("hasty", 30.0, gpus=2, run_for=45.0, grace=0, stubborn=True),
+    a_job("next", 31.0, gpus=2),
+]
+"""One that is gone from the API before its process is gone from the node, and one that waits for its devices."""
+
 MUTANTS: Sequence[tuple[Any, ...]] = (
     (quota_is_generous, "quota"),
     (the_fleet_forgets, "places"),
@@ -248,7 +254,11 @@ MUTANTS: Sequence[tuple[Any, ...]] = (
     (a_placement_lacks_its_last_member, "pods"),
     (pods_are_made_blindly, "jobs"),
     (successes_count_twice, "jobs"),
-    (devices_are_claimed_by_nobody, "machines"),
+    (
+        devices_are_claimed_by_nobody,
+        "machines",
+        story(more_acts=[Act(33.0, "delete", "hasty", "Background")], more_jobs=HASTY),
+    ),
     (writes_are_acknowledged_early, "versions"),
     (versions_start_over, "versions"),
     (quota_is_not_given_back, "digest"),

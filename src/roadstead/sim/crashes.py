@@ -15,7 +15,8 @@ from roadstead.sim.verdict import Verdict, try_plan
 WHEN: Final = ("before", "after")
 
 
-def _job(name: str, at: float, **changes: object) -> JobPlan:
+def a_job(name: str, at: float, **changes: object) -> JobPlan:
+    """A small Job, but for these fields of JobPlan."""
     values: dict[str, object] = {
         "name": name,
         "namespace": "default",
@@ -39,7 +40,12 @@ def _job(name: str, at: float, **changes: object) -> JobPlan:
     return JobPlan(**{**values, **changes})  # type: ignore[arg-type]  # a story in a few words; JobPlan checks nothing at run time
 
 
-def story(crash: tuple[int, str] | None = None, more_acts: Sequence[Act] = (), blows: Sequence[Blow] = ()) -> Plan:
+def story(
+    crash: tuple[int, str] | None = None,
+    more_acts: Sequence[Act] = (),
+    blows: Sequence[Blow] = (),
+    more_jobs: Sequence[JobPlan] = (),
+) -> Plan:
     """A gang, a job that preempts it, one that fails once, one that is deleted while it runs; two devices on one node."""
     world = WorldPlan(
         (NodePlan("n0", "rtx4090x2", 4, "", 0),),
@@ -53,10 +59,11 @@ def story(crash: tuple[int, str] | None = None, more_acts: Sequence[Act] = (), b
         history=400,
     )
     jobs = (
-        _job("gang", 1.0, indexed=True, completions=2, parallelism=2, run_for=20.0, priority="low"),
-        _job("urgent", 5.0, gpus=2, priority="high"),
-        _job("clumsy", 6.0, gpus=0, failures=1),
-        _job("unwanted", 7.0, gpus=0, run_for=45.0),
+        a_job("gang", 1.0, indexed=True, completions=2, parallelism=2, run_for=20.0, priority="low"),
+        a_job("urgent", 5.0, gpus=2, priority="high"),
+        a_job("clumsy", 6.0, gpus=0, failures=1),
+        a_job("unwanted", 7.0, gpus=0, run_for=45.0),
+        *more_jobs,
     )
     acts = tuple(sorted((Act(20.0, "delete", "unwanted", "Background"), *more_acts), key=lambda act: act.at))
     faults = Faults(FAIR.rates, FAIR.agent_rates, (crash,) if crash is not None else (), tuple(blows), 0.001)

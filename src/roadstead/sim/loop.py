@@ -16,6 +16,11 @@ from roadstead.runtime.step import SECOND
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+MOST_STILL: Final = 50_000
+"""Rounds of the loop at one moment. In good order there are hundreds."""
+SHORTEST: Final = 1e-6
+"""Seconds that count as time passing."""
+
 START: Final = 1_800_000_000 * SECOND
 """When simulated time begins, in nanoseconds since the epoch: 2027-01-15T08:00:00Z."""
 
@@ -35,10 +40,14 @@ class _NullSelector:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
+        self._still = 0  # rounds since time last moved
 
     def select(self, timeout: float | None) -> list[Any]:
         if timeout is None:
             raise Deadlock("nothing is ready and no timer is set: every task waits for another")
+        self._still = 0 if timeout > SHORTEST else self._still + 1
+        if self._still == MOST_STILL:
+            self._loop.on_standstill()
         self._loop.pass_time(timeout)
         return []
 
@@ -55,6 +64,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._virtual = 0.0
         self._clock_resolution = 1e-9
         self._selector = _NullSelector(self)
+        self.on_standstill: Callable[[], None] = lambda: None
+        """Called when very much has happened and no time has passed: somebody keeps calling himself at once."""
         self.thread_delay: Callable[[Executor | None], float] = lambda executor: 0.0
 
     def time(self) -> float:

@@ -85,6 +85,7 @@ class Simulation:
         self.judges: tuple[Judge, ...] = (self.versions, self.jobs, *others)
         self.complaints: list[str] = []
         self._failed = asyncio.Event()
+        loop.on_standstill = partial(self.complain, "restless", "very much happens and no time passes")
         self.disk = Disk(self._committed)
         self._disk_chance = Chance.named(plan.seed, "disk")
         loop.thread_delay = lambda executor: (

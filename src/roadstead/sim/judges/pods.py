@@ -43,24 +43,14 @@ class PodsJudge(Judge):
                 self.complain(f"pod {change.path} moved from {node_of(was)} to {node_of(change.new)}")
             if was is not None and has_ended(was) and not has_ended(change.new):
                 self.complain(f"pod {change.path} had ended and lives again")
-        elif change.kind == "placements" and change.old is None and change.new is not None:
-            self._placed(change.path, change.new)
         elif change.kind == "placements" and change.new is None:
             self._last_deleted[change.path] = uid_of(change.either)
         elif change.kind == "workloads" and change.new is not None:
             self._reserved(change)
 
-    def _placed(self, path: str, placement: Json) -> None:
-        workload = self.past.get("workloads", path)
-        if workload is None or uid_of(workload) != placement["spec"]["workload"]["uid"]:
-            return  # its Workload went meanwhile: an orphan, to be undone
-        wanted = {one["name"]: one["count"] for one in workload["spec"]["podSets"] if one["count"]}
-        given = {one["name"]: len(one["members"]) for one in placement["spec"]["podSets"]}
-        if any(given.get(name, 0) > count for name, count in wanted.items()) or given.keys() - wanted.keys():
-            self.complain(f"Placement {path} gives {given} to a gang of {wanted}")
-
     def _reserved(self, change: Change) -> None:
-        """All or none: who newly holds a reservation has a place for every pod of it."""
+        """All or none: who newly holds a reservation has a place for every pod of it. (A Placement alone binds nobody: the gang may have
+        changed since it was decided, and then it is undone.)"""
         workload = change.new
         assert workload is not None
         if not holds_quota(workload) or holds_quota(change.old):
