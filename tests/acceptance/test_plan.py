@@ -109,9 +109,11 @@ def test_kubectl_roadstead_asks_the_cluster_of_the_kubeconfig(cluster: Cluster, 
     plugin.chmod(0o755)
     kubectl = find_kubectl()
     assert kubectl is not None
+    cluster.roadstead("run", "--detach", "--name", "seen", "--", "sleep", "300")
     environment = {**cluster.environment, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ROADSTEAD_HOME": str(tmp_path)}
+    cluster.until(lambda: "seen" in cluster.roadstead("queue").stdout, "it is on the page")
     done = subprocess.run(
         [kubectl, "roadstead", "queue", "-A"], capture_output=True, text=True, env=environment, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert "holder" in done.stdout
+    assert "seen" in done.stdout
