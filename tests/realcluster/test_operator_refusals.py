@@ -45,7 +45,9 @@ def bare(tmp_path: Path) -> Iterator[Place]:
 def test_definitions_that_are_missing(bare: Place) -> None:
     code, said = _operator(bare.admin)
     assert code == 1
-    assert re.search(r"does not serve \d+ of \d+ resources: clusterqueues\.kueue\.x-k8s\.io/v1beta2, ", said)
+    assert re.search(
+        r"does not serve \d+ of \d+ resources: [a-z0-9./, -]*clusterqueues\.kueue\.x-k8s\.io/v1beta2, ", said
+    )
     assert "roadstead manifests | kubectl apply -f -" in said
 
 

@@ -19,7 +19,7 @@ def test_queued_jobs_run_as_processes_one_after_the_other(whole_cluster: RealSer
     home = tmp_path / "machine"
     home.mkdir()
     with place(whole_cluster, tmp_path) as here:
-        machine = Machine(whole_cluster, home, f"m-{here.id}", here.id, f"test/pool={here.id}")
+        machine = Machine(whole_cluster, home, f"m-{here.id}=cpu", here.id, f"test/pool={here.id}")
         try:
             machine.start()
             here.queue("lab", cpu=1)
