@@ -103,9 +103,9 @@ def test_a_command_is_killed_with_all_below_it_when_its_time_is_up(box: Box) -> 
 
 
 def test_a_command_ends_with_its_container(box: Box) -> None:
+    os.makedirs(box.root, exist_ok=True)
+    os.mkfifo(f"{box.root}/gate")
     run_id = box.start("read x < $GATE", env={"GATE": f"{box.root}/gate"})
-    if not os.path.exists(f"{box.root}/gate"):
-        os.mkfifo(f"{box.root}/gate")
     asked = Asked(box, run_id, "echo $$; sleep 100").ask()
     asked.until_text("\n")
     runs.request_stop(box.root, run_id, signal.SIGKILL, 0)
