@@ -16,7 +16,6 @@ from roadstead.kinds.leaves import Fault, Shape
 from roadstead.kinds.object import Json, Resource
 
 OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-MODES: Final = ("Ignore", "Warn", "Strict")
 
 
 class DecodeError(StatusError):

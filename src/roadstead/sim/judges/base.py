@@ -71,6 +71,10 @@ class Judge:
     def __init__(self, past: Past, complain: Callable[[str, str], None]) -> None:
         self.past = past
         self._complain = complain
+        self.begin()
+
+    def begin(self) -> None:
+        """Make what this judge remembers."""
 
     def complain(self, what: str) -> None:
         self._complain(self.name, what)

@@ -26,8 +26,7 @@ class JobsJudge(Judge):
 
     name: ClassVar[str] = "jobs"
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def begin(self) -> None:
         self._parallelism: dict[str, list[tuple[float, int]]] = {}
         self.succeeded: dict[str, dict[str, str]] = {}
         """Job uid -> pod uid -> index, of pods that have succeeded and were not let go of before: those the Job itself had stopped

@@ -48,8 +48,7 @@ class PlacesJudge(Judge):
 
     name: ClassVar[str] = "places"
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def begin(self) -> None:
         self._of: dict[str, list[Place]] = {}
 
     def changed(self, change: Change) -> None:

@@ -28,8 +28,7 @@ class PodsJudge(Judge):
 
     name: ClassVar[str] = "pods"
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def begin(self) -> None:
         self.lost: Collection[str] = ()
         """Uids of Placements that users have deleted."""
         self._last_deleted: dict[str, str] = {}

@@ -78,8 +78,7 @@ class QuotaJudge(Judge):
 
     name: ClassVar[str] = "quota"
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def begin(self) -> None:
         self._versions: dict[str, list[Version]] = {}
         self._held: dict[str, tuple[str, dict[Cell, int]]] = {}
 

@@ -14,8 +14,7 @@ class VersionsJudge(Judge):
 
     name: ClassVar[str] = "versions"
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def begin(self) -> None:
         self._newest = 0
         self._committed: dict[tuple[str, str], None] = {}
         self._gone: set[str] = set()
