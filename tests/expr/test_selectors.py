@@ -150,9 +150,3 @@ def test_bad_field_selectors(text: str, message: str) -> None:
     with pytest.raises(SelectorError) as refused:
         parse_field_selector(text)
     assert str(refused.value) == message
-
-
-def test_field_terms_match_values() -> None:
-    terms = parse_field_selector("a=1,b!=2")
-    assert selectors.matches_fields(terms, {"a": "1"})
-    assert not selectors.matches_fields(terms, {"a": "1", "b": "2"})

@@ -32,11 +32,6 @@ class Format:
     form: Form = Form.OBJECT
     version: str = "v1"
 
-    @property
-    def is_plain(self) -> bool:
-        """Stored bytes can be sent as they are."""
-        return self.media == JSON and self.form is Form.OBJECT
-
 
 PLAIN: Final = Format()
 

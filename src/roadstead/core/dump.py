@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -175,11 +175,6 @@ def digest(world: World) -> str:
 def memory_digest(world: World) -> str:
     """Hash of memory alone. O(workloads)."""
     return _hash(dump_memory(world))
-
-
-def plans_digest(plans: Sequence[Plan]) -> str:
-    """Hash of the commands and verdicts of plans, in order: equal for equal decisions."""
-    return _hash([encode((plan.commands, plan.verdicts)) for plan in plans if plan.commands or plan.verdicts])
 
 
 def _ledger_parts(world: World) -> list[Any]:

@@ -7,7 +7,7 @@ function of a mapping of labels.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
@@ -259,10 +259,6 @@ class Selector:
 
     requirements: tuple[Requirement, ...] = ()
 
-    @property
-    def is_everything(self) -> bool:
-        return not self.requirements
-
     def matches(self, labels: Mapping[str, str]) -> bool:
         return matches_requirements(self.requirements, labels)
 
@@ -358,8 +354,3 @@ def parse_field_selector(text: str) -> tuple[FieldTerm, ...]:
         else:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{part}'")
     return tuple(terms)
-
-
-def matches_fields(terms: Sequence[FieldTerm], fields: Mapping[str, str]) -> bool:
-    """All terms hold; a field that is absent counts as empty."""
-    return all((fields.get(term.field, "") == term.value) == (term.op == "=") for term in terms)

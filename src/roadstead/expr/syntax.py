@@ -15,7 +15,6 @@ _LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE: Final = "(" + _QUALIFIED + ")?"
 _PORT_NAME: Final = re.compile(r"[-a-z0-9]+", re.ASCII)
-_ENV_NAME: Final = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
 
 _label_1123 = re.compile(_LABEL_1123, re.ASCII)

@@ -148,17 +148,6 @@ def same_key(changed: Object, read: Read) -> Iterable[Key]:
     return (changed.key,)
 
 
-def controller_owner(api_kind: str) -> KeysOf:
-    """KeysOf for dependents: the key of the controller owner of this kind."""
-
-    def keys(changed: Object, read: Read) -> Iterable[Key]:
-        del read
-        owner = changed.meta.controller
-        return ((changed.meta.namespace, owner.name),) if owner and owner.kind == api_kind else ()
-
-    return keys
-
-
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing a Decider wants done. `subject` is the Decider's own (the command behind the step)."""

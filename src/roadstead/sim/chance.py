@@ -5,7 +5,6 @@ So what one part draws does not depend on how often another has drawn, nor on th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
@@ -25,7 +24,3 @@ class Chance(Random):
 
     def one_of(self, *choices: T) -> T:
         return self.choice(choices)
-
-    def some_of(self, choices: Sequence[T], most: int) -> list[T]:
-        """Between none and `most` different ones."""
-        return self.sample(choices, self.randint(0, min(most, len(choices))))

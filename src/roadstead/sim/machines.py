@@ -72,7 +72,6 @@ class Ledger:
     """Run id -> (uid of the job, its index or "")."""
     ended: dict[str, int] = field(default_factory=dict)
     """Run id -> exit code."""
-    complaints: list[str] = field(default_factory=list)
 
 
 class Machines:

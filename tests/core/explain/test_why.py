@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from roadstead.core.dump import digest, memory_digest
-from roadstead.core.explain.conditions import pending_message, pending_reason
+from roadstead.core.explain.conditions import pending_message
 from roadstead.core.explain.sentences import public_sentence, sentence
 from roadstead.core.explain.why import why
 from roadstead.core.fleet.matching import AFFINITY, SELECTOR
@@ -197,12 +197,11 @@ def test_every_code_has_a_sentence_that_ends_with_what_to_do(code: Code, verdict
     assert sentence(bare)
 
 
-def test_kueues_own_message_and_reason() -> None:
+def test_kueues_own_message() -> None:
     made = world(queue("q", {"f1": {"cpu": 2}, "f2": {"cpu": 4}}, within=LOWER))
     run(made, work("runs", "q", 2, priority=9), flavor="f2")
     made.apply(work("in", "q", pod_sets=[pods(3, cpu=1)]))
     verdicts = why(made, ("team", "in"), SECOND, QUOTA_ONLY)
-    assert pending_reason(verdicts) == "Pending"
     assert pending_message(verdicts) == (
         "couldn't assign flavors to pod set main: insufficient quota for cpu in flavor f1, previously considered podsets "
         "requests (0) + current podset request (3) > maximum capacity (2), insufficient unused quota for cpu in flavor f2, "

@@ -11,23 +11,6 @@ from roadstead.model.refusals import Code, Refusal
 MAX_MESSAGE: Final = 32768
 """Longer condition messages are cut (kueue.md 2.2)."""
 
-INADMISSIBLE: Final = frozenset(
-    (
-        Code.QUEUE_NOT_FOUND,
-        Code.CLUSTER_QUEUE_NOT_FOUND,
-        Code.CLUSTER_QUEUE_INACTIVE,
-        Code.QUEUE_STOPPED,
-        Code.WORKLOAD_INACTIVE,
-    )
-)
-"""Refusals of the workload controller, not of the scheduler."""
-
-
-def pending_reason(verdicts: Verdicts) -> str:
-    """Reason of QuotaReserved=False with gate UnadmittedWorkloadsObservability off: Pending, or Inadmissible."""
-    binding = verdicts.refusals[0].code if verdicts.refusals else None
-    return "Inadmissible" if binding in INADMISSIBLE else "Pending"
-
 
 def pending_message(verdicts: Verdicts) -> str:
     """Message of QuotaReserved=False: what Kueue says about this outcome. It names flavors and resources, never other tenants."""

@@ -25,15 +25,11 @@ DYN: Final = Type("dyn")
 ERROR: Final = Type("!error!")
 BOOL: Final = Type("bool")
 INT: Final = Type("int")
-UINT: Final = Type("uint")
-DOUBLE: Final = Type("double")
 STRING: Final = Type("string")
 BYTES: Final = Type("bytes")
 NULL: Final = Type("null_type")
 TIMESTAMP: Final = Type("google.protobuf.Timestamp")
 DURATION: Final = Type("google.protobuf.Duration")
-WRAPPED: Final = frozenset({"dyn", "optional_type", "google.protobuf.Timestamp", "google.protobuf.Duration"})
-"""Types to which null may be assigned, beside the opaque ones."""
 _PRIMITIVE: Final = frozenset({"bool", "int", "uint", "double", "string", "bytes", "list", "map"})
 
 

@@ -52,12 +52,6 @@ class LabelSelectorView(msgspec.Struct, frozen=True, rename="camel"):
     match_expressions: tuple[LabelSelectorRequirement, ...] | None = None
 
 
-class MetadataOnly(msgspec.Struct, frozen=True, rename="camel"):
-    """For kinds of which only the metadata matters."""
-
-    metadata: ObjectMeta = ObjectMeta()
-
-
 class ConditionsStatus(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...] = ()
 
