@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from roadstead.auth.access_reviews import answer, question
 from roadstead.cluster.remote import RemoteCluster
 from roadstead.compose.rights import Right
 from roadstead.compose.running import Refused
 from roadstead.kinds.names import KUEUE
 from roadstead.kinds.object import Json, Resource
-from roadstead.runtime.cluster import Create, Unavailable
+from roadstead.runtime.cluster import Unavailable
 
-ACCESS_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 APPLY: Final = "An administrator applies it with: roadstead manifests | kubectl apply -f -"
 SHOWN: Final = 6
 
@@ -92,19 +92,14 @@ async def _is_granted(cluster: RemoteCluster, right: Right) -> bool:
         "name": right.name,
         "fieldSelector": _only(*right.selector) if right.selector else None,
     }
-    review: Json = {
-        "apiVersion": ACCESS_REVIEWS.api_version,
-        "kind": "SelfSubjectAccessReview",
-        "metadata": {},
-        "spec": {"resourceAttributes": {name: value for name, value in attributes.items() if value}},
-    }
-    outcome = await cluster.write(Create(ACCESS_REVIEWS, review))
-    if outcome.object is None:
+    outcome = await cluster.write(question(attributes))
+    is_allowed = answer(outcome)
+    if is_allowed is None:
         raise Refused(
             f"The API server {cluster.url} does not say what this identity may do: {outcome.message}.",
             "Check that the authorization.k8s.io API is served.",
         )
-    return bool((outcome.object.decode().get("status") or {}).get("allowed"))
+    return is_allowed
 
 
 def _only(key: str, value: str) -> Json:

@@ -7,9 +7,10 @@ import asyncio
 import orjson
 import pytest
 
+from roadstead.auth.access_reviews import SUBJECT_REVIEWS
 from roadstead.auth.identity import Identity
 from roadstead.kinds.object import Json, Object
-from roadstead.node.agent.access import ACCESS_REVIEWS, NO_LASTS, YES_LASTS, Access
+from roadstead.node.agent.access import NO_LASTS, YES_LASTS, Access
 from roadstead.runtime.cluster import Create, Outcome, Result, Unavailable, Write
 
 READER = Identity("reader", ("readers", "system:authenticated"))
@@ -27,7 +28,7 @@ class Server:
 
     async def write(self, write: Write) -> Outcome:
         assert isinstance(write, Create)
-        assert write.resource == ACCESS_REVIEWS
+        assert write.resource == SUBJECT_REVIEWS
         if self.is_down:
             return Outcome(Result.THROTTLED, message="down")
         self.asked.append(write.value["spec"])

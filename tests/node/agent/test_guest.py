@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
+from roadstead.auth.access_reviews import SELF_REVIEWS
 from roadstead.kinds.names import NODES
 from roadstead.kinds.object import Object, Ref, Resource
-from roadstead.node.agent.access import SELF_REVIEWS
 from roadstead.node.agent.options import CannotJoin, NodeOptions
 from roadstead.runtime.cluster import (
     EVERYTHING,

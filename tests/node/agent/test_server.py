@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 import pytest
 
+from roadstead.auth.access_reviews import SUBJECT_REVIEWS
 from roadstead.auth.certificates import Authority, KeyPair
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.times import SECOND, format_time, parse_time
 from roadstead.node.agent import server
-from roadstead.node.agent.access import ACCESS_REVIEWS
 from roadstead.node.agent.logs import LogRequest
 from roadstead.node.agent.options import CannotJoin, Tls
 from roadstead.node.agent.server import Refusal, parse_request
@@ -168,7 +168,7 @@ class Judged:
         return getattr(self._cluster, name)
 
     async def write(self, write: Write) -> Outcome:
-        if not isinstance(write, Create) or write.resource != ACCESS_REVIEWS:
+        if not isinstance(write, Create) or write.resource != SUBJECT_REVIEWS:
             return await self._cluster.write(write)
         user = write.value["spec"]["user"]
         if user == "nobody":
