@@ -9,27 +9,33 @@ from tests.crash.whole_judge import Ask, Ledger, complaints_about_pods, complain
 
 PLAIN = Ask("j", (3,))
 EVICTED = Ask("j", (3,), may_be_evicted=True)
+SEVERAL = Ask("j", completions=2)
 START, END = "start u/main/0 j/0/main 0", "end u/main/0 3"
+STOPPED = "end u/main/0 143"
 SECOND = ["start v/main/0 j/0/main 0", "end v/main/0 3"]
 
 
 @pytest.mark.parametrize(
-    ("ask", "lines", "lost", "complaint"),
+    ("ask", "lines", "cut_short", "complaint"),
     [
         pytest.param(PLAIN, [START, END], [], "", id="as it must be"),
         pytest.param(PLAIN, [], [], "never started", id="never started"),
         pytest.param(PLAIN, [START, START, END], [], "started 2 times", id="a run twice"),
         pytest.param(PLAIN, [START, END, *SECOND], [], "1 were right", id="a second pod"),
         pytest.param(PLAIN, [START], [], "ended with None", id="no end"),
-        pytest.param(PLAIN, [START, "end u/main/0 143"], [], "instead of 3", id="another end"),
-        pytest.param(PLAIN, [START], ["u/main/0"], "", id="its shim was killed"),
+        pytest.param(PLAIN, [START, STOPPED], [], "instead of 3", id="another end"),
+        pytest.param(PLAIN, [START], ["j"], "", id="its shim was killed"),
+        pytest.param(PLAIN, [], ["j"], "", id="its shim was killed before its first word"),
+        pytest.param(PLAIN, [], ["k"], "never started", id="the shim of another was killed"),
+        pytest.param(SEVERAL, [START, STOPPED], ["j"], "", id="stopped because another was lost before its first word"),
+        pytest.param(SEVERAL, [START, STOPPED], [], "instead of 0", id="stopped for no reason"),
         pytest.param(PLAIN, [START, "double u/main/0 5", END], [], "given device 5", id="a device twice"),
-        pytest.param(EVICTED, [START, "end u/main/0 143", *SECOND], [], "", id="evicted and started again"),
+        pytest.param(EVICTED, [START, STOPPED, *SECOND], [], "", id="evicted and started again"),
         pytest.param(EVICTED, [START, *SECOND], [], "while it could run", id="evicted without an end"),
     ],
 )
-def test_ledgers(ask: Ask, lines: list[str], lost: list[str], complaint: str) -> None:
-    found = complaints_about_the_ledger(Ledger.read(lines), [ask], lost)
+def test_ledgers(ask: Ask, lines: list[str], cut_short: list[str], complaint: str) -> None:
+    found = complaints_about_the_ledger(Ledger.read(lines), [ask], cut_short)
     assert bool(found) == bool(complaint)
     assert not complaint or any(complaint in text for text in found)
 

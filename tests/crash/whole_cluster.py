@@ -22,6 +22,7 @@ from roadstead.cli.home import Home
 from roadstead.cli.processes import running, tail_of
 from roadstead.cli.stopping import stop_processes
 from roadstead.cluster.remote import RemoteCluster
+from roadstead.kinds.names import JOBS, PLACEMENTS, PODS, WORKLOADS
 from roadstead.kinds.object import Json, Object, Ref, Resource
 from roadstead.node.keeper import client, runs, tree
 from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Unavailable, Write
@@ -224,13 +225,24 @@ class Whole:
             self._keeping.result()
 
     async def _state(self) -> str:
+        processes = {role: process.poll() for role, process in self.processes.items()}
         parts = [
-            f"deaths {self.deaths}",
+            f"deaths {self.deaths}; exit codes {processes}; keeper {client.is_alive(os.fspath(self.home.nodes))}",
             *self.ledger.read_text().splitlines()[-8:],
+            *(f"run {run.run_id} {run.state} {run.exit}" for run in runs.scan(os.fspath(self.home.nodes))),
+            *await self._unfinished(),
             self.log("server"),
             self.log("node"),
         ]
         return "\n".join(parts)
+
+    async def _unfinished(self) -> Sequence[str]:
+        """All objects of the story with what they say of themselves."""
+        try:
+            found = [one for resource in (JOBS, WORKLOADS, PLACEMENTS, PODS) for one in await self.list(resource)]
+        except Unavailable as error:
+            return (f"the API says nothing: {error}",)
+        return [f"{one.ref} {one.decode().get('status')}" for one in found if b'"Complete"' not in one.raw]
 
     async def create(self, resource: Resource, value: Json) -> Object:
         """Create it, again if the server died over it and it is not there; the object as acknowledged."""

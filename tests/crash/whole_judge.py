@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,22 +95,19 @@ class Ledger:
         return found
 
 
-def complaints_about_the_ledger(ledger: Ledger, asks: Sequence[Ask], lost: Iterable[str] = ()) -> list[str]:
-    """What should never have happened. `lost`: run ids whose shim was killed, as the API told: they have no end of their own, and
-    their job fails, so that of its other pods some may never have started."""
+def complaints_about_the_ledger(ledger: Ledger, asks: Sequence[Ask], cut_short: Container[str] = ()) -> list[str]:
+    """What should never have happened. `cut_short`: names of Jobs that lost a run with its shim, as the API told. Such a run has no
+    end of its own, and perhaps no start: the shim may have been killed before the process wrote a word. Its Job fails, so that the
+    others of it are stopped, or never start."""
     found = list(ledger.doubles)
-    gone = frozenset(lost)
     for ask in asks:
-        of_job = [f"{ask.name}/{index}/{name}" for index in range(ask.completions) for name in ask.containers]
-        runs_of_job = {run for who in of_job for run in ledger.started.get(who, ())}
-        lost_pods = {run.partition("/")[0] for run in gone}
-        was_cut_short = any(run.partition("/")[0] in lost_pods for run in runs_of_job) or bool(gone and not runs_of_job)
-        for who in of_job:
-            found += _about(who, ledger, ask, gone, was_cut_short)
+        for index in range(ask.completions):
+            for name in ask.containers:
+                found += _about(f"{ask.name}/{index}/{name}", ledger, ask, ask.name in cut_short)
     return found
 
 
-def _about(who: str, ledger: Ledger, ask: Ask, gone: frozenset[str], was_cut_short: bool) -> list[str]:
+def _about(who: str, ledger: Ledger, ask: Ask, was_cut_short: bool) -> list[str]:
     runs = ledger.started.get(who, [])
     found = [f"{run} of {who} was started {runs.count(run)} times" for run in sorted(set(runs)) if runs.count(run) > 1]
     allowed = 1 + ask.may_be_evicted

@@ -46,14 +46,15 @@ async def see_through(whole: Whole, asks: Sequence[Ask], uids: dict[str, str]) -
         if job["metadata"]["uid"] != uids[name]
     ]
     await whole.until_nothing("Placements are given back", lambda: _still_held(whole))
-    lost: list[str] = []
+    cut_short = set()
     lines = whole.ledger.read_text().splitlines()
     for ask in asks:
         (pods,) = await whole.until("the pods can be listed", partial(_pods, whole, ask.name, uids[ask.name]))
-        untrue, lost_here = complaints_about_pods(ask, ended[ask.name], pods, Ledger.read(lines))
+        untrue, lost = complaints_about_pods(ask, ended[ask.name], pods, Ledger.read(lines))
         complaints += untrue
-        lost += lost_here
-    complaints += complaints_about_the_ledger(Ledger.read(lines), asks, lost)
+        if lost:
+            cut_short.add(ask.name)
+    complaints += complaints_about_the_ledger(Ledger.read(lines), asks, cut_short)
     for name, uid in uids.items():
         await whole.remove(Ref(JOBS, "default", name), uid)
     await whole.until_nothing("everything is gone", lambda: _still_there(whole, asks, uids))
