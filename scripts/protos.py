@@ -27,6 +27,7 @@ SOURCES = (
     "k8s.io/api/batch/v1/generated.proto",
     "k8s.io/api/coordination/v1/generated.proto",
     "k8s.io/api/core/v1/generated.proto",
+    "k8s.io/api/node/v1/generated.proto",
     "k8s.io/api/policy/v1/generated.proto",
     "k8s.io/api/scheduling/v1/generated.proto",
 )

@@ -19,6 +19,7 @@ SAMPLES: dict[str, Json] = {
     "Event": {"involvedObject": {"namespace": "default", "kind": "Pod", "name": "p"}},
     "Pod": {"spec": POD_SPEC},
     "Job": {"spec": {"template": {"spec": {**POD_SPEC, "restartPolicy": "Never"}}}},
+    "RuntimeClass": {"handler": "runc"},
     "PriorityClass": {"value": 5},
     "WorkloadPriorityClass": {"value": 5},
     "Topology": {"spec": {"levels": [{"nodeLabel": "rack"}]}},
@@ -36,7 +37,7 @@ def sample(kind: Kind) -> Json:
 
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
-        "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job",
+        "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job", "LimitRange", "RuntimeClass",
         "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
     }  # fmt: skip
 

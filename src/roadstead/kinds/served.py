@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from roadstead.kinds.batch import job
 from roadstead.kinds.coordination import lease
-from roadstead.kinds.core import config_map, event, namespace, node, pod, secret, service_account
+from roadstead.kinds.core import config_map, event, limit_range, namespace, node, pod, secret, service_account
 from roadstead.kinds.kueue import (
     admission_check,
     cluster_queue,
@@ -17,6 +17,7 @@ from roadstead.kinds.kueue import (
     workload,
     workload_priority_class,
 )
+from roadstead.kinds.node import runtime_class
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.roadstead import placement
 from roadstead.kinds.scheduling import priority_class
@@ -29,6 +30,7 @@ def default_registry() -> Registry:
         [
             config_map.kind(),
             event.kind(),
+            limit_range.kind(),
             namespace.kind(),
             node.kind(),
             pod.kind(),
@@ -36,6 +38,7 @@ def default_registry() -> Registry:
             service_account.kind(),
             job.kind(),
             lease.kind(),
+            runtime_class.kind(),
             priority_class.kind(),
             admission_check.kind(),
             cluster_queue.kind(),

@@ -47,23 +47,30 @@ def is_extended(name: str) -> bool:
     return not syntax.qualified_name(f"requests.{name}")
 
 
-def _may_overcommit(name: str) -> bool:
+def may_overcommit(name: str) -> bool:
+    """More may be promised of it, as limits, than there is."""
     return is_native(name) and not name.startswith(_HUGE)
 
 
 @lru_cache(maxsize=1024)
-def _name_problems(name: str) -> tuple[str, ...]:
-    problems = syntax.qualified_name(name)
-    if problems:
-        return problems
+def name_problems(name: str) -> tuple[str, ...]:
+    """What is wrong with the name of a resource, of whatever (kubernetes `ValidateResourceName`)."""
+    problems = tuple(syntax.qualified_name(name))
+    if not problems and "/" not in name and name not in _STANDARD_RESOURCES and not name.startswith(_HUGE):
+        return ("must be a standard resource type or fully qualified",)
+    return problems
+
+
+@lru_cache(maxsize=1024)
+def container_name_problems(name: str) -> tuple[str, ...]:
+    """What is wrong with the name of a resource that a container asks for."""
+    problems = name_problems(name)
     if "/" not in name:
-        if name not in _STANDARD_RESOURCES and not name.startswith(_HUGE):
-            return ("must be a standard resource type or fully qualified", "must be a standard resource for containers")
-        if name not in _CONTAINER_RESOURCES and not name.startswith(_HUGE):
-            return ("must be a standard resource for containers",)
-    elif not is_native(name) and not is_extended(name):
+        if not syntax.qualified_name(name) and name not in _CONTAINER_RESOURCES and not name.startswith(_HUGE):
+            return (*problems, "must be a standard resource for containers")
+    elif not problems and not is_native(name) and not is_extended(name):
         return ("doesn't follow extended resource name standard",)
-    return ()
+    return problems
 
 
 def validate_requirements(resources: Json, claims: set[str] | None, path: str, found: list[FieldError]) -> None:
@@ -76,11 +83,11 @@ def validate_requirements(resources: Json, claims: set[str] | None, path: str, f
         _amount(name, amount, f"{path}.requests[{name}]", found)
         limit = limits.get(name)
         if limit is None:
-            if not _may_overcommit(name):
+            if not may_overcommit(name):
                 found.append(errors.required(f"{path}.limits", "Limit must be set for non overcommitable resources"))
         elif amount != limit:
             relation = quantity.compare(amount, limit)
-            if relation and not _may_overcommit(name):
+            if relation and not may_overcommit(name):
                 found.append(invalid(f"{path}.requests", amount, f"must be equal to {name} limit of {limit}"))
             elif relation > 0:
                 why = f"must be less than or equal to {name} limit of {limit}"
@@ -93,7 +100,7 @@ def validate_requirements(resources: Json, claims: set[str] | None, path: str, f
 
 
 def _amount(name: str, amount: str, path: str, found: list[FieldError]) -> None:
-    problems = _name_problems(name)
+    problems = container_name_problems(name)
     if problems:
         found.extend(invalid(path, name, why) for why in problems)
     parsed = quantity.parse(amount)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
-from roadstead.cluster.embedded.plugins import DefaultTolerationSeconds, Priority, RuntimeClass
+from roadstead.cluster.embedded.plugins import DefaultTolerationSeconds, Priority
 from roadstead.cluster.embedded.requests import SYSTEM
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.names import PODS, PRIORITY_CLASSES
@@ -125,21 +125,3 @@ def test_default_tolerations(present: list[Json], added: list[str]) -> None:
 @pytest.mark.parametrize("plugin", [Priority(), DefaultTolerationSeconds()])
 def test_subresources_pass_untouched(plugin: Any) -> None:
     assert admitted(plugin, request({}, subresource="status")) == {}
-
-
-@pytest.mark.parametrize(
-    ("spec", "why"),
-    [
-        ({"runtimeClassName": "gvisor"}, 'RuntimeClass "gvisor" not found'),
-        ({"overhead": {"cpu": "1"}}, "Pod Overhead set without corresponding RuntimeClass defined Overhead"),
-    ],
-)
-def test_no_runtime_class_exists(spec: Json, why: str) -> None:
-    with pytest.raises(StatusError) as raised:
-        RuntimeClass().admit(request(spec))
-    assert (raised.value.code, raised.value.message) == (403, f'pods "p" is forbidden: pod rejected: {why}')
-
-
-def test_pods_without_a_runtime_class_pass() -> None:
-    assert admitted(RuntimeClass(), request({"overhead": {}})) == {"overhead": {}}
-    assert admitted(RuntimeClass(), request({"runtimeClassName": "x"}, old={})) == {"runtimeClassName": "x"}

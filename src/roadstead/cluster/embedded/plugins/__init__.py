@@ -6,9 +6,11 @@ The life cycle of namespaces is not among them: the write path itself keeps it.
 from __future__ import annotations
 
 from roadstead.cluster.embedded.admission import AdmissionPlugin
+from roadstead.cluster.embedded.plugins.limit_ranges import LimitRanger
 from roadstead.cluster.embedded.plugins.nodes import TaintNodesByCondition
-from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority, RuntimeClass
+from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority
 from roadstead.cluster.embedded.plugins.queue_hold import QueueHold
+from roadstead.cluster.embedded.plugins.runtime_class import RuntimeClass
 from roadstead.cluster.embedded.plugins.service_accounts import ServiceAccount
 
 
@@ -17,6 +19,7 @@ def default_plugins(
 ) -> tuple[AdmissionPlugin, ...]:
     """Every plugin that an embedded cluster runs. See `ServiceAccount` for the first option; `hold` holds jobs in another way."""
     return (
+        LimitRanger(),
         ServiceAccount(default_is_given=default_account_is_given),
         TaintNodesByCondition(),
         Priority(),
@@ -28,6 +31,7 @@ def default_plugins(
 
 __all__ = [
     "DefaultTolerationSeconds",
+    "LimitRanger",
     "Priority",
     "QueueHold",
     "RuntimeClass",

@@ -1,6 +1,6 @@
-"""What the real server's built-in admission does to pods: priority, default tolerations, runtime class (kubernetes-api 17.1).
+"""What the real server's built-in admission does to pods: priority, default tolerations (kubernetes-api 17.1).
 
-Texts are the real server's (k8s plugin/pkg/admission/{priority,defaulttolerationseconds,runtimeclass}).
+Texts are the real server's (k8s plugin/pkg/admission/{priority,defaulttolerationseconds}).
 """
 
 from __future__ import annotations
@@ -109,19 +109,3 @@ class DefaultTolerationSeconds:
     @staticmethod
     def _covers(toleration: Json, key: str) -> bool:
         return toleration.get("key", "") in (key, "") and toleration.get("effect", "") in ("NoExecute", "")
-
-
-class RuntimeClass:
-    """Refuses pods that name a RuntimeClass, or an overhead that only one could have given: none exists here."""
-
-    def admit(self, request: AdmissionRequest) -> None:
-        if not _is_pod_write(request, "CREATE"):
-            return
-        assert request.object is not None
-        spec = request.object["spec"]
-        name = spec.get("runtimeClassName")
-        if name:
-            raise access_denied(PODS, request.name, f'pod rejected: RuntimeClass "{name}" not found')
-        if spec.get("overhead"):
-            why = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
-            raise access_denied(PODS, request.name, why)
