@@ -135,6 +135,8 @@ def _valid_scan(world: World, table: QueueTable, standing: Standing) -> Tried | 
 
 def ask_for(world: World, table: QueueTable, assignment: Assignment, rules: Rules) -> Ask | None:
     """The question for the Fleet: every pod set, or only those on flavors with a topology; None if there are none."""
+    if not rules.place_all and not table.has_topology:
+        return None
     asks: list[PodSetAsk] = []
     for choice in assignment.pod_sets:
         if not choice.count:

@@ -30,6 +30,7 @@ from roadstead.core.quota.table import QueueTable, compile_queue
 from roadstead.core.quota.tree import QuotaTree
 from roadstead.core.undo import UndoLog, put
 from roadstead.expr.selectors import matches_selector
+from roadstead.model.dra import DeviceClass, DeviceTaintRule, ResourceClaim, ResourceSlice
 from roadstead.model.facts import Fact, Gone, Noun
 from roadstead.model.nodes import Node
 from roadstead.model.queues import (
@@ -108,6 +109,8 @@ class World:
             case Node():
                 self.fleet.set_node(fact)
                 self._node_changed(fact.name)
+            case DeviceClass() | ResourceSlice() | DeviceTaintRule() | ResourceClaim():
+                self._request_all()
             case LocalQueue():
                 self._apply_local_queue(fact)
             case ClusterQueue():
@@ -135,6 +138,8 @@ class World:
             case Node():
                 self.fleet.remove_node(before.name)
                 self._node_changed(before.name)
+            case DeviceClass() | ResourceSlice() | DeviceTaintRule() | ResourceClaim():
+                self._request_all()
             case LocalQueue():
                 self.standings.replace_members(key)
             case ClusterQueue():
@@ -204,7 +209,10 @@ class World:
 
     def namespace_matches(self, queue: ClusterQueue, namespace: str) -> bool:
         """May workloads of this namespace use the queue?"""
-        return matches_selector(queue.namespace_selector, self.namespace_labels(namespace))
+        selector = queue.namespace_selector
+        if selector is not None and not selector.requirements:
+            return True
+        return matches_selector(selector, self.namespace_labels(namespace))
 
     def _apply_cluster_queue(self, before: ClusterQueue | None, queue: ClusterQueue) -> None:
         self._mark_stale()

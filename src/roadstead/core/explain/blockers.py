@@ -5,61 +5,49 @@ This is about facts, not about permission: a blocker may be one that no policy l
 
 from __future__ import annotations
 
-from typing import Final
-
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
+from roadstead.core.quota.holds import FIRST
 from roadstead.core.quota.table import QueueTable
-from roadstead.core.quota.tree import Slot
+from roadstead.core.quota.tree import QuotaNode, Slot
 from roadstead.core.world import World
 from roadstead.model.amounts import ResourceName
 from roadstead.model.workload import WorkloadKey
 
-SHOWN: Final = 8
-"""So many blockers are named at most; the rest follow them anyway."""
-
 
 def quota_blockers(world: World, table: QueueTable, slot: Slot) -> tuple[WorkloadKey, ...]:
-    """Holders of one cell in the queue's cohort tree: leaving ones, then other queues', then its own. At most SHOWN.
+    """Holders of one cell in the queue's cohort tree: leaving ones, then other queues', then its own. At most FIRST.
 
-    O(queues of the tree that use the cell) the first time after a holder came or went, else O(1).
+    O(FIRST), and O(queues of the tree that use the cell) the first time after a holder came or went.
     """
-    return world.cached(("quota", table.name, slot), lambda: _quota_blockers(world, table, slot))
-
-
-def _quota_blockers(world: World, table: QueueTable, slot: Slot) -> tuple[WorkloadKey, ...]:
-    others: list[tuple[PreemptionOrder, Standing]] = []
-    for node in table.node.root.queues():
-        if node is not table.node and node.usage.get(slot, 0):
-            others += _first_holders(world, node.name, slot, SHOWN)
-    others.sort()
-    first = others[:SHOWN]
-    if len(first) < SHOWN:
-        first += _first_holders(world, table.name, slot, SHOWN - len(first))
-    if any(standing.is_leaving for _, standing in first):
-        first.sort(key=lambda item: not item[1].is_leaving)
-    return tuple([standing.key for _, standing in first])
-
-
-def _first_holders(world: World, queue: str, slot: Slot, count: int) -> list[tuple[PreemptionOrder, Standing]]:
-    """The first so many holders of a cell in one queue. Orders are all different: they end with the workload's key."""
-    found: list[tuple[PreemptionOrder, Standing]] = []
-    for item in world.holders.get(queue, ()):
-        hold = item[1].hold
-        if hold is None:
-            continue
-        for used, amount in hold.usage:
-            if used == slot and amount:
-                found.append(item)
+    root = table.node.root
+    all_first = world.cached(("quota", root.name, root.is_queue, slot), lambda: _first_of_each(world, root, slot))
+    first: list[Standing] = []
+    for _, standing, node in all_first:
+        if node is not table.node:
+            first.append(standing)
+            if len(first) == FIRST:
                 break
-        if len(found) == count:
-            break
-    return found
+    else:
+        first += [standing for _, standing in world.holds.first(table.name, slot)[: FIRST - len(first)]]
+    if any(standing.is_leaving for standing in first):
+        first.sort(key=lambda standing: not standing.is_leaving)
+    return tuple([standing.key for standing in first])
+
+
+def _first_of_each(world: World, root: QuotaNode, slot: Slot) -> list[tuple[PreemptionOrder, Standing, QuotaNode]]:
+    """In preemption order, and complete up to FIRST of any one queue. Orders are all different: they end with the workload's key."""
+    return sorted(
+        (order, standing, node)
+        for node in root.queues()
+        if node.usage.get(slot, 0)
+        for order, standing in world.holds.first(node.name, slot)
+    )
 
 
 def fleet_blockers(
     world: World, labels: tuple[tuple[str, str], ...], resource: ResourceName
 ) -> tuple[WorkloadKey, ...]:
-    """Holders of a resource on nodes with these labels, in preemption order, then pods of no queue by name. At most SHOWN.
+    """Holders of a resource on nodes with these labels, in preemption order, then pods of no queue by name. At most FIRST.
 
     O(nodes + holds) the first time after a holder came or went, else O(1).
     """
@@ -80,4 +68,4 @@ def _fleet_blockers(
         else:
             ranked.append((1, key, key))
     ranked.sort()
-    return tuple(key for _, _, key in ranked[:SHOWN])
+    return tuple(key for _, _, key in ranked[:FIRST])

@@ -28,7 +28,7 @@ def feud_stopped(entry: Entry, barred: tuple[WorkloadKey, ...], rules: Rules) ->
 
 def explained(world: World, entry: Entry) -> tuple[Refusal, ...]:
     """An entry's refusals, the binding one first, with those who hold what is missing."""
-    return ranked([_with_blockers(world, entry, refusal) for refusal in entry.refusals])
+    return tuple([_with_blockers(world, entry, refusal) for refusal in ranked(entry.refusals)])
 
 
 def _with_blockers(world: World, entry: Entry, refusal: Refusal) -> Refusal:

@@ -35,9 +35,9 @@ def severity(refusal: Refusal) -> int:
 
 def ranked(refusals: Sequence[Refusal]) -> tuple[Refusal, ...]:
     """All of them, each once, the binding one first; the others keep their order. O(n log n)."""
+    if len(refusals) < 2:
+        return tuple(refusals)
     unique = list(dict.fromkeys(refusals))
-    if len(unique) < 2:
-        return tuple(unique)
     best: dict[str, tuple[int, int, int]] = {}
     for at, refusal in enumerate(unique):
         if refusal.code in (Code.NO_PREEMPTION_CANDIDATES, Code.PREEMPTION_LOOP):

@@ -357,7 +357,9 @@ class _Search:
             if mode is Mode.NO_FIT or worst_mode is Mode.NO_FIT:
                 worst_mode = Mode.NO_FIT  # go on all the same: every shortage is worth knowing
                 continue
-            if self._rank(worst_mode, worst_level) > self._rank(mode, level):
+            if (mode is not worst_mode or level != worst_level) and (
+                self._rank(worst_mode, worst_level) > self._rank(mode, level)
+            ):
                 worst_mode, worst_level = mode, level
             choices[resource] = Choice(name, slot, mode, level, -1)
         return choices, worst_mode, worst_level
@@ -369,20 +371,20 @@ class _Search:
         node = self.table.node
         earlier = self.result.usage.get(slot, 0)
         value = earlier + amount
+        free = node.free(slot)
+        if value <= free:
+            return Mode.FIT, node.lowest_fit(slot, value)[0]
         most = node.potential_available(slot)
         label = self.pod_sets[0].pod_set.name
         if value > most:
             self.refusals.append(
                 Refusal(
                     Code.EXCEEDS_MAX_QUOTA, Verdict.CHANGE, Level.QUEUE, label, flavor, resource, value,
-                    node.free(slot), most, self.table.name, counts=(("earlier", earlier),) if earlier else (),
+                    free, most, self.table.name, counts=(("earlier", earlier),) if earlier else (),
                 )
             )  # fmt: skip
             return Mode.NO_FIT, 0
         level, may_reclaim = node.lowest_fit(slot, value)
-        free = node.free(slot)
-        if value <= free:
-            return Mode.FIT, level
         self.refusals.append(
             Refusal(
                 Code.WAITING_FOR_QUOTA, Verdict.WAIT, Level.COHORT if node.parent is not None else Level.QUEUE, label,

@@ -76,6 +76,8 @@ class Feuds:
             return frozenset()
         mine = self._by.get(preemptor) or {}
         others = self._of.get(preemptor)
+        if not mine and not others:
+            return frozenset()
         found = {key for key, count in mine.items() if count.in_vain >= turns}
         if others and (mine or turns == 1):
             before = self._leading_to(preemptor, turns)

@@ -44,6 +44,7 @@ class QueueTable:
     group_of: Mapping[ResourceName, int]
     inactive: tuple[str, ...]
     missing_flavors: tuple[FlavorName, ...]
+    has_topology: bool  # some flavor has one
     is_topology_only: bool  # every flavor has a topology: pod sets without a request are placed too (kueue.md 4.2)
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """What flavor assignment worked out for a class of workloads in this queue. Goes with the table."""
@@ -112,5 +113,8 @@ def compile_queue(
         inactive.append(Inactive.TOPOLOGY_NOT_FOUND)
     if node.cyclic:
         inactive.append(Inactive.COHORT_CYCLE)
-    topology_only = bool(names) and all((f := flavors.get(name)) is not None and bool(f.topology) for name in names)
-    return QueueTable(queue, node, tuple(groups), group_of, tuple(inactive), tuple(missing), topology_only)
+    with_topology = [(flavor := flavors.get(name)) is not None and bool(flavor.topology) for name in names]
+    return QueueTable(
+        queue, node, tuple(groups), group_of, tuple(inactive), tuple(missing), any(with_topology),
+        bool(names) and all(with_topology),
+    )  # fmt: skip

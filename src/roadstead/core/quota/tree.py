@@ -9,7 +9,7 @@ Rules: Kueue KEP-79 "Hierarchical Cohorts" (`pkg/cache/scheduler/resource_node.g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from roadstead.core.undo import UndoLog
@@ -37,6 +37,7 @@ class QuotaNode:
         "is_queue",
         "lend",
         "local",
+        "members",
         "name",
         "nominal",
         "parent",
@@ -53,6 +54,7 @@ class QuotaNode:
         self.parent: QuotaNode | None = None
         self.root: QuotaNode = self
         self.children: list[QuotaNode] = []
+        self.members: tuple[QuotaNode, ...] | None = None  # see `queues`
         self.cyclic = False
         self.height = 0
         self.weight_milli = 1000
@@ -163,12 +165,12 @@ class QuotaNode:
             nodes.append(nodes[-1].parent)
         return nodes
 
-    def queues(self) -> Iterable[QuotaNode]:
-        """ClusterQueues in this subtree, in a fixed order (by name at each node)."""
-        if self.is_queue:
-            yield self
-        for child in self.children:
-            yield from child.queues()
+    def queues(self) -> tuple[QuotaNode, ...]:
+        """ClusterQueues in this subtree, in a fixed order (by name at each node). Gathered once until the tree changes shape."""
+        if self.members is None:
+            own = (self,) if self.is_queue else ()
+            self.members = (*own, *(queue for child in self.children for queue in child.queues()))
+        return self.members
 
 
 class QuotaTree:
@@ -266,6 +268,7 @@ class QuotaTree:
         node.parent = None
         node.root = node
         node.children = []
+        node.members = None
         node.cyclic = False
         node.height = 0
         node.weight_milli = 1000
