@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Write the packaged schema facts of the kinds that are served, from facts recorded of a real server.
 
-    scripts/facts.py OPENAPI.json.gz OPENAPI-QUEUEING.json.gz CRDS.json.gz [-o src/roadstead/kinds/facts/facts.json.gz]
+    scripts/facts.py OPENAPI.json.gz OPENAPI-QUEUEING.json.gz OPENAPI-RESOURCE.json.gz CRDS.json.gz [-o src/roadstead/kinds/facts/facts.json.gz]
 
 The inputs hold the /openapi/v3 components of a real API server without prose (`$ref` shortened to `ref`) and the static
-part of CustomResourceDefinitions. The output keeps what the served kinds reach; to serve another kind, add it below and
+part of CustomResourceDefinitions. Of the third only resource.k8s.io is taken: it is one minor release ahead of the first. The output keeps what the served kinds reach; to serve another kind, add it below and
 run this again.
 """
 
@@ -35,6 +35,11 @@ SERVED = (
     "policy/v1/Eviction",
     "scheduling.k8s.io/v1/PriorityClass",
     "batch/v1/Job",
+    "resource.k8s.io/v1/DeviceClass",
+    "resource.k8s.io/v1/DeviceTaintRule",
+    "resource.k8s.io/v1/ResourceClaim",
+    "resource.k8s.io/v1/ResourceClaimTemplate",
+    "resource.k8s.io/v1/ResourceSlice",
     "kueue.x-k8s.io/v1beta2/ResourceFlavor",
     "kueue.x-k8s.io/v1beta2/Cohort",
     "kueue.x-k8s.io/v1beta2/ClusterQueue",
@@ -44,6 +49,7 @@ SERVED = (
     "kueue.x-k8s.io/v1beta2/Workload",
     "kueue.x-k8s.io/v1beta2/WorkloadPriorityClass",
 )
+DEVICES = "io.k8s.api.resource.v1."
 ALSO = ("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",)
 
 
@@ -67,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("openapi")
     parser.add_argument("queueing")
+    parser.add_argument("resource")
     parser.add_argument("crds")
     default = Path(__file__).parent.parent / "src/roadstead/kinds/facts/facts.json.gz"
     parser.add_argument("-o", "--output", type=Path, default=default)
@@ -77,6 +84,9 @@ def main() -> None:
     for source in (read(options.queueing), read(options.openapi)):
         kinds |= source["kinds"]
         schemas |= source["schemas"]
+    newer = read(options.resource)
+    kinds |= {name: component for name, component in newer["kinds"].items() if component.startswith(DEVICES)}
+    schemas |= {name: schema for name, schema in newer["schemas"].items() if name.startswith(DEVICES)}
 
     wanted = {name: kinds[name] for name in SERVED}
     wanted |= {f"{name}List": kinds[f"{name}List"] for name in SERVED if f"{name}List" in kinds}

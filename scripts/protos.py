@@ -2,8 +2,8 @@
 """Write the packaged protobuf descriptors of the built-in kinds that are served, from the published `generated.proto` files.
 
     pip install grpcio-tools
-    go mod download k8s.io/api@v0.36.3 k8s.io/apimachinery@v0.36.3
-    scripts/protos.py "$(go env GOMODCACHE)/k8s.io" v0.36.3 [-o src/roadstead/kinds/facts/protos.binpb.gz]
+    go mod download k8s.io/api@v0.36.3 k8s.io/apimachinery@v0.36.3 k8s.io/api@v0.37.2
+    scripts/protos.py "$(go env GOMODCACHE)/k8s.io" v0.36.3 v0.37.2 [-o src/roadstead/kinds/facts/protos.binpb.gz]
 
 The output is a FileDescriptorSet with the messages that the kinds of `facts.json.gz` reach, without comments and options.
 After `scripts/facts.py` has added a kind, run this too.
@@ -29,6 +29,7 @@ SOURCES = (
     "k8s.io/api/core/v1/generated.proto",
     "k8s.io/api/node/v1/generated.proto",
     "k8s.io/api/policy/v1/generated.proto",
+    "k8s.io/api/resource/v1/generated.proto",
     "k8s.io/api/scheduling/v1/generated.proto",
 )
 ENVELOPE = "k8s.io.apimachinery.pkg.runtime.Unknown"
@@ -42,13 +43,15 @@ def roots() -> set[str]:
     return {ENVELOPE, OPTIONS} | {f"k8s.io.{name.removeprefix('io.k8s.')}" for name in components}
 
 
-def compiled(modules: Path, version: str) -> FileDescriptorSet:
-    """What protoc makes of the sources and of all that they import."""
+def compiled(modules: Path, version: str, newer: str) -> FileDescriptorSet:
+    """What protoc makes of the sources and of all that they import; resource.k8s.io is taken from the `newer` release."""
     with tempfile.TemporaryDirectory() as directory:
         tree = Path(directory)
-        (tree / "k8s.io").mkdir()
-        for module in ("api", "apimachinery"):
-            (tree / "k8s.io" / module).symlink_to(modules / f"{module}@{version}")
+        (tree / "k8s.io/api").mkdir(parents=True)
+        (tree / "k8s.io/apimachinery").symlink_to(modules / f"apimachinery@{version}")
+        for group in (modules / f"api@{version}").iterdir():
+            of = newer if group.name == "resource" else version
+            (tree / "k8s.io/api" / group.name).symlink_to(modules / f"api@{of}" / group.name)
         output = tree / "all.binpb"
         arguments = ["protoc", f"-I{tree}", "--include_imports", f"--descriptor_set_out={output}", *SOURCES]
         if protoc.main(arguments) != 0:
@@ -120,9 +123,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", type=Path, help="the folder k8s.io of the Go module cache")
     parser.add_argument("version", help="of the modules k8s.io/api and k8s.io/apimachinery, such as v0.36.3")
+    parser.add_argument("newer", help="of k8s.io/api/resource, such as v0.37.2")
     parser.add_argument("-o", "--output", type=Path, default=FACTS / "protos.binpb.gz")
     options = parser.parse_args()
-    result = packaged(compiled(options.modules, options.version))
+    result = packaged(compiled(options.modules, options.version, options.newer))
     packed = gzip.compress(result.SerializeToString(deterministic=True), 9, mtime=0)
     options.output.write_bytes(packed)
     count = sum(len(file.message_type) for file in result.file)

@@ -25,6 +25,19 @@ SAMPLES: dict[str, Json] = {
     "Topology": {"spec": {"levels": [{"nodeLabel": "rack"}]}},
     "AdmissionCheck": {"spec": {"controllerName": "example.com/check"}},
     "Workload": {"spec": {"podSets": [{"template": {"spec": POD_SPEC}}]}},
+    "DeviceTaintRule": {
+        "spec": {"taint": {"key": "example.com/broken", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"}}
+    },
+    "ResourceSlice": {
+        "spec": {
+            "driver": "gpu.example.com",
+            "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1},
+            "nodeName": "n1",
+            "devices": [
+                {"name": "gpu-0", "attributes": {"model": {"string": "a"}}, "capacity": {"memory": {"value": "1Gi"}}}
+            ],
+        }
+    },
     "Placement": {
         "spec": {"workload": {"name": "w", "uid": "u"}, "podSets": [{"name": "main", "members": [{"node": "n1"}]}]}
     },
@@ -38,6 +51,7 @@ def sample(kind: Kind) -> Json:
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
         "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job", "LimitRange", "RuntimeClass",
+        "DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
         "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
     }  # fmt: skip
 

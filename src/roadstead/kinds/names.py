@@ -29,6 +29,13 @@ TOPOLOGIES: Final = Resource(KUEUE, "v1beta2", "topologies")
 ADMISSION_CHECKS: Final = Resource(KUEUE, "v1beta2", "admissionchecks")
 WORKLOAD_PRIORITY_CLASSES: Final = Resource(KUEUE, "v1beta2", "workloadpriorityclasses")
 
+DEVICES: Final = "resource.k8s.io"
+DEVICE_CLASSES: Final = Resource(DEVICES, "v1", "deviceclasses")
+DEVICE_TAINT_RULES: Final = Resource(DEVICES, "v1", "devicetaintrules")
+RESOURCE_CLAIMS: Final = Resource(DEVICES, "v1", "resourceclaims")
+RESOURCE_CLAIM_TEMPLATES: Final = Resource(DEVICES, "v1", "resourceclaimtemplates")
+RESOURCE_SLICES: Final = Resource(DEVICES, "v1", "resourceslices")
+
 ROADSTEAD: Final = "roadstead.dev"
 PLACEMENTS: Final = Resource(ROADSTEAD, "v1alpha1", "placements")
 
@@ -58,13 +65,26 @@ HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 MEMBER_ANNOTATION: Final = "roadstead.dev/member"  # on bound pods: index of the member in its pod set's Placement
 POD_DEVICES_ANNOTATION: Final = "roadstead.dev/devices"  # on bound pods: comma list of device names on their node
 NODE_DEVICES_ANNOTATION: Final = "roadstead.dev/node-devices"
-"""On nodes: JSON list of {"name", "resource", "index", "healthy"} (the inventory until ResourceSlices carry it)."""
+"""On nodes: JSON list of {"name", "resource", "index", "healthy"} (what `nvidia.com/gpu: 2` is given from)."""
+UNHEALTHY_ANNOTATION: Final = "roadstead.dev/unhealthy-devices"
+"""On nodes: comma list of devices (gpu-3, rdma0) that are out of order; on simulated devices, that is how one breaks."""
+SLICES_LABEL: Final = "roadstead.dev/devices-of"
+"""On ResourceSlices: the node whose agent keeps them."""
+DEVICE_ATTRIBUTE: Final = "roadstead.dev/device"
+"""Of devices in ResourceSlices: the name in NODE_DEVICES_ANNOTATION of the thing that they are, or are a part of."""
 SHUTDOWN_TAINT: Final = "roadstead.dev/shutdown"
 """Taint key on nodes whose cluster is being stopped in an orderly way: work leaves them and none comes."""
 NODE_SIMULATED_LABEL: Final = "roadstead.dev/simulated"
 """On nodes: "devices" = real processes, simulated devices; "all" = pods run as timers."""
 RUN_FOR_ANNOTATION: Final = "roadstead.dev/run-for"  # on pods of a simulated node: seconds that they run ("5", "2.5")
 """How long a pod on a fully simulated node runs before it succeeds."""
+
+POD_CLAIM_NAME_ANNOTATION: Final = "resource.kubernetes.io/pod-claim-name"
+"""On ResourceClaims made from a template: the `spec.resourceClaims[].name` of their pod."""
+CLAIM_FINALIZER: Final = "resource.kubernetes.io/delete-protection"
+"""On ResourceClaims from before their allocation is written until nobody uses it."""
+ADMIN_ACCESS_LABEL: Final = "resource.kubernetes.io/admin-access"
+"""On namespaces: "true" lets claims ask for adminAccess."""
 
 FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 ORPHAN_FINALIZER: Final = "orphan"

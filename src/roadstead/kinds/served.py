@@ -19,6 +19,7 @@ from roadstead.kinds.kueue import (
 )
 from roadstead.kinds.node import runtime_class
 from roadstead.kinds.registry import Registry
+from roadstead.kinds.resource import claim, claim_template, device_class, resource_slice, taint_rule
 from roadstead.kinds.roadstead import placement
 from roadstead.kinds.scheduling import priority_class
 
@@ -40,6 +41,11 @@ def default_registry() -> Registry:
             lease.kind(),
             runtime_class.kind(),
             priority_class.kind(),
+            device_class.kind(),
+            taint_rule.kind(),
+            claim.kind(),
+            claim_template.kind(),
+            resource_slice.kind(),
             admission_check.kind(),
             cluster_queue.kind(),
             cohort.kind(),

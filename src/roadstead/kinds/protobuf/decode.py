@@ -24,6 +24,9 @@ EMBEDDED: Final = frozenset(
         ("Volume", "volumeSource"),
         ("EphemeralContainer", "ephemeralContainerCommon"),
         ("Probe", "handler"),
+        ("DeviceAllocationConfiguration", "deviceConfiguration"),
+        ("DeviceClaimConfiguration", "deviceConfiguration"),
+        ("DeviceClassConfiguration", "deviceConfiguration"),
     }
     | {
         (name, "localObjectReference")
@@ -138,13 +141,15 @@ def _micro_time(value: Any) -> str | None:
 
 
 def _raw_json(value: Any) -> Any:
-    """JSON that travels as bytes."""
-    if not value.Raw:
+    """JSON that travels as bytes (the field of RawExtension is called `raw`, that of FieldsV1 `Raw`)."""
+    field = value.DESCRIPTOR.fields[0].name
+    raw = getattr(value, field)
+    if not raw:
         return None
     try:
-        return orjson.loads(value.Raw)
+        return orjson.loads(raw)
     except ValueError as err:
-        raise ValueError(f"the {len(value.Raw)} bytes of {value.DESCRIPTOR.name} are not JSON: {err}") from err
+        raise ValueError(f"the {len(raw)} bytes of {value.DESCRIPTOR.name} are not JSON: {err}") from err
 
 
 SPECIAL: Final[dict[str, Callable[[Any], Any]]] = {
@@ -152,6 +157,7 @@ SPECIAL: Final[dict[str, Callable[[Any], Any]]] = {
     "IntOrString": _int_or_string,
     "MicroTime": _micro_time,
     "Quantity": _quantity,
+    "RawExtension": _raw_json,
     "Time": _time,
 }
 """Messages that are no JSON objects. Names are enough: they are unique among the packaged messages."""

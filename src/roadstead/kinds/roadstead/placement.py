@@ -5,7 +5,7 @@ The index in `members` is the member's index. The spec never changes: a new deci
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from roadstead.kinds import errors
 from roadstead.kinds.custom import CustomStrategy
@@ -13,10 +13,15 @@ from roadstead.kinds.errors import FieldError
 from roadstead.kinds.names import PLACEMENTS
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
+from roadstead.kinds.resource.claim_status import SharedDevice, device_of
 from roadstead.kinds.schema import OBJECT_META, Schema
+
+Allocation = dict[str, Any]
+"""An AllocationResult of resource.k8s.io/v1."""
 
 COMPONENT: Final = "dev.roadstead.v1alpha1.Placement"
 
+_DNS_LABEL: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 _QUANTITY: Final = (
     r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
@@ -59,7 +64,7 @@ SCHEMA: Final[Json] = {
                                 "type": "string",
                                 "minLength": 1,
                                 "maxLength": 63,
-                                "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+                                "pattern": _DNS_LABEL,
                             },
                             "requests": {
                                 "description": "What each member holds on its node, per resource.",
@@ -93,6 +98,31 @@ SCHEMA: Final[Json] = {
                                             "x-kubernetes-list-type": "set",
                                             "items": {"type": "string", "minLength": 1, "maxLength": 253},
                                         },
+                                        "claims": {
+                                            "description": "What each of its pod's resource claims is given.",
+                                            "type": "array",
+                                            "maxItems": 64,
+                                            "x-kubernetes-list-type": "map",
+                                            "x-kubernetes-list-map-keys": ["name"],
+                                            "items": {
+                                                "type": "object",
+                                                "required": ["allocation", "name"],
+                                                "properties": {
+                                                    "name": {
+                                                        "description": "The claim's name in spec.resourceClaims of the pod.",
+                                                        "type": "string",
+                                                        "minLength": 1,
+                                                        "maxLength": 63,
+                                                        "pattern": _DNS_LABEL,
+                                                    },
+                                                    "allocation": {
+                                                        "description": "An AllocationResult of resource.k8s.io/v1.",
+                                                        "type": "object",
+                                                        "x-kubernetes-preserve-unknown-fields": True,
+                                                    },
+                                                },
+                                            },
+                                        },
                                     },
                                 },
                             },
@@ -124,6 +154,7 @@ class PlacementStrategy(CustomStrategy):
     def rules(self, obj: Json) -> list[FieldError]:
         found: list[FieldError] = []
         holders: set[tuple[str, str]] = set()
+        given: dict[SharedDevice, Allocation] = {}
         for i, pod_set in enumerate(obj["spec"]["podSets"]):
             for j, member in enumerate(pod_set["members"]):
                 for k, device in enumerate(member.get("devices", ())):
@@ -132,12 +163,30 @@ class PlacementStrategy(CustomStrategy):
                         why = f'node "{member["node"]}" gives device "{device}" to another member already'
                         found.append(errors.invalid(path, device, why))
                     holders.add((member["node"], device))
+                for k, claim in enumerate(member.get("claims", ())):
+                    path = f"spec.podSets[{i}].members[{j}].claims[{k}].allocation"
+                    _validate_allocation(claim["allocation"], given, path, found)
         return found
 
     def update_rules(self, new: Json, old: Json) -> list[FieldError]:
         if new["spec"] == old["spec"]:
             return []
         return [errors.forbidden("spec", "a placement does not change; delete it and create another")]
+
+
+def _validate_allocation(
+    allocation: Allocation, given: dict[SharedDevice, Allocation], path: str, found: list[FieldError]
+) -> None:
+    """A device, or a share of one, is given once, unless it is looked at (admin access) or its claim is shared: then all who share it
+    have the very same allocation."""
+    for i, result in enumerate((allocation.get("devices") or {}).get("results") or ()):
+        device = device_of(result)
+        if result.get("adminAccess"):
+            continue
+        if given.setdefault(device, allocation) != allocation:
+            shown = "/".join(part for part in device if part)
+            why = "it is given to another member's claim already"
+            found.append(errors.invalid(f"{path}.devices.results[{i}]", shown, why))
 
 
 def kind() -> Kind:
