@@ -6,7 +6,7 @@ import hashlib
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
@@ -14,7 +14,7 @@ from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 from roadstead.core.memory import Tried
 from roadstead.core.plan import Admit, BindPod, Evict, Forgotten, Plan, Verdicts
 from roadstead.core.rules import AdmissionFairSharing, Rules, WaitForPodsReady
-from roadstead.model import nodes, queues, refusals, resources, selection, workload
+from roadstead.model import dra, nodes, queues, refusals, resources, selection, workload
 from roadstead.model.facts import Gone, Noun
 
 _TYPE: Final = "_"
@@ -37,11 +37,21 @@ def _known_types() -> dict[str, type]:
             Forgotten,
         )
     }
-    for module in (nodes, queues, refusals, resources, selection, workload):
-        for name, value in vars(module).items():
-            if isinstance(value, type) and is_dataclass(value):
-                found[name] = value
+    for module in (nodes, queues, refusals, resources, selection, workload, dra):
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__ and _is_value(value):
+                found[_name(value)] = value
     return found
+
+
+def _is_value(kind: type) -> bool:
+    return is_dataclass(kind) or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+
+
+@cache
+def _name(kind: type) -> str:
+    """What a type is called in a dump. `dra.` tells its nouns from others of the same name (there are two kinds of Device)."""
+    return f"dra.{kind.__name__}" if kind.__module__ == dra.__name__ else kind.__name__
 
 
 _TYPES: Final[Mapping[str, type]] = _known_types()
@@ -60,10 +70,10 @@ def encode(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if kind is type:
-        return value.__name__  # the noun of a Gone
-    if not is_dataclass(value):
+        return _name(value)  # the noun of a Gone
+    if not _is_value(kind):
         raise TypeError(f"{kind.__name__} cannot be dumped")
-    data: dict[str, Any] = {_TYPE: kind.__name__}
+    data: dict[str, Any] = {_TYPE: _name(kind)}
     for name, default in _fields(kind):
         item = getattr(value, name)
         if item != default:
@@ -73,7 +83,10 @@ def encode(value: Any) -> Any:
 
 @cache
 def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.default) for field in fields(kind) if field.init)
+    if issubclass(kind, tuple):
+        defaults: dict[str, Any] = getattr(kind, "_field_defaults", {})
+        return tuple((name, defaults.get(name, MISSING)) for name in getattr(kind, "_fields", ()))
+    return tuple((field.name, field.default) for field in fields(cast(Any, kind)) if field.init)
 
 
 def decode(data: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from roadstead.core.encoding import fact_hash
 from roadstead.core.undo import UndoLog
+from roadstead.model.dra import DeviceClass, DeviceTaintRule, ResourceClaim, ResourceSlice
 from roadstead.model.facts import Noun
 from roadstead.model.nodes import Node
 from roadstead.model.queues import (
@@ -23,7 +24,8 @@ from roadstead.model.workload import Pod, Workload
 FactKey: TypeAlias = tuple[str, str]
 
 NOUNS: Final[tuple[type[Noun], ...]] = (
-    Namespace, Topology, Node, ResourceFlavor, AdmissionCheck, Cohort, ClusterQueue, LocalQueue, Workload, Pod,
+    Namespace, Topology, Node, DeviceClass, ResourceSlice, DeviceTaintRule, ResourceFlavor, AdmissionCheck, Cohort,
+    ClusterQueue, LocalQueue, ResourceClaim, Workload, Pod,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from roadstead.ingest.devices import of_pod
 from roadstead.ingest.pod_class import UnreadableError, pod_class_of_bytes
 from roadstead.ingest.reading import Notes, time_of, view
 from roadstead.kinds.names import POD_DEVICES_ANNOTATION, WORKLOAD_ANNOTATION
@@ -28,8 +29,14 @@ class _Spec(msgspec.Struct, frozen=True, rename="camel"):
     scheduling_gates: tuple[_Gate, ...] = ()
 
 
+class _ClaimStatus(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    resource_claim_name: str | None = None
+
+
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
     phase: str = ""
+    resource_claim_statuses: tuple[_ClaimStatus, ...] | None = None
 
 
 class _PodView(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,8 +66,9 @@ def fact_of(obj: Object, notes: Notes, *, speaks_for_itself: bool = False) -> Po
         spec.scheduling_gates or spec.scheduler_name not in OUR_SCHEDULERS or obj.meta.deletion_timestamp is not None
     ):
         return None
+    made = {each.name: each.resource_claim_name for each in found.status.resource_claim_statuses or ()}
     try:
-        pod = pod_class_of_bytes(bytes(obj.view(_RawSpec).spec))
+        pod = pod_class_of_bytes(bytes(obj.view(_RawSpec).spec), of_pod(obj.meta.namespace, made))
     except (UnreadableError, msgspec.ValidationError, msgspec.DecodeError) as error:
         notes.append(f"spec can't be read: {error}")
         if not spec.node_name:

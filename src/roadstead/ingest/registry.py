@@ -9,24 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from roadstead.ingest import node, pod, queues, workload
+from roadstead.ingest import devices, node, pod, queues, workload
 from roadstead.ingest.reading import Lookup, Notes, Trouble
 from roadstead.kinds.names import (
     ADMISSION_CHECKS,
     CLUSTER_QUEUES,
     COHORTS,
+    DEVICE_CLASSES,
+    DEVICE_TAINT_RULES,
     LOCAL_QUEUES,
     MEMBER_ANNOTATION,
     NAMESPACES,
     NODES,
     PLACEMENTS,
     PODS,
+    RESOURCE_CLAIM_TEMPLATES,
+    RESOURCE_CLAIMS,
     RESOURCE_FLAVORS,
+    RESOURCE_SLICES,
     TOPOLOGIES,
     WORKLOAD_ANNOTATION,
     WORKLOADS,
 )
 from roadstead.kinds.object import Json, Object, Resource
+from roadstead.model.dra import DeviceClass, DeviceTaintRule, ResourceClaim, ResourceSlice
 from roadstead.model.facts import Fact, Gone, Noun
 from roadstead.model.nodes import Node
 from roadstead.model.queues import (
@@ -55,7 +61,17 @@ _NOUNS: Final[dict[Resource, tuple[type[Noun], _Make]]] = {
 }
 
 RESOURCES: Final[tuple[Resource, ...]] = (*_NOUNS, WORKLOADS, PLACEMENTS)
-"""What a decider has to watch for its world to be whole."""
+"""What a decider has to watch for its world to be whole, claims for devices apart."""
+
+_DEVICES: Final[dict[Resource, tuple[type[Noun], _Make]]] = {
+    DEVICE_CLASSES: (DeviceClass, devices.class_fact),
+    RESOURCE_SLICES: (ResourceSlice, devices.slice_fact),
+    DEVICE_TAINT_RULES: (DeviceTaintRule, devices.rule_fact),
+    RESOURCE_CLAIMS: (ResourceClaim, devices.claim_fact),
+}
+
+CLAIM_RESOURCES: Final[tuple[Resource, ...]] = (*_DEVICES, RESOURCE_CLAIM_TEMPLATES)
+"""What it has to watch besides where devices are claimed (resource.k8s.io/v1)."""
 
 _BY_KIND: Final[dict[str, Resource]] = {
     "Namespace": NAMESPACES,
@@ -69,8 +85,12 @@ _BY_KIND: Final[dict[str, Resource]] = {
     "Pod": PODS,
     "Workload": WORKLOADS,
     "Placement": PLACEMENTS,
+    "DeviceClass": DEVICE_CLASSES,
+    "ResourceSlice": RESOURCE_SLICES,
+    "DeviceTaintRule": DEVICE_TAINT_RULES,
+    "ResourceClaim": RESOURCE_CLAIMS,
 }
-_NAMESPACED: Final = frozenset({LOCAL_QUEUES, PODS, WORKLOADS, PLACEMENTS})
+_NAMESPACED: Final = frozenset({LOCAL_QUEUES, PODS, WORKLOADS, PLACEMENTS, RESOURCE_CLAIMS})
 
 
 def fact(
@@ -83,7 +103,9 @@ def fact(
     """The facts that follow from one change: `obj` is the newest version of `key`, None if it is gone.
 
     A Workload is read together with its Placement (same namespace and name), and a change of either makes the Workload's fact
-    anew, so the order in which the two become known does not matter. `lookup(resource, namespace, name)` gives the newest known
+    anew, so the order in which the two become known does not matter. It is read with the ResourceClaimTemplates that its pods name,
+    too: when one of them changes, whoever keeps the objects asks for the Workload's fact again (`devices.template_keys` says for
+    which). `lookup(resource, namespace, name)` gives the newest known
     version of another object. Resources that no fact comes from give []. Notes are added to `troubles`.
     """
     notes: Notes = []
@@ -99,8 +121,8 @@ def _facts(resource: Resource, key: tuple[str, str], obj: Object | None, lookup:
         owner = obj if resource == WORKLOADS else lookup(WORKLOADS, *key)
         if owner is None:
             return [Gone(Workload, key)]
-        return [workload.fact_of(owner, placement, notes)]
-    known = _NOUNS.get(resource)
+        return [workload.fact_of(owner, placement, notes, lookup)]
+    known = _NOUNS.get(resource) or _DEVICES.get(resource)
     if known is None:
         return []
     if resource == PODS:
@@ -123,14 +145,14 @@ def _has_lost_its_placement(obj: Object, lookup: Lookup) -> bool:
 
 
 def fact_of_dict(value: Json, placement: Json | None = None, troubles: list[Trouble] | None = None) -> Fact | None:
-    """The fact of an object given as a dict with `kind`; a Workload may bring its Placement. Namespaced objects without a
+    """The fact of an object given as a dict with `kind`; a Workload may bring its Placement, but no templates. Namespaced objects without a
     namespace are in `default`. None for kinds that no fact comes from (a Placement alone among them)."""
     resource = _BY_KIND.get(str(value.get("kind", "")))
     if resource is None or resource == PLACEMENTS:
         return None
     obj = _object(resource, value)
     placed = _object(PLACEMENTS, placement) if placement is not None else None
-    found = fact(resource, obj.key, obj, lambda *_: placed, troubles)
+    found = fact(resource, obj.key, obj, lambda of, *_: placed if of == PLACEMENTS else None, troubles)
     return found[0]
 
 

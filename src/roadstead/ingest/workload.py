@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from roadstead.ingest import topology
+from roadstead.ingest.devices import of_template
 from roadstead.ingest.placement import placement_of, speaks_for
-from roadstead.ingest.pod_class import UnreadableError, pod_class
-from roadstead.ingest.reading import Notes, amounts, time_of, view
+from roadstead.ingest.pod_class import Resolve, UnreadableError, pod_class
+from roadstead.ingest.reading import Lookup, Notes, amounts, time_of, view
 from roadstead.kinds.names import ADMISSION_GATE_ANNOTATION
 from roadstead.kinds.object import Object
 from roadstead.kinds.views.common import Condition, Conditioned, find_condition
@@ -34,7 +35,7 @@ REQUEUED_AT_EVICTION = frozenset({"PodsReadyTimeout", "AdmissionCheck"})
 """Reasons of Evicted after which the queue order counts from the eviction (Kueue 2.3, requeuingStrategy Eviction)."""
 
 
-def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
+def fact_of(obj: Object, placement: Object | None, notes: Notes, lookup: Lookup) -> Workload:
     """The workload's facts. A finished one is nowhere: its Placement stays behind as a record and holds nothing.
 
     One whose pod sets can't be read is never admitted (`active` is off), but keeps what it holds: its Placement and reservation
@@ -43,7 +44,16 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
     meta = obj.meta
     found = view(obj, WorkloadView, notes)
     created_at = time_of(meta.creation_timestamp, notes, "metadata.creationTimestamp")
-    placed = placement_of(placement, notes) if placement is not None and speaks_for(placement, meta.uid) else None
+    before = len(notes)
+    pod_sets = (
+        tuple(_pod_set(each, notes, of_template(meta.namespace, lookup)) for each in found.spec.pod_sets)
+        if found
+        else ()
+    )
+    is_readable = len(notes) == before
+    placed = None
+    if placement is not None and speaks_for(placement, meta.uid):
+        placed = placement_of(placement, notes, {pod_set.name: pod_set.pod for pod_set in pod_sets})
     if found is None:
         alone = _state_alone(obj)
         return Workload(
@@ -60,9 +70,6 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes) -> Workload:
             placement=placed if alone is not WorkloadState.FINISHED else None,
         )
     spec, status = found.spec, found.status
-    before = len(notes)
-    pod_sets = tuple(_pod_set(pod_set, notes) for pod_set in spec.pod_sets)
-    is_readable = len(notes) == before
     conditions = {condition.type: condition for condition in status.conditions}
     state = _state(conditions, has_admission=status.admission is not None)
     reserved = conditions.get("QuotaReserved") if state is WorkloadState.RESERVED else None
@@ -153,10 +160,10 @@ def _pods_wait(conditions: dict[str, Condition], notes: Notes) -> tuple[str, int
     return "WaitForStart", time_of(admitted.last_transition_time, notes, "Admitted")
 
 
-def _pod_set(pod_set: WorkloadPodSetView, notes: Notes) -> PodSet:
+def _pod_set(pod_set: WorkloadPodSetView, notes: Notes, resolve: Resolve) -> PodSet:
     name = pod_set.name.lower()
     try:
-        pod = pod_class(pod_set.template.get("spec") or {})
+        pod = pod_class(pod_set.template.get("spec") or {}, resolve)
     except UnreadableError as error:
         notes.append(f"pod set {name} can't be read: {error}")
         pod = PodClass()

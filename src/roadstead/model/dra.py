@@ -125,6 +125,28 @@ class DeviceClass:
     selectors: tuple[str | None, ...] = ()
     """CEL; None where the object has a selector of another kind."""
     config: tuple[OpaqueConfig, ...] = ()
+    extended_resource: str = ""
+    """Pods that ask for this resource may be given devices of the class (KEP-5004)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTaintRule:
+    """Taints devices from outside their slices (KEP-5055). An empty criterion fits every device; `selects` off: the rule fits none."""
+
+    name: str
+    taint: Taint
+    driver: str = ""
+    pool: str = ""
+    device: str = ""
+    selects: bool = True
+
+    def fits(self, device: DeviceId) -> bool:
+        return (
+            self.selects
+            and self.driver in ("", device.driver)
+            and self.pool in ("", device.pool)
+            and self.device in ("", device.device)
+        )
 
 
 # --- what is wanted
@@ -179,12 +201,24 @@ class Claim:
     config: tuple[ClaimConfig, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PodClaim:
+    """One of a pod's `spec.resourceClaims`: `claim`, what its template says, for one claim per pod (without namespace and name); or
+    `shared`, the (namespace, name) of a ResourceClaim. Neither, and the pod has to wait: for the template named `missing`, or,
+    without one, for whoever makes the claim."""
+
+    name: str
+    claim: Claim | None = None
+    shared: tuple[str, str] | None = None
+    missing: str = ""
+
+
 # --- what is given
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceResult:
-    """A device for a request. `share`: one share of it; whoever writes the allocation gives the share its id."""
+    """A device for a request. `share`: one share of it; `share_id` is empty until it is written (`ingest.dra`)."""
 
     request: str
     id: DeviceId
@@ -194,6 +228,7 @@ class DeviceResult:
     consumed: tuple[tuple[str, Amount], ...] = ()
     binding_conditions: tuple[str, ...] = ()
     binding_failure_conditions: tuple[str, ...] = ()
+    share_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,3 +254,26 @@ class Share:
 
     id: DeviceId
     consumed: tuple[tuple[str, Amount], ...] = ()
+
+
+MAX_CONSUMERS: Final = 256
+"""Pods that may use one claim (`ResourceClaimReservedForMaxSize`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceClaim:
+    """A ResourceClaim's facts. `consumers`: uids of the pods in `status.reservedFor`; `owner_pod`: uid of the pod that it was made for
+    from a template, else empty."""
+
+    namespace: str
+    name: str
+    uid: str
+    claim: Claim
+    allocation: Allocation | None = None
+    consumers: tuple[str, ...] = ()
+    owner_pod: str = ""
+    deleting: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.namespace, self.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from roadstead.model.dra import DeviceClass, DeviceTaintRule, ResourceClaim, ResourceSlice
 from roadstead.model.nodes import Node
 from roadstead.model.queues import (
     AdmissionCheck,
@@ -18,7 +19,20 @@ from roadstead.model.queues import (
 from roadstead.model.workload import Pod, Workload
 
 Noun: TypeAlias = (
-    Namespace | Topology | Node | ResourceFlavor | AdmissionCheck | Cohort | ClusterQueue | LocalQueue | Workload | Pod
+    Namespace
+    | Topology
+    | Node
+    | DeviceClass
+    | ResourceSlice
+    | DeviceTaintRule
+    | ResourceFlavor
+    | AdmissionCheck
+    | Cohort
+    | ClusterQueue
+    | LocalQueue
+    | ResourceClaim
+    | Workload
+    | Pod
 )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from roadstead.model.amounts import Amounts, FlavorName, ResourceName
+from roadstead.model.dra import Allocation, PodClaim
 from roadstead.model.selection import NodeTerm, Toleration
 
 WorkloadKey: TypeAlias = tuple[str, str]
@@ -31,7 +32,7 @@ class PodClass:
     """What matters for deciding about a pod. Equal pods share one instance after interning in the World.
 
     `requests` are the effective requests of one pod (max of init containers and the sum of containers, plus overhead),
-    canonical, sorted by resource name; devices are requested by count through extended resource names.
+    canonical, sorted by resource name; devices are requested by count through extended resource names, or by `claims`.
     """
 
     requests: tuple[tuple[ResourceName, int], ...] = ()
@@ -39,18 +40,22 @@ class PodClass:
     node_affinity: tuple[NodeTerm, ...] = ()  # required terms, ORed; empty = no constraint
     tolerations: tuple[Toleration, ...] = ()
     limits_exceeded: tuple[ResourceName, ...] = ()  # resources whose request is above their own limit
+    claims: tuple[PodClaim, ...] = ()
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        parts = (self.requests, self.node_selector, self.node_affinity, self.tolerations, self.limits_exceeded)
-        object.__setattr__(self, "_hash", hash(parts))
+        object.__setattr__(self, "_hash", hash(self._parts()))
+
+    def _parts(self) -> tuple[object, ...]:
+        return (
+            self.requests, self.node_selector, self.node_affinity, self.tolerations, self.limits_exceeded, self.claims,
+        )  # fmt: skip
 
     def __hash__(self) -> int:
         return self._hash  # worked out once: every question about a pod looks its class up
 
     def __reduce__(self) -> tuple[object, ...]:
-        parts = (self.requests, self.node_selector, self.node_affinity, self.tolerations, self.limits_exceeded)
-        return PodClass, parts  # made anew where it arrives: another process hashes otherwise
+        return PodClass, self._parts()  # made anew where it arrives: another process hashes otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +142,23 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Where one pod of a gang goes: a node, and the names of the devices there that are its alone."""
+    """Where one pod of a gang goes: a node, the names of the devices there that are its alone, and what each of its claims is given,
+    by the pod's name for it."""
 
     node: str
     devices: tuple[str, ...] = ()
+    claims: tuple[tuple[str, Allocation], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PodSetPlacement:
-    """Members in index order: member i of the pod set runs at `members[i]`; all of them use `requests` each."""
+    """Members in index order: member i of the pod set runs at `members[i]`; all of them use `requests` each. `shared` says which of
+    the members' claims are one ResourceClaim for all, (namespace, name)."""
 
     name: str
     members: tuple[Member, ...]
     requests: tuple[tuple[ResourceName, int], ...] = ()
+    shared: tuple[tuple[str, tuple[str, str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

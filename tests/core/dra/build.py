@@ -10,7 +10,7 @@ from roadstead.core.dra.features import Features
 from roadstead.core.dra.inventory import Inventory
 from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.outcome import Allocated, Failed, Outcome
-from roadstead.core.dra.reading import amount, claim_of, class_of, slice_of
+from roadstead.ingest.dra import amount, claim_of, class_of, slice_of
 from roadstead.model.dra import Claim, DeviceId
 
 DRIVER = "d"

@@ -6,7 +6,7 @@ import pytest
 
 from roadstead.core.dra import capacity
 from roadstead.core.dra.outcome import AllocationError
-from roadstead.core.dra.reading import amount, device_of, text_of
+from roadstead.ingest.dra import amount, device_of, text_of
 from tests.core.dra.build import Json
 
 RANGE: Json = {"default": "10", "validRange": {"min": "10", "max": "100", "step": "10"}}

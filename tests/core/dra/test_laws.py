@@ -20,7 +20,7 @@ from roadstead.core.dra.fitting import Shortlist
 from roadstead.core.dra.inventory import Inventory
 from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.outcome import Allocated, NoFit, Outcome
-from roadstead.core.dra.reading import claim_of, slice_of
+from roadstead.ingest.dra import claim_of, slice_of
 from roadstead.model.dra import Allocation
 from tests.core.dra.build import NODE, Json, claim, device, exactly, first_available, inventory, pool
 

@@ -8,7 +8,7 @@ from roadstead.core.dra.allocator import allocate
 from roadstead.core.dra.inventory import Inventory
 from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.outcome import Allocated
-from roadstead.core.dra.reading import allocation_object
+from roadstead.ingest.dra import allocation_object
 from roadstead.model.dra import Claim
 from tests.core.dra.build import NODE, Json, claim, device, exactly, first_available, inventory, pool
 

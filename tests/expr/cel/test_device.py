@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from roadstead.core.dra.reading import device_of
 from roadstead.expr.cel.cost import LIMIT
 from roadstead.expr.cel.device import compile_derived, compile_selector, selects, variables_of
 from roadstead.expr.cel.errors import CompileError, EvaluationError
+from roadstead.ingest.dra import device_of
 
 DEVICE = device_of(
     {

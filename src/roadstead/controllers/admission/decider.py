@@ -20,7 +20,7 @@ from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told
 from roadstead.controllers.admission.refusals import Refusals, WaitingClassKey
 from roadstead.controllers.admission.steps import step_of
-from roadstead.core.cycle import decide, next_time
+from roadstead.core.departures import next_time
 from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, foresee
 from roadstead.core.explain.why import why
@@ -30,8 +30,9 @@ from roadstead.core.plan import Admit, BindPod, Command, Evict, Forgotten, Plan,
 from roadstead.core.queueing.readiness import under
 from roadstead.core.queueing.turns import everyone
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World, key_of
-from roadstead.ingest import RESOURCES, Trouble, fact
+from roadstead.ingest import CLAIM_RESOURCES, RESOURCES, Trouble, fact, template_keys
 from roadstead.kinds.names import (
     MEMBER_ANNOTATION,
     PLACEMENTS,
@@ -103,7 +104,7 @@ class AdmissionDecider:
     ) -> None:
         """`served`: the resources that are looked at; others are not watched. Without Topologies a flavor is a quota, whichever
         topology it names. `world`: where facts and decisions go; empty."""
-        self.resources = tuple(resource for resource in RESOURCES if resource in set(served))
+        self.resources = tuple(resource for resource in (*RESOURCES, *CLAIM_RESOURCES) if resource in set(served))
         self.world = world if world is not None else World()
         self.troubles: dict[tuple[Resource, Key], tuple[str, ...]] = {}
         self._rules = rules
@@ -115,6 +116,7 @@ class AdmissionDecider:
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
         self._members: dict[Key, dict[Key, None]] = {}  # workload -> its pods that have a place
+        self._named_by: dict[Key, dict[Key, None]] = {}  # ResourceClaimTemplate -> workloads whose pods name it
         self._put_off: dict[Key, Evict] = {}  # assumed, and waiting for the admission of the same workload
         self._doubts = Doubts()
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
@@ -126,11 +128,26 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ what informers see
 
     def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
-        before = self._known[resource].get(key) if resource == PODS else None
+        before = self._known[resource].get(key) if resource in (PODS, WORKLOADS) else None
         if self._known[resource].observe(key, current):
             self._changed[(resource, key)] = None
             if resource == PODS:
                 self._follow_member(key, before, current)
+            elif resource == WORKLOADS:
+                self._follow_templates(key, before, current)
+
+    def _follow_templates(self, key: Key, before: Object | None, current: Object | None) -> None:
+        """What a workload asks for depends on the templates that it names: who names which is kept."""
+        old = template_keys(before) if before is not None else ()
+        new = template_keys(current) if current is not None else ()
+        if old == new:
+            return
+        for template in old:
+            self._named_by[template].pop(key, None)
+            if not self._named_by[template]:
+                del self._named_by[template]
+        for template in new:
+            self._named_by.setdefault(template, {})[key] = None
 
     def _follow_member(self, key: Key, before: Object | None, current: Object | None) -> None:
         """Whether a member of a gang speaks for itself depends on its Placement: whose members there are is kept."""
@@ -151,29 +168,37 @@ class AdmissionDecider:
     def _take_in(self, now: int) -> None:
         """Bring the world up to date with everything observed. O(changes)."""
         while self._changed:
-            # One by one: should an object be more than we can take, all others are still there when the runner asks again.
-            resource, key = next(iter(self._changed))
-            del self._changed[(resource, key)]
-            obj = self._known[resource].get(key)
-            troubles: list[Trouble] = []
-            for found in map(self._as_seen, fact(resource, key, obj, self._lookup, troubles)):
-                if self._is_news(found):
-                    self._give(found)
-            if troubles:
-                self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
-            else:
-                self.troubles.pop((resource, key), None)
-            if obj is None:
-                self._refusals.drop((resource, key))
-            if (doubted := self._doubts.ended_by((resource, key), obj)) is not None:
-                if isinstance(doubted, Admit):
-                    self._has_landed(doubted.workload)
-                self._refusals.tell_anew((resource, key))
-                self._forget(doubted)
-            if resource in (WORKLOADS, PLACEMENTS):
-                self._watch_orphan(key, now)
-            if resource == PLACEMENTS:
-                self._changed.update(((PODS, pod), None) for pod in self._members.get(key, ()))
+            changed, self._changed = self._changed, {}
+            left = iter(changed)
+            try:
+                for resource, key in left:
+                    self._take_in_one(resource, key, now)
+            finally:
+                # Should an object be more than we can take, all others are still there when the runner asks again.
+                self._changed = dict.fromkeys(left) | self._changed
+
+    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
+        obj = self._known[resource].get(key)
+        troubles: list[Trouble] = []
+        for found in fact(resource, key, obj, self._lookup, troubles):
+            seen = self._as_seen(found)
+            if self._is_news(seen):
+                self._give(seen)
+        if troubles:
+            self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
+        else:
+            self.troubles.pop((resource, key), None)
+        if obj is None:
+            self._refusals.drop((resource, key))
+        if (doubted := self._doubts.ended_by((resource, key), obj)) is not None:
+            if isinstance(doubted, Admit):
+                self._has_landed(doubted.workload)
+            self._refusals.tell_anew((resource, key))
+            self._forget(doubted)
+        if resource in (WORKLOADS, PLACEMENTS):
+            self._watch_orphan(key, now)
+        if resource == PLACEMENTS:
+            self._changed.update(((PODS, pod), None) for pod in self._members.get(key, ()))
 
     def _give(self, given: Given) -> None:
         give(self.world, given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from roadstead.controllers import checks, pods_ready
@@ -10,12 +10,13 @@ from roadstead.controllers.conditions import get_condition, is_true, set_conditi
 from roadstead.core.plan import Evict, EvictionReason
 from roadstead.expr.quantity import from_canonical
 from roadstead.ingest import topology
+from roadstead.ingest.dra import written
 from roadstead.kinds.names import JOB_UID_LABEL, PLACEMENTS
 from roadstead.kinds.object import Json, Object, owner_reference
 from roadstead.kinds.times import SECOND, format_time, parse_time
 from roadstead.kinds.views.common import find_condition, has_condition
 from roadstead.kinds.views.kueue import WorkloadView
-from roadstead.model.workload import Admission, Placement, PodSetAssignment
+from roadstead.model.workload import Admission, Member, Placement, PodSetAssignment
 from roadstead.runtime.step import Note
 
 UNKNOWN: Final = "UNKNOWN"
@@ -61,16 +62,27 @@ def placement_object(workload: Object, placement: Placement) -> Json:
                     "name": pod_set.name,
                     "requests": quantities(pod_set.requests),
                     "members": [
-                        {"node": member.node, "devices": list(member.devices)}
-                        if member.devices
-                        else {"node": member.node}
-                        for member in pod_set.members
+                        _member(member, f"{workload.meta.uid}/{pod_set.name}/{number}", dict(pod_set.shared))
+                        for number, member in enumerate(pod_set.members)
                     ],
                 }
                 for pod_set in placement.pod_sets
             ],
         },
     }
+
+
+def _member(member: Member, whose: str, shared: Mapping[str, tuple[str, str]]) -> Json:
+    """One member. Shares of devices get ids: its own, or, of a ResourceClaim that several share, the claim's."""
+    value: Json = {"node": member.node}
+    if member.devices:
+        value["devices"] = list(member.devices)
+    if member.claims:
+        value["claims"] = [
+            {"name": name, "allocation": written(given, "/".join(shared.get(name, (whose, name))))}
+            for name, given in member.claims
+        ]
+    return value
 
 
 def admitted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -10,9 +11,17 @@ from roadstead.kinds.object import ObjectMeta
 from roadstead.kinds.views.common import QuantityLike
 
 
+class MemberClaimView(msgspec.Struct, frozen=True, rename="camel"):
+    """What one of the member's claims is given, by the pod's name for it; `allocation` is an AllocationResult."""
+
+    name: str = ""
+    allocation: Mapping[str, Any] = {}
+
+
 class MemberView(msgspec.Struct, frozen=True, rename="camel"):
     node: str = ""
     devices: tuple[str, ...] = ()
+    claims: tuple[MemberClaimView, ...] = ()
 
 
 class PlacedPodSetView(msgspec.Struct, frozen=True, rename="camel"):

@@ -16,9 +16,9 @@ from roadstead.core.dra.features import Features
 from roadstead.core.dra.inventory import Inventory
 from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.outcome import Allocated, Failed, Outcome
-from roadstead.core.dra.reading import allocation_object, claim_of, class_of, device_of, share_of, slice_of
 from roadstead.expr.cel.device import compile_selector, selects, variables_of
 from roadstead.expr.cel.errors import CompileError, EvaluationError
+from roadstead.ingest.dra import allocation_object, claim_of, class_of, device_of, share_of, slice_of
 from roadstead.model.dra import DeviceId
 from roadstead.testing.conformance import Report, judge, records
 

@@ -1,10 +1,14 @@
-"""Objects of resource.k8s.io/v1 to nouns, and allocations back to objects. Objects are decoded JSON with defaults filled in."""
+"""Objects of resource.k8s.io/v1 to nouns, and allocations back to objects.
+
+Objects are decoded JSON with defaults filled in; of the wrong shape they raise one of BAD. `ingest.devices` makes facts of them.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 from roadstead.expr.quantity import Quantity, parse
 from roadstead.model.dra import (
@@ -14,6 +18,7 @@ from roadstead.model.dra import (
     Capacity,
     Claim,
     ClaimConfig,
+    ConfigResult,
     Constraint,
     CounterSet,
     CounterUse,
@@ -22,16 +27,23 @@ from roadstead.model.dra import (
     DeviceId,
     DeviceRequest,
     DeviceResult,
+    DeviceTaintRule,
     NodeChoice,
     OpaqueConfig,
     Request,
     RequestPolicy,
     ResourceSlice,
     Share,
-)  # fmt: skip
+)
 from roadstead.model.selection import NodeTerm, Requirement, Taint, Toleration
 
 Json = Mapping[str, Any]
+
+SHARES: Final = UUID("6a3d5f5e-4b0c-5d0e-9a57-7f0b8a2c1d46")
+"""Namespace of the ids of shares."""
+
+BAD: Final = (KeyError, TypeError, AttributeError, ValueError, IndexError)
+"""What reading an object of the wrong shape raises (a QuantityError is a ValueError)."""
 
 _SCALARS: Final = ("int", "bool", "string", "version")
 _LISTS: Final = {"ints": "int", "bools": "bool", "strings": "string", "versions": "version"}
@@ -167,6 +179,22 @@ def class_of(value: Json) -> DeviceClass:
         value["metadata"]["name"],
         _selectors(spec.get("selectors")),
         tuple(_opaque(each) for each in spec.get("config") or ()),
+        spec.get("extendedResourceName") or "",
+    )
+
+
+def rule_of(value: Json) -> DeviceTaintRule:
+    """A DeviceTaintRule."""
+    spec = value.get("spec") or {}
+    selector, taint = spec.get("deviceSelector"), spec.get("taint") or {}
+    chosen = selector or {}
+    return DeviceTaintRule(
+        name=value["metadata"]["name"],
+        taint=Taint(taint["key"], taint.get("value", ""), taint.get("effect", "")),
+        driver=chosen.get("driver") or "",
+        pool=chosen.get("pool") or "",
+        device=chosen.get("device") or "",
+        selects=selector is not None,
     )
 
 
@@ -174,7 +202,7 @@ def class_of(value: Json) -> DeviceClass:
 
 
 def claim_of(value: Json) -> Claim:
-    """A ResourceClaim."""
+    """A ResourceClaim's spec."""
     meta = value["metadata"]
     devices = (value.get("spec") or {}).get("devices") or {}
     return Claim(
@@ -208,16 +236,25 @@ def _body(name: str, value: Json) -> DeviceRequest:
         count=value.get("count", 0),
         selectors=_selectors(value.get("selectors")),
         admin=value.get("adminAccess"),
-        tolerations=tuple(
-            Toleration(
-                each.get("key", ""), each.get("operator", ""), each.get("value", ""), each.get("effect", ""),
-                each.get("tolerationSeconds"),
-            )
-            for each in value.get("tolerations") or ()
-        ),
+        tolerations=_tolerations(value.get("tolerations")),
         capacity=_amounts((value.get("capacity") or {}).get("requests")),
         derived=tuple((each["name"], each["expression"]) for each in value.get("derivedAttributes") or ()),
     )  # fmt: skip
+
+
+def _tolerations(values: Sequence[Json] | None) -> tuple[Toleration, ...]:
+    return tuple(
+        Toleration(
+            each.get("key", ""), each.get("operator", ""), each.get("value", ""), each.get("effect", ""),
+            each.get("tolerationSeconds"),
+        )
+        for each in values or ()
+    )  # fmt: skip
+
+
+def claim_of_spec(spec: Json | None) -> Claim:
+    """A claim from a ResourceClaimSpec (of a template, say), without namespace and name."""
+    return claim_of({"metadata": {"name": ""}, "spec": spec})
 
 
 def share_of(value: Json) -> Share:
@@ -226,6 +263,48 @@ def share_of(value: Json) -> Share:
 
 
 # --- allocations
+
+
+def allocation_of(value: Json) -> Allocation:
+    """An AllocationResult."""
+    devices = value.get("devices") or {}
+    terms = (value.get("nodeSelector") or {}).get("nodeSelectorTerms") or ()
+    return Allocation(
+        results=tuple(_result(each) for each in devices.get("results") or ()),
+        config=tuple(
+            ConfigResult(each.get("source") == "FromClass", tuple(each.get("requests") or ()), _opaque(each))
+            for each in devices.get("config") or ()
+        ),
+        nodes=_term(terms[0]) if terms else None,
+    )
+
+
+def _result(value: Json) -> DeviceResult:
+    share_id = value.get("shareID") or ""
+    return DeviceResult(
+        request=value["request"],
+        id=DeviceId(value["driver"], value["pool"], value["device"]),
+        admin=value.get("adminAccess"),
+        tolerations=_tolerations(value.get("tolerations")),
+        share=bool(share_id),
+        consumed=_amounts(value.get("consumedCapacity")),
+        binding_conditions=tuple(value.get("bindingConditions") or ()),
+        binding_failure_conditions=tuple(value.get("bindingFailureConditions") or ()),
+        share_id=share_id,
+    )
+
+
+def written(allocation: Allocation, whose: str) -> dict[str, Any]:
+    """An AllocationResult to write. Shares without an id get one made of `whose` (that says which claim of which pod of which
+    workload, by uid): the same however often it is written."""
+    return allocation_object(
+        allocation,
+        [
+            each.share_id or str(uuid5(SHARES, f"{whose}/{number}"))
+            for number, each in enumerate(allocation.results)
+            if each.share
+        ],
+    )
 
 
 def allocation_object(allocation: Allocation, share_ids: Sequence[str]) -> dict[str, Any]:
