@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks.core import a_workload, a_world, gpu_gang, gpu_queue, racks
-from roadstead.core.cycle import decide
 from roadstead.core.explain.explanation import explain
 from roadstead.core.explain.foresight import foresee
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.model.queues import Namespace, PreemptionPolicy
 from roadstead.model.workload import Workload

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roadstead.core.cycle import cycle, decide
+from roadstead.core.cycle import cycle
 from roadstead.core.plan import Admit
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.history.format import files_in
 from roadstead.history.journal import Journal

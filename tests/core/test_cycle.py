@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from roadstead.core.cycle import cycle, settle
+from roadstead.core.cycle import cycle
 from roadstead.core.dump import digest, memory_digest
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, Evict, EvictionReason, Requeue
 from roadstead.core.rules import Rules
+from roadstead.core.settle import settle
 from roadstead.core.world import World
 from roadstead.model.facts import Gone
 from roadstead.model.queues import (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from roadstead.core.cycle import settle
 from roadstead.core.plan import Admit, Plan
 from roadstead.core.rules import Rules
+from roadstead.core.settle import settle
 from roadstead.core.world import World
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Node

@@ -9,10 +9,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import cycle, decide, settle
+from roadstead.core.cycle import cycle
 from roadstead.core.dump import digest, dump, load, memory_digest
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, Evict
+from roadstead.core.settle import decide, settle
 from roadstead.core.world import World
 from roadstead.model.queues import ClusterQueue, Cohort, FlavorFungibility
 from roadstead.model.refusals import Code

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import cycle, next_time, settle
+from roadstead.core.cycle import cycle
+from roadstead.core.departures import next_time
 from roadstead.core.dump import digest, dump, load, memory_digest
 from roadstead.core.memory import Place
 from roadstead.core.plan import Admit, BindPod, Plan
 from roadstead.core.rules import Rules
+from roadstead.core.settle import settle
 from roadstead.core.world import World
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Device, Node

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import cycle, decide, next_time
+from roadstead.core.cycle import cycle
+from roadstead.core.departures import next_time
 from roadstead.core.dump import digest, dump, load
 from roadstead.core.encoding import decode, encode
 from roadstead.core.plan import Admit, Command, Evict, EvictionReason
 from roadstead.core.queueing.readiness import back_off, expires_at, gives_up, under
 from roadstead.core.rules import Rules, WaitForPodsReady
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.model.refusals import Code
 from roadstead.model.workload import Admission, PodSetAssignment, Workload, WorkloadState

@@ -12,12 +12,12 @@ import pytest
 
 from roadstead.cli import main
 from roadstead.controllers.admission import PLACE_ALL, AdmissionDecider
-from roadstead.core.cycle import decide
 from roadstead.core.fleet.domain import Domain
 from roadstead.core.fleet.flat import Flat
 from roadstead.core.fleet.forest import Forest
 from roadstead.core.given import Given, give
 from roadstead.core.plan import Plan
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.history import journal as journal_module
 from roadstead.history.format import FORMAT, JournalError, files_in, line, lines_of

@@ -1,34 +1,31 @@
-"""One scheduling cycle, and its repetition to a fixpoint. Start here: a breakpoint in `cycle` is hit by
+"""One scheduling cycle. Start here: a breakpoint in `cycle` is hit by
 
     .venv/bin/python -m pytest tests/core/test_cycle.py -k first_in_first_out
 
 `cycle(world, now, rules) -> Plan` does exactly what one cycle of Kueue does (kueue.md 3.4): one head of every active
 ClusterQueue, decided together. It leaves the world as found; `World.assume(plan)` makes the next cycle see the plan, and
-`World.forget(command)` takes back a command that could not be carried out.
+`World.forget(command)` takes back a command that could not be carried out. `settle.py` repeats it until nothing new is decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from roadstead.core.departures import drain, give_up, next_time, out_of_patience
 from roadstead.core.entry import IMMEDIATE, PARKS_CLASS, Entry, Outcome
 from roadstead.core.explain.blockers import fleet_blockers
 from roadstead.core.explain.entries import explained, feud_stopped
 from roadstead.core.fairness.tournament import fair_turns
 from roadstead.core.flavors.assignment import Assignment, Mode
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
-from roadstead.core.memory import Memory, Moved, Place, Ran, Scanned, Stuck, Unparked
+from roadstead.core.memory import Memory, Moved, Place, Ran, Scanned, Stuck
 from roadstead.core.nominate import evaluate, nominate
 from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason, Plan, Requeue, Verdicts
 from roadstead.core.preemption.classic import Target
-from roadstead.core.queueing.readiness import back_off
-from roadstead.core.queueing.timers import Timers
 from roadstead.core.queueing.turns import head_of
 from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.tree import QuotaNode, Usage
-from roadstead.core.rules import Rules, WaitForPodsReady
+from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
 from roadstead.model.workload import Admission, PodClass, PodSetAssignment, WorkloadKey
@@ -37,80 +34,17 @@ DEFAULT_LEVELS: Final = PodSetAsk("", 0, PodClass()).levels
 
 FLEET_LEVELS: Final = (Level.FLEET, Level.NODE)
 
-MAX_CYCLES: Final = 100_000
-"""`decide` stops after so many cycles and says so."""
-
-MAX_IDLE_CYCLES: Final = 40
-"""So many cycles in a row without a command: nothing more will come. More than one is allowed, because a workload may stay at the
-head while flavors are left to try (kueue.md 3.5.5)."""
-
 
 def cycle(world: World, now: int, rules: Rules) -> Plan:
     """Decide about one head of every active ClusterQueue, then about pods that no queue admits.
 
     Commands: evictions that stop policies, lost nodes and pods that are not ready ask for, then per entry, in order, an admission or
-    the evictions that make room for it, then places for pods. Every workload evaluated and not admitted has Verdicts, the binding refusal first. Cost: O(queues with
-    pending work + heads x flavors), independent of how many workloads wait behind the heads or hold quota, except where
-    preemption has to look for candidates.
+    the evictions that make room for it, then places for pods. Every workload evaluated and not admitted has Verdicts, the binding
+    refusal first. Cost: O(queues with pending work + heads x flavors), independent of how many workloads wait behind the heads or
+    hold quota, except where preemption has to look for candidates.
     """
     with world.trial():
         return _Cycle(world, now, rules).run()
-
-
-def drain(world: World) -> tuple[Evict, ...]:
-    """Evictions of holders that are deactivated, or whose queue is stopped and drained (kueue.md 2.8, 2.9), by key."""
-    return tuple(Evict(key, world.workloads[key].fact.uid, world.draining[key]) for key in sorted(world.draining))
-
-
-def give_up(world: World, now: int, rules: Rules) -> tuple[Evict, ...]:
-    """Evictions of holders whose place is lost: a node is gone, or not ready for too long, or nothing says any more where they run
-    (kueue.md 4.8, failing fast), by key. They return to their queue and are placed anew."""
-    return tuple(
-        Evict(key, world.workloads[key].fact.uid, world.stranded[key][1])
-        for key in sorted(world.stranded)
-        if rules.place_all and _patience_ends(world, key, rules) <= now
-    )
-
-
-def _patience_ends(world: World, key: WorkloadKey, rules: Rules) -> int:
-    since, _ = world.stranded[key]
-    return since + rules.node_tolerance if since else 0
-
-
-def out_of_patience(world: World, now: int, rules: Rules) -> tuple[Evict, ...]:
-    """Evictions of holders whose pods were not ready in time, by key (kueue.md 2.7). O(their number x log n)."""
-    policy = rules.pods_ready
-    if policy is None:
-        return ()
-    found: dict[WorkloadKey, Evict] = {}
-    for timers, patience in _patience_with_pods(world, policy):
-        while (key := timers.pop_due(now - patience)) is not None:
-            fact = world.workloads[key].fact
-            count = fact.requeue_count + 1
-            found[key] = Evict(
-                key, fact.uid, EvictionReason.PODS_READY_TIMEOUT, cause=fact.pods_wait,
-                requeue_count=count, requeue_at=now + back_off(count, policy),
-            )  # fmt: skip
-    return tuple(found[key] for key in sorted(found))
-
-
-def _patience_with_pods(world: World, policy: WaitForPodsReady) -> Iterator[tuple[Timers, int]]:
-    yield world.standings.starting, policy.timeout
-    if policy.recovery_timeout:
-        yield world.standings.recovering, policy.recovery_timeout
-
-
-def next_time(world: World, rules: Rules) -> int | None:
-    """When time alone changes what is decided, at the earliest: a back-off ends, or the patience with a node or with pods that are
-    not ready. None: never."""
-    times = [_patience_ends(world, key, rules) for key in world.stranded] if rules.place_all else []
-    if rules.pods_ready is not None:
-        for timers, patience in _patience_with_pods(world, rules.pods_ready):
-            if timers.next is not None:
-                times.append(timers.next + patience)
-    if world.next_timer is not None:
-        times.append(world.next_timer)
-    return min(times, default=None)
 
 
 class _Cycle:
@@ -425,54 +359,3 @@ class _Cycle:
 
 def _has_topology(ask: PodSetAsk) -> bool:
     return ask.request is not None or ask.levels != DEFAULT_LEVELS
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """Plans in the order in which they were made. `exhausted`: a bound was hit, and this says which."""
-
-    plans: tuple[Plan, ...]
-    exhausted: Refusal | None = None
-
-
-def settle(world: World, now: int, rules: Rules, *, max_cycles: int = MAX_CYCLES) -> Settlement:
-    """What `decide` would decide, on a trial: the world is left as found."""
-    with world.trial():
-        return _until_nothing_new(world, now, rules, max_cycles)
-
-
-def decide(world: World, now: int, rules: Rules, *, max_cycles: int = MAX_CYCLES) -> Settlement:
-    """Cycle, assume, cycle again ... until nothing new is decided. The plans are assumed; should it fail, the world is as before.
-
-    Evictions asked for do not free quota here (the victims still run), so their preemptors wait. Parked workloads get their chance
-    first where something was freed. Bounds: `max_cycles` in all, MAX_IDLE_CYCLES in a row without a command; the former is
-    reported in `exhausted`.
-    """
-    mark = world.undo.begin()
-    try:
-        settlement = _until_nothing_new(world, now, rules, max_cycles)
-    except BaseException:
-        world.undo.rollback(mark)
-        raise
-    world.undo.keep(mark)
-    return settlement
-
-
-def _until_nothing_new(world: World, now: int, rules: Rules, max_cycles: int) -> Settlement:
-    plans: list[Plan] = []
-    idle = 0
-    if world.unpark_requested or (world.next_timer is not None and world.next_timer <= now):
-        wake = Plan(memory=(Unparked(now),))
-        world.assume(wake)
-        plans.append(wake)
-    for _ in range(max_cycles):
-        plan = cycle(world, now, rules)
-        changed = world.assume(plan)
-        plans.append(plan)
-        idle = 0 if plan.commands else idle + 1
-        if not changed or idle >= MAX_IDLE_CYCLES:
-            return Settlement(tuple(plans))
-    return Settlement(
-        tuple(plans),
-        Refusal(Code.CYCLES_EXHAUSTED, Verdict.ASK, Level.WORKLOAD, needed=max_cycles + 1, limit=max_cycles),
-    )

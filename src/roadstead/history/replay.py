@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from roadstead.core.cycle import decide
 from roadstead.core.dump import FORMAT as DUMP_FORMAT
 from roadstead.core.dump import dump, load
 from roadstead.core.encoding import decode
 from roadstead.core.given import give
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.history.format import JournalError, check_head, encoded_plans, line, lines_of
 

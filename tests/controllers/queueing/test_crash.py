@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from roadstead.controllers.admission import AdmissionDecider
-from roadstead.core.cycle import decide
 from roadstead.core.dump import digest
 from roadstead.core.given import Given, give
 from roadstead.core.plan import Command, Plan, Verdicts
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, PLACEMENTS, PODS, WORKLOADS
 from roadstead.testing.controllers import Fault

@@ -8,7 +8,6 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import decide
 from roadstead.core.dump import digest, dump, memory_digest
 from roadstead.core.explain.advice import advice
 from roadstead.core.explain.changes import What, changed
@@ -18,6 +17,7 @@ from roadstead.core.explain.lifting import OF_THE_FLEET
 from roadstead.core.explain.why import as_if_first
 from roadstead.core.plan import Admit, BindPod
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.model.facts import Fact
 from roadstead.model.nodes import Device, Node

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadstead.core.cycle import MAX_IDLE_CYCLES, cycle
+from roadstead.core.cycle import cycle
 from roadstead.core.dump import dump, load, memory_digest
 from roadstead.core.explain.why import why
 from roadstead.core.plan import Admit, Evict
 from roadstead.core.preemption.fair import FINAL_SHARE, INITIAL_SHARE
 from roadstead.core.preemption.feuds import Feuds
 from roadstead.core.rules import Rules
+from roadstead.core.settle import MAX_IDLE_CYCLES
 from roadstead.core.undo import UndoLog
 from roadstead.core.world import World
 from roadstead.model.queues import ClusterQueue, Cohort

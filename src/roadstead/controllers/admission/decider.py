@@ -1,7 +1,7 @@
 """The admission Decider: what informers see becomes facts, what the core decides becomes writes (main path, steps 4 and 5).
 
 It is the sole creator of Placements and the sole writer of QuotaReserved=True, Admitted=True and Evicted=True. It decides nothing
-itself: every command comes out of `core.cycle.decide`. An admission is two writes, Placement first, so that the one object that
+itself: every command comes out of `core.settle.decide`. An admission is two writes, Placement first, so that the one object that
 says where a gang runs exists before anything can start; a crash between the two leaves an orphan Placement, which is undone.
 
 Decisions are assumed in the World as soon as they are made. A write that fails is forgotten and decided again; one that succeeded

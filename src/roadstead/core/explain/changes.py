@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from roadstead.core.cycle import cycle, decide
+from roadstead.core.cycle import cycle
 from roadstead.core.explain.lifting import anywhere_in, tolerating
 from roadstead.core.explain.why import as_if_first
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.model.amounts import CPU
 from roadstead.model.queues import LocalQueue

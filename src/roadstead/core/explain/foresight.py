@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from roadstead.core.cycle import decide
 from roadstead.core.explain.changes import MAX_CYCLES
 from roadstead.core.explain.explanation import NOTHING_IN_THE_WAY, Explanation, explain
 from roadstead.core.explain.lifting import vacate
 from roadstead.core.plan import Admit, BindPod, Evict, Plan
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World, key_of
 from roadstead.model.facts import Fact
 from roadstead.model.refusals import Code, Level, Refusal, Verdict

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from roadstead.core.cycle import decide
 from roadstead.core.given import Given, give
 from roadstead.core.plan import Plan
 from roadstead.core.rules import Rules
+from roadstead.core.settle import decide
 from roadstead.core.world import World
 from roadstead.history.format import encoded_plans, line
 

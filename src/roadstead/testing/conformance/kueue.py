@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from roadstead.core.cycle import MAX_IDLE_CYCLES, cycle, drain
+from roadstead.core.cycle import cycle
+from roadstead.core.departures import drain
 from roadstead.core.explain.conditions import pending_message
 from roadstead.core.memory import Moved
 from roadstead.core.plan import Admit, Evict, EvictionReason, Plan
 from roadstead.core.preemption.fair import FINAL_SHARE, INITIAL_SHARE
 from roadstead.core.rules import Rules
+from roadstead.core.settle import MAX_IDLE_CYCLES
 from roadstead.core.world import World
 from roadstead.ingest.registry import fact_of_dict
 from roadstead.model.facts import Gone
