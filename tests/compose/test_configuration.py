@@ -51,6 +51,7 @@ HAS_EFFECT = {
     "resources.transformations",
     "featureGates",
     "objectRetentionPolicies",
+    "roadstead.preemption.turns",
 }
 
 
@@ -115,6 +116,16 @@ def test_sharing() -> None:
     expected = AdmissionFairSharing(600 * SECOND, 60 * SECOND, (("cpu", 500), ("nvidia.com/gpu", 2000)))
     assert meaning(admissionFairSharing=stanza).rules(PLACE_ALL).admission_sharing == expected
     assert meaning(admissionFairSharing={}).rules(PLACE_ALL).admission_sharing == AdmissionFairSharing(0, 300 * SECOND)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 7])
+def test_how_often_workloads_may_displace_one_another(turns: int) -> None:
+    assert meaning(roadstead={"preemption": {"turns": turns}}).rules(PLACE_ALL).feud_turns == turns
+
+
+def test_priority_boost() -> None:
+    assert meaning(featureGates={"PriorityBoost": True}).rules(PLACE_ALL).priority_boost
+    assert not meaning().rules(PLACE_ALL).priority_boost
 
 
 def test_resources() -> None:

@@ -19,7 +19,7 @@ from roadstead.expr.selectors import from_object
 from roadstead.kinds.configuration import Configuration, read
 from roadstead.kinds.configuration.gates import INSIDE, SWITCHES
 from roadstead.kinds.configuration.reading import Wrong
-from roadstead.kinds.configuration.rules import OURS, is_set
+from roadstead.kinds.configuration.rules import OURS, is_set, value_at
 from roadstead.kinds.configuration.shape import Resources, WaitForPodsReadyStanza
 from roadstead.kinds.durations import parse_duration
 from roadstead.kinds.times import SECOND
@@ -59,13 +59,20 @@ class Configured:
         """`base` with what is configured about deciding."""
         sharing = self.file.fair_sharing
         strategies = (sharing.preemption_strategies or ()) if sharing is not None else ()
+        turns = value_at(self.file, "roadstead.preemption.turns")
         return replace(
             base,
             fair_sharing=strategies,
             resources=_resources(self.file.resources),
             admission_sharing=self.policy.admission_sharing,
             pods_ready=self.policy.pods_ready,
+            feud_turns=base.feud_turns if turns is None else turns,
+            priority_boost=self.gate("PriorityBoost"),
         )
+
+    def gate(self, name: str) -> bool:
+        """Is one of the gates that can be switched on?"""
+        return is_on(self.file, name)
 
     def lease_times(self) -> tuple[int | None, int | None, int | None]:
         """leaseDuration, renewDeadline, retryPeriod in nanoseconds, where the file says them."""
@@ -126,10 +133,14 @@ def managed_namespaces(file: Configuration) -> LabelSelector:
 
 def _pods_ready(file: Configuration) -> WaitForPodsReady | None:
     stanza = file.wait_for_pods_ready
-    gate = "DisableWaitForPodsReady"
-    if stanza is None or (file.feature_gates or {}).get(gate, SWITCHES[gate]):
+    if stanza is None or is_on(file, "DisableWaitForPodsReady"):
         return None
     return _as_rule(stanza)
+
+
+def is_on(file: Configuration, gate: str) -> bool:
+    """Is this gate, one that can be switched, on?"""
+    return (file.feature_gates or {}).get(gate, SWITCHES[gate])
 
 
 def _as_rule(stanza: WaitForPodsReadyStanza) -> WaitForPodsReady:

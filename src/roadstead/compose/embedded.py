@@ -114,7 +114,9 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         issuer = Issuer(options.pki / KEY_FILE)
         policy, rules = options.configured.policy, options.configured.rules(PLACE_ALL)
         hold = QueueHold(manage_all=policy.manage_all, namespaces=policy.namespaces)
-        resources = Resources(store, registry, default_plugins(hold=hold), issuer=issuer)
+        resources = Resources(
+            store, registry, default_plugins(hold=hold, priority_boost=rules.priority_boost), issuer=issuer
+        )
         cluster = EmbeddedCluster(resources)
         for write in BOOTSTRAP:
             await cluster.write(write)  # EXISTS from the second start on

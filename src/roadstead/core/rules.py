@@ -60,6 +60,8 @@ class Rules:
     `feud_turns`: workloads that displace one another in a circle may do so this many times each; then the circle is broken, and
     said so (`preemption/feuds.py`). Kueue goes on for ever. 1: nobody takes a place back from who displaced it; 0: no end.
 
+    `priority_boost`: the annotation of that name on a Workload adds to its priority (KEP-7990).
+
     `admission_sharing`: LocalQueues of one usage-based ClusterQueue take turns by what they used lately. None: by priority and time.
 
     `resources`: what quota is charged for (`core/quota/charges.py`).
@@ -72,6 +74,7 @@ class Rules:
     beside_victims: bool = True
     fair_sharing: tuple[str, ...] = ()
     feud_turns: int = 3
+    priority_boost: bool = False
     admission_sharing: AdmissionFairSharing | None = None
     resources: ResourceRules = PLAIN
     pods_ready: WaitForPodsReady | None = None

@@ -9,7 +9,8 @@ from roadstead.ingest.devices import of_template
 from roadstead.ingest.placement import placement_of, speaks_for
 from roadstead.ingest.pod_class import Resolve, UnreadableError, pod_class
 from roadstead.ingest.reading import Lookup, Notes, amounts, time_of, view
-from roadstead.kinds.names import ADMISSION_GATE_ANNOTATION
+from roadstead.kinds.kueue.priority_boost import boost_of
+from roadstead.kinds.names import ADMISSION_GATE_ANNOTATION, PRIORITY_BOOST_ANNOTATION
 from roadstead.kinds.object import Object
 from roadstead.kinds.views.common import Condition, Conditioned, find_condition
 from roadstead.kinds.views.kueue import (
@@ -88,6 +89,7 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes, lookup: Lookup)
         created_at=created_at,
         queued_at=_queued_at(evicted, created_at, notes),
         priority=spec.priority or 0,
+        boost=_boost(meta.annotations.get(PRIORITY_BOOST_ANNOTATION, ""), notes),
         active=spec.active is not False and is_readable and not is_going,
         generation=max(meta.generation, 1),
         state=state,
@@ -106,6 +108,14 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes, lookup: Lookup)
         reclaimable=tuple((each.name.lower(), max(each.count, 0)) for each in status.reclaimable_pods),
         placement=placed if state is not WorkloadState.FINISHED else None,
     )
+
+
+def _boost(text: str, notes: Notes) -> int:
+    if not text:
+        return 0
+    if (found := boost_of(text)) is None:
+        notes.append(f"annotation {PRIORITY_BOOST_ANNOTATION}: {text!r} is no signed integer, and adds nothing")
+    return found or 0
 
 
 def _kept_out(conditions: dict[str, Condition], gates: str) -> str:

@@ -115,6 +115,7 @@ class Workload:
     created_at: int
     queued_at: int
     priority: int = 0
+    boost: int = 0  # what its annotation adds to the priority, where such annotations count (KEP-7990)
     active: bool = True
     generation: int = 1
     state: WorkloadState = WorkloadState.PENDING

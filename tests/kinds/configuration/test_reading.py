@@ -99,6 +99,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"resources": {"transformations": [{"input": "a", "strategy": "Drop"}]}}, "resources.transformations[0].strategy", "must be Retain or Replace"),
     ({"resources": {"transformations": [{"input": "a", "outputs": {"b": "lots"}}]}}, "resources.transformations[0].outputs[b]", "is no quantity"),
     ({"resources": {"deviceClassMappings": [{"name": "x"}]}}, "resources.deviceClassMappings", "not supported"),
+    ({"roadstead": {"preemption": {"turns": -1}}}, "roadstead.preemption.turns", "-1 is negative"),
+    ({"roadstead": {"preemption": {"turn": 1}}}, "roadstead.preemption.turn", "did you mean turns?"),
     ({"multiKueue": {"origin": "here"}}, "multiKueue", "MultiKueue is not supported"),
     ({"tls": {"minVersion": "VersionTLS13"}}, "tls", "not supported"),
     ({"metrics": {"customLabels": [{"name": "team"}]}}, "metrics.customLabels", "not supported"),

@@ -27,7 +27,7 @@ from roadstead.core.explain.why import why
 from roadstead.core.given import Given, give
 from roadstead.core.memory import Moved, Place
 from roadstead.core.plan import Admit, BindPod, Command, Evict, Forgotten, Plan, Verdicts
-from roadstead.core.queueing.readiness import under
+from roadstead.core.queueing.counted import counted
 from roadstead.core.queueing.turns import everyone
 from roadstead.core.rules import Rules
 from roadstead.core.settle import decide
@@ -207,9 +207,7 @@ class AdmissionDecider:
     def _as_seen(self, found: Fact) -> Fact:
         if isinstance(found, ResourceFlavor) and found.topology and TOPOLOGIES not in self._known:
             return replace(found, topology="")
-        if isinstance(found, Workload) and self._rules.pods_ready is not None:
-            return under(self._rules.pods_ready, found)
-        return found
+        return counted(found, self._rules) if isinstance(found, Workload) else found
 
     def _is_news(self, found: Fact) -> bool:
         """False if the world knows it already: most changes of objects are none of ours (heartbeats, statuses, counts)."""

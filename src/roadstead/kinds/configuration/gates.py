@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-SWITCHES: Final[Mapping[str, bool]] = {"DisableWaitForPodsReady": False}
+SWITCHES: Final[Mapping[str, bool]] = {"DisableWaitForPodsReady": False, "PriorityBoost": False}
 """Gates that have their effect, with what they are unless said otherwise."""
 
 ON: Final = frozenset(
@@ -80,7 +80,6 @@ OFF: Final = frozenset(
         "CustomMetricLabels",
         "SparkApplicationIntegration",
         "MultiKueueOrchestratedPreemption",
-        "PriorityBoost",
         "ShortWorkloadNames",
         "FastQuotaReleaseInPodIntegration",
         "RejectUpdatesToCQWithInvalidOnFlavors",

@@ -56,6 +56,7 @@ def problems(configuration: Configuration) -> Found:
     yield from _pods_ready(c)
     yield from _integrations(c)
     yield from _sharing(c)
+    yield from _own(c)
     if c.resources is not None:
         yield from _resources(c.resources)
     if c.leader_election is not None and c.leader_election.leader_elect is False:
@@ -150,6 +151,12 @@ def _sharing(c: Configuration) -> Found:
         for name, weight in (c.admission_fair_sharing.resource_weights or {}).items():
             if weight < 0:
                 yield f"admissionFairSharing.resourceWeights[{name}]", f"{weight:g} is negative: must be at least 0"
+
+
+def _own(c: Configuration) -> Found:
+    turns = value_at(c, "roadstead.preemption.turns")
+    if turns is not None and turns < 0:
+        yield "roadstead.preemption.turns", f"{turns} is negative: must be at least 0 (0: no end, as in Kueue)"
 
 
 def _resources(r: Resources) -> Found:

@@ -162,6 +162,16 @@ class MultiKueue(Part, frozen=True):
     incremental_dispatcher_config: IncrementalDispatcherConfig | None = None
 
 
+class Preemption(Part, frozen=True):
+    turns: int | None = None
+
+
+class Own(Part, frozen=True):
+    """What Kueue has no word for."""
+
+    preemption: Preemption | None = None
+
+
 class Configuration(Part, frozen=True):
     """The whole file. An empty one is the same as none."""
 
@@ -188,3 +198,4 @@ class Configuration(Part, frozen=True):
     feature_gates: Mapping[str, bool] | None = None
     object_retention_policies: ObjectRetentionPolicies | None = None
     visibility_server: VisibilityServer | None = None
+    roadstead: Own | None = None

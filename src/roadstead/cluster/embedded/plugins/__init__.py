@@ -9,15 +9,18 @@ from roadstead.cluster.embedded.admission import AdmissionPlugin
 from roadstead.cluster.embedded.plugins.limit_ranges import LimitRanger
 from roadstead.cluster.embedded.plugins.nodes import TaintNodesByCondition
 from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority
+from roadstead.cluster.embedded.plugins.priority_boost import PriorityBoost
 from roadstead.cluster.embedded.plugins.queue_hold import QueueHold
 from roadstead.cluster.embedded.plugins.runtime_class import RuntimeClass
 from roadstead.cluster.embedded.plugins.service_accounts import ServiceAccount
 
 
 def default_plugins(
-    *, default_account_is_given: bool = True, hold: QueueHold | None = None
+    *, default_account_is_given: bool = True, hold: QueueHold | None = None, priority_boost: bool = False
 ) -> tuple[AdmissionPlugin, ...]:
-    """Every plugin that an embedded cluster runs. See `ServiceAccount` for the first option; `hold` holds jobs in another way."""
+    """Every plugin that an embedded cluster runs. See `ServiceAccount` for the first option; `hold` holds jobs in another way;
+    `priority_boost`: the annotation counts, and is checked."""
+    more = (PriorityBoost(),) if priority_boost else ()
     return (
         LimitRanger(),
         ServiceAccount(default_is_given=default_account_is_given),
@@ -26,6 +29,7 @@ def default_plugins(
         DefaultTolerationSeconds(),
         RuntimeClass(),
         hold if hold is not None else QueueHold(),
+        *more,
     )
 
 
@@ -33,6 +37,7 @@ __all__ = [
     "DefaultTolerationSeconds",
     "LimitRanger",
     "Priority",
+    "PriorityBoost",
     "QueueHold",
     "RuntimeClass",
     "ServiceAccount",
