@@ -7,7 +7,6 @@ Cluster port; the answer says when they began and ended, and the CPU used since.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -16,51 +15,32 @@ from typing import Any
 
 import uvloop
 
+from benchmarks._api_server import serving
 from benchmarks._restart import resident_bytes
-from roadstead.apiserver.serve import ApiServer
-from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
-from roadstead.cluster.embedded.resources import Resources
-from roadstead.cluster.embedded.store import Store
-from roadstead.kinds.names import CONFIG_MAPS, NAMESPACES
+from roadstead.kinds.names import CONFIG_MAPS
 from roadstead.kinds.object import Json
-from roadstead.kinds.served import default_registry
 from roadstead.runtime.cluster import Create, Outcome, Update
 
 
 async def _serve(directory: Path) -> None:
-    store, registry = Store.open(directory / "data", "full"), default_registry()
-    resources = Resources(store, registry, default_plugins())
-    cluster = EmbeddedCluster(resources)
-    await cluster.write(Create(NAMESPACES, {"metadata": {"name": "default"}}))
-    server = ApiServer(resources, registry, state_dir=directory / "state", unix_socket=directory / "api.sock")
-    await server.start()
-    gc.collect()
-    gc.freeze()
-    where = {
-        "port": server.port,
-        "token": server.token,
-        "ca": str(server.ca_file),
-        "socket": str(directory / "api.sock"),
-    }
-    print(json.dumps(where), flush=True)
-    used = time.process_time()
-    while line := await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
-        asked = json.loads(line)
-        if asked.get("changes"):
-            began = time.monotonic()
-            await _change(cluster, asked)
-            answer: dict[str, Any] = {"began": began, "ended": time.monotonic()}
-        else:
-            answer = {
-                "version": resources.current_rv(),
-                "cpu": time.process_time() - used,
-                "resident": resident_bytes(),
-            }
-            used = time.process_time()
-        print(json.dumps(answer), flush=True)
-    await server.stop()
-    await store.close()
+    async with serving(directory) as resources:
+        cluster = EmbeddedCluster(resources)
+        used = time.process_time()
+        while line := await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
+            asked = json.loads(line)
+            if asked.get("changes"):
+                began = time.monotonic()
+                await _change(cluster, asked)
+                answer: dict[str, Any] = {"began": began, "ended": time.monotonic()}
+            else:
+                answer = {
+                    "version": resources.current_rv(),
+                    "cpu": time.process_time() - used,
+                    "resident": resident_bytes(),
+                }
+                used = time.process_time()
+            print(json.dumps(answer), flush=True)
 
 
 async def _change(cluster: EmbeddedCluster, asked: dict[str, int]) -> None:
