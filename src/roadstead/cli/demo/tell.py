@@ -11,6 +11,7 @@ from string import Template
 
 import click
 
+from roadstead.apiserver.app import ANSWERS_PREFIX
 from roadstead.cli.client import Client
 from roadstead.cli.demo.story import (
     BORROWER,
@@ -35,6 +36,7 @@ from roadstead.cli.failure import Failure
 from roadstead.cli.follow import waiting_reason
 from roadstead.cli.home import Home
 from roadstead.cli.output import wants_colour
+from roadstead.cli.reasons import reason_lines
 from roadstead.kinds.manifest import read_manifests
 from roadstead.kinds.names import CLUSTER_QUEUES, JOB_NAME_LABEL, JOBS, PLACEMENTS, PODS, WORKLOADS
 from roadstead.kinds.object import Json, Object, Ref
@@ -75,7 +77,8 @@ class Teller:
 
     def introduce(self, url: str) -> None:
         self._say(
-            "a cluster of its own is up: one machine with 8 simulated H100s; teams vision and speech have 4 each and may borrow",
+            "a cluster of its own is up: one machine with 8 simulated H100s. Team vision of research has 4; team speech of products has 2, "
+            "and its department a pool of 2; whatever is idle is lent",
             bold=True,
         )
         click.echo(f"        look with kubectl:  export KUBECONFIG={self._home.kubeconfig}   ({url})")
@@ -166,10 +169,7 @@ class Teller:
         if amount != self._borrowed[team]:
             self._borrowed[team] = amount
             self._most_borrowed[team] = max(amount, self._most_borrowed[team])
-            others = " and ".join(name for name in TEAMS if name != team)
-            said = (
-                f"uses {amount} GPUs of {others}, which left them idle" if amount else "has given back all it borrowed"
-            )
+            said = f"uses {amount} GPUs that others leave idle" if amount else "has given back all it borrowed"
             self._say(f"ClusterQueue {team} {said}", bold=True)
 
     async def _look(self, client: Client, part: Part) -> None:
@@ -206,6 +206,9 @@ class Teller:
                 watched.runs += 1
                 where = await self._placement(client, workload)
                 self._say(f"{part.name} {'goes on' if watched.runs > 1 else 'starts'} on {where}", bold=True)
+                if watched.waits:
+                    watched.waits = ""
+                    await self._explain(client, part)
             elif state in ("complete", "failed"):
                 results = [report for pod in watched.pods if (report := report_of(pod))]
                 shown = ", ".join(f"{name} {value}" for name, value in (results[0] if results else {}).items())
@@ -214,7 +217,14 @@ class Teller:
             reason = waiting_reason(watched.workload)
             if reason and reason != watched.waits:
                 watched.waits = reason
-                self._say(f"{part.name} waits: {reason}")
+                await self._explain(client, part)
+
+    async def _explain(self, client: Client, part: Part) -> None:
+        """What `roadstead why` says of it now."""
+        answer = await client.ask(f"{ANSWERS_PREFIX}why/{part.namespace}/{part.name}")
+        self._say(f"why {part.name}? {answer['headline']}")
+        for line in (*reason_lines(answer), *answer["details"]):
+            click.echo(f"           {line}")
 
     @staticmethod
     def _state(watched: Watched) -> str:
