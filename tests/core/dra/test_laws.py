@@ -238,7 +238,7 @@ def test_an_attempt_changes_nothing_and_what_is_held_is_not_given_again(
     assert all(amount <= CAPACITY for amount in shared.values())
     for allocation in data.draw(st.permutations(allocations)):
         of.release(allocation)
-    assert (of.whole, of.shared, of.consumed) == ({}, {}, {})
+    assert (of.usage.whole, of.usage.shared, of.usage.consumed) == ({}, {}, {})
 
 
 def one_by_one(of: Inventory, nodes: list[NodeFacts], wanted: list[Any], start: int) -> tuple[int, Outcome]:

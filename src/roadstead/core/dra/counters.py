@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from roadstead.core.dra.candidates import Candidate
@@ -68,12 +68,12 @@ def compatible(users: list[Groups], groups: Groups) -> bool:
     return bool(common)
 
 
-def open_counters(pool: Pool, in_use: Collection[DeviceId], *, groups: bool) -> PoolCounters:
+def open_counters(pool: Pool, is_used: Callable[[DeviceId], bool], *, groups: bool) -> PoolCounters:
     """A pool's counters at the start of an attempt; may be overdrawn. A shared device counts once. O(devices of the pool)."""
     left = {(name, counter): nano for name, counters in pool.counters.items() for counter, nano in counters.items()}
     found = PoolCounters(left)
     for candidate in (*pool.candidates, *pool.others):
-        if candidate.device.consumes and candidate.id in in_use:
+        if candidate.device.consumes and is_used(candidate.id):
             for use in candidate.device.consumes:
                 for name, amount in use.counters:
                     if (use.counter_set, name) in left:

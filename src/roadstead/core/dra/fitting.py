@@ -135,7 +135,7 @@ class Shortlist:
                 if inventory.features.taints and not tolerated(candidate.device.taints, body.tolerations):
                     continue
                 column.where[candidate.id] = at
-                column.free[at] += candidate.id not in inventory.whole
+                column.free[at] += candidate.id not in inventory.usage.whole
         except AllocationError:
             certain = False
         if not certain:

@@ -1,19 +1,18 @@
 """What is published and what is in use: the ledger that the allocator reads.
 
 Slices and classes come and go one by one; pools as a node sees them are assembled on demand and kept until a slice changes that may
-concern the node. Devices in use are kept in sets, so an attempt costs nothing for what others hold.
+concern the node. What is in use is counted in `usage`, so an attempt costs nothing for what others hold.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from roadstead.core.dra.candidates import FactsTable
 from roadstead.core.dra.features import Features
 from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.dra.pools import PoolId, Published, View, gather, view_of
-from roadstead.core.dra.search import InUse
+from roadstead.core.dra.usage import Usage
 from roadstead.model.dra import Allocation, DeviceClass, DeviceId, ResourceSlice, Share
 
 
@@ -23,9 +22,7 @@ class Inventory:
     def __init__(self, features: Features) -> None:
         self.features = features
         self.classes: dict[str, DeviceClass] = {}
-        self.whole: Counter[DeviceId] = Counter()
-        self.shared: Counter[DeviceId] = Counter()
-        self.consumed: dict[DeviceId, Counter[str]] = {}
+        self.usage = Usage(shares=features.consumable_capacity, changed=self._tell)
         self.facts = FactsTable()
         self.published = 0
         """Grows with every change of slices or classes."""
@@ -95,49 +92,20 @@ class Inventory:
 
     def hold(self, allocation: Allocation) -> None:
         """Count an allocation's devices as in use; those with admin access are not. O(results)."""
-        self._count(allocation, 1)
+        self.usage.hold(allocation)
 
     def release(self, allocation: Allocation) -> None:
         """Undo `hold`."""
-        self._count(allocation, -1)
-
-    def _count(self, allocation: Allocation, by: int) -> None:
-        for result in allocation.results:
-            if result.share:
-                self._share(Share(result.id, result.consumed), by)
-            elif not result.admin:
-                self._whole(result.id, by)
+        self.usage.release(allocation)
 
     def hold_device(self, key: DeviceId) -> None:
         """A whole device is in use."""
-        self._whole(key, 1)
+        self.usage.hold_device(key)
 
     def hold_share(self, share: Share) -> None:
         """A share of a device is in use. Without consumable capacity that is the whole device."""
-        self._share(share, 1)
+        self.usage.hold_share(share)
 
-    def _whole(self, key: DeviceId, by: int) -> None:
-        before = self.whole[key]
-        after = before + by
-        if after:
-            self.whole[key] = after
-        else:
-            del self.whole[key]
-        if (before == 0) != (after == 0):
-            for watcher in self.watchers:
-                watcher(key, after != 0)
-
-    def _share(self, share: Share, by: int) -> None:
-        if not self.features.consumable_capacity:
-            self._whole(share.id, by)
-            return
-        self.shared[share.id] += by
-        amounts = self.consumed.setdefault(share.id, Counter())
-        for name, amount in share.consumed:
-            amounts[name] += by * amount.nano
-        if not self.shared[share.id]:
-            del self.shared[share.id]
-            del self.consumed[share.id]
-
-    def in_use(self) -> InUse:
-        return InUse(self.whole, self.shared, self.consumed)
+    def _tell(self, device: DeviceId, in_use: bool) -> None:
+        for watcher in self.watchers:
+            watcher(device, in_use)

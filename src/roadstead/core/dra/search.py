@@ -45,9 +45,16 @@ class Taken:
 class InUse:
     """What was given out before."""
 
-    whole: Collection[DeviceId]
+    whole: Mapping[DeviceId, int]
+    """Holders of each device."""
     shared: Collection[DeviceId]
     consumed: Mapping[DeviceId, Mapping[str, int]]
+    barred: Mapping[DeviceId, int]
+    """Those of `whole` that hold it in another way than by a claim, and take nothing from counters."""
+
+    def uses(self, device: DeviceId) -> bool:
+        """Does a claim hold the device, or a share of it?"""
+        return device in self.shared or self.whole.get(device, 0) > self.barred.get(device, 0)
 
 
 @dataclass(slots=True)
@@ -139,9 +146,8 @@ class Search:
             if result != DONE:
                 self.undo(progress, option, candidate)
             return result
-        order, whole = self.order, self.in_use.whole
-        if option.admin:
-            whole = ()
+        order = self.order
+        whole: Collection[DeviceId] = () if option.admin else self.in_use.whole
         for at in range(start, len(order)):
             candidate = order[at]
             if candidate.id in whole or not self.take(progress, option, candidate, must=False):
@@ -259,8 +265,9 @@ class Search:
         pool = self.context.view.by_id[candidate.id.driver, candidate.id.pool]
         found = self.counters.get(pool.id)
         if found is None:
-            in_use = set(self.in_use.whole) | set(self.in_use.shared) if pool.counters else set()
-            found = self.counters[pool.id] = open_counters(pool, in_use, groups=self.features.compatibility_groups)
+            found = self.counters[pool.id] = open_counters(
+                pool, self.in_use.uses, groups=self.features.compatibility_groups
+            )
         return found
 
     def release_counters(self, counters: PoolCounters | None, candidate: Candidate) -> None:
