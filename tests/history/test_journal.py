@@ -294,6 +294,32 @@ def test_a_disk_that_fails_is_no_reason_to_stop(
     assert replay([file]).decisions >= 3
 
 
+def test_a_decision_that_cannot_be_written_ends_one_file_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(journal_module, "RETRY_SECONDS", 0.05)
+    world = World()
+    journal = Journal(tmp_path, world, PLACE_ALL)
+    grow(journal, world, 5)
+    journal.record([object()], 6, [])  # type: ignore[list-item]  # what nobody has taught the encoder yet
+    grow(journal, world, 5)
+    until(lambda: "cannot be written" in caplog.text)
+    (first,) = files_in(tmp_path)
+    assert replay([first]).decisions == 5
+
+    def goes_on() -> bool:
+        grow(journal, world, 1)
+        return len(files_in(tmp_path)) == 2
+
+    until(goes_on)
+    grow(journal, world, 3)
+    journal.close()
+    assert caplog.text.count("cannot be written") == 1
+    found = replay(files_in(tmp_path))
+    assert (found.divergence, found.joints) == (None, 0)
+    assert found.decisions >= 5 + 3
+
+
 def test_a_disk_that_is_too_slow_leaves_a_gap_and_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "PENDING_MAX", 10)
     world = World()

@@ -2,7 +2,8 @@
 
 `record` is the `Journal` of the admission decider. It costs an append: encoding, compressing and writing happen in a thread, in
 batches, and without fsync, for a journal explains and is not needed to go on. Files are bounded: each begins with a snapshot of the
-world and can be replayed alone, and the oldest go. Trouble with the disk is said once and never reaches the decisions.
+world and can be replayed alone, and the oldest go. Trouble (a full disk, a decision that cannot be encoded) is said once, ends the
+file, and never reaches the decisions; a while later there is a new file.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class _Writer:
                 self._put({"now": now, "given": encode(given), "plans": encoded_plans(plans)})
             else:
                 self._is_cut_off = True
-        except OSError as error:
+        except Exception as error:
             self._give_up(error)
 
     def flush(self) -> None:
@@ -147,7 +148,7 @@ class _Writer:
             return
         try:
             self._write(zlib.Z_SYNC_FLUSH)
-        except OSError as error:
+        except Exception as error:
             self._give_up(error)
 
     def asks_for_start(self) -> bool:
@@ -215,10 +216,18 @@ class _Writer:
             view = view[done:]
         self._packed = bytearray()
 
-    def _give_up(self, error: OSError) -> None:
+    def _give_up(self, error: Exception) -> None:
+        """End this file. Whatever the error was, the thread goes on: nobody else would ever write again."""
+        is_ours = not isinstance(error, OSError)
         log.warning(
-            "the journal cannot be written (%s); decisions go on, and so will it in %.0f s", error, RETRY_SECONDS
+            "the journal cannot be written (%r); decisions go on, and so will it in %.0f s",
+            error,
+            RETRY_SECONDS,
+            exc_info=error if is_ours else None,
         )
+        if is_ours and self._file is not None:
+            with contextlib.suppress(Exception):
+                self._write(zlib.Z_SYNC_FLUSH)  # the decisions before are what will be asked for
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
