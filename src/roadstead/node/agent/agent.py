@@ -13,12 +13,15 @@ from typing import Any
 
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Object, Ref, Resource
-from roadstead.node.agent import allotment, isolation, launch, node_object, peers
+from roadstead.kinds.times import SECOND
+from roadstead.node.agent import allotment, isolation, launch, node_object, peers, publisher
 from roadstead.node.agent.access import Access
+from roadstead.node.agent.hardware import hardware_of
 from roadstead.node.agent.heartbeat import Heartbeat
 from roadstead.node.agent.host import Host
 from roadstead.node.agent.options import AgentOptions, CannotGoOn, CannotJoin, NodeOptions
 from roadstead.node.agent.profiles import profile
+from roadstead.node.agent.publisher import Publication, Publisher
 from roadstead.node.agent.runtimes import ProcessRuntime, Runtime, TimerRuntime
 from roadstead.node.agent.server import LogServer
 from roadstead.node.agent.views import Pod
@@ -103,7 +106,10 @@ class Agent:
         server = self.server
         try:
             port = await server.start()
-            beats = [Heartbeat(self.cluster, options, node, tier, port) for node in options.nodes]
+            beats = [
+                Heartbeat(self.cluster, options, node, tier, port, self.hosts[node.name].health)
+                for node in options.nodes
+            ]
             await asyncio.gather(*(beat.register() for beat in beats))
             async with asyncio.TaskGroup() as self._group:
                 self._keep("recording Events", self.recorder.run)
@@ -114,6 +120,7 @@ class Agent:
                         self.hosts[name].claims.hold(pod)
                 await self._follow_pods()
                 self._adopt_strangers()
+                self._publish(beats)
                 for beat in beats:
                     self._keep(f"the heartbeat of node {beat.node.name}", beat.run)
                 self._keep("looking at what runs", self._look_again)
@@ -150,7 +157,20 @@ class Agent:
             self.options.host,
             gives_devices=self.options.is_guest,
             api_server=self.options.api_server,
+            hardware=hardware_of(node.name, node.profile),
         )
+
+    def _publish(self, beats: Sequence[Heartbeat]) -> None:
+        """Keep the ResourceSlices of the nodes. Clusters of others are not told: their schedulers would count the
+        same devices twice, as `nvidia.com/gpu` and by claims."""
+        if self.options.is_guest:
+            return
+        hosts = [self.hosts[beat.node.name] for beat in beats]
+        wanted = [Publication(host.hardware, host.health, beat.seen) for host, beat in zip(hosts, beats, strict=True)]
+        narrowed = Narrowed(self.cluster, "", publisher.selector(list(self.hosts)))
+        publishing = Publisher(narrowed, wanted, self.options.lease_interval / SECOND)
+        self._keep("watching slices", publishing.informer.run)
+        self._keep("publishing devices", publishing.run)
 
     def _keep(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Have `work` done beside the rest; if it fails, the agent does."""

@@ -10,6 +10,7 @@ from roadstead.kinds.names import LEASES, NAMESPACES, NODES
 from roadstead.kinds.object import Json, Object, Ref
 from roadstead.kinds.times import SECOND
 from roadstead.node.agent import node_object
+from roadstead.node.agent.health import Health, lost
 from roadstead.node.agent.options import AgentOptions, CannotJoin, NodeOptions
 from roadstead.runtime.cluster import Cluster, Create, Outcome, Result, Unavailable, Update
 from roadstead.runtime.writing import write_once
@@ -22,14 +23,28 @@ _RETRY_SECONDS = (0.1, 5.0)
 class Heartbeat:
     """Of one node."""
 
-    def __init__(self, cluster: Cluster, options: AgentOptions, node: NodeOptions, tier: str, port: int) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        options: AgentOptions,
+        node: NodeOptions,
+        tier: str,
+        port: int,
+        health: Health | None = None,
+    ) -> None:
+        """`health` hears what the node's annotation says of its devices."""
         self.cluster = cluster
         self.options = options
         self.node = node
         self.tier = tier
         self.port = port
+        self.health = health or Health()
         self._lease: Object | None = None
         self._node: Object | None = None
+
+    def seen(self) -> Object | None:
+        """The node's object as it was last read or written."""
+        return self._node
 
     async def register(self) -> None:
         """Create the node or bring it up to date; tries until it is done. Raises CannotJoin if the server will not have it."""
@@ -68,6 +83,7 @@ class Heartbeat:
             if not self._went_well("created", outcome) or outcome.object is None:
                 return False
             stored = outcome.object
+        self._hear(stored)
         wanted = self._wanted(stored.decode())
         if not node_object.says_the_same(wanted, stored.decode()):
             before = stored.decode()
@@ -102,9 +118,15 @@ class Heartbeat:
     async def _repair(self) -> bool:
         """Write the status if somebody changed it meanwhile: a node that was thought dead says that it lives."""
         stored = await self.cluster.get(Ref(NODES, "", self.node.name))
-        if stored is not None and node_object.says_the_same(self._wanted(stored.decode()), stored.decode()):
-            return True
+        if stored is not None:
+            self._hear(stored)
+            if node_object.says_the_same(self._wanted(stored.decode()), stored.decode()):
+                self._node = stored
+                return True
         return await self._bring_up_to_date()
+
+    def _hear(self, stored: Object) -> None:
+        self.health.set(lost(stored.meta.annotations))
 
     def _wanted(self, old: Json | None) -> Json:
         return node_object.node(self.node, self.tier, self.options.host, self.port, old, self.options.now())

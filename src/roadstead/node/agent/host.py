@@ -8,6 +8,8 @@ from pathlib import Path
 
 from roadstead.kinds.object import Object
 from roadstead.node.agent.claims import Claims
+from roadstead.node.agent.hardware import Hardware
+from roadstead.node.agent.health import Health
 from roadstead.node.agent.pod_state import Backoff
 from roadstead.node.agent.profiles import Profile
 from roadstead.node.agent.runtimes import Runtime
@@ -41,6 +43,8 @@ class Host:
     """Pods that ask for devices and name none get free ones here."""
     api_server: Callable[[], str] = str
     """https://HOST:PORT at which pods reach the API server now; "" if there is none."""
+    hardware: Hardware = field(default_factory=lambda: Hardware(""))
+    health: Health = field(default_factory=Health)
     claims: Claims = field(default_factory=Claims)
     objects: ReadObjects = field(init=False)
     """What the volumes of all pods here were last made from."""

@@ -15,6 +15,7 @@ from roadstead.expr.quantity import normalize
 from roadstead.kinds.names import HOSTNAME_LABEL, NODE_DEVICES_ANNOTATION, NODE_SIMULATED_LABEL
 from roadstead.kinds.object import Json, Object, owner_reference
 from roadstead.kinds.times import format_micro_time, format_time
+from roadstead.node.agent import health
 from roadstead.node.agent.isolation import LABEL as ISOLATION_LABEL
 from roadstead.node.agent.options import NodeOptions
 from roadstead.node.agent.profiles import profile
@@ -83,8 +84,10 @@ def node(options: NodeOptions, tier: str, address: str, port: int, old: Json | N
     value: Json = old or {"apiVersion": "v1", "kind": "Node", "metadata": {"name": options.name}, "spec": {}}
     metadata = value["metadata"]
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels(options, tier)}
-    inventory = orjson.dumps(profile(options.profile).inventory).decode()
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), NODE_DEVICES_ANNOTATION: inventory}
+    annotations = metadata.get("annotations") or {}
+    gone = health.lost(annotations)
+    inventory = [{**one, "healthy": one["name"] not in gone} for one in profile(options.profile).inventory]
+    metadata["annotations"] = {**annotations, NODE_DEVICES_ANNOTATION: orjson.dumps(inventory).decode()}
     if old is None and options.taints:
         value["spec"]["taints"] = [asdict(taint) for taint in options.taints]
     value["status"] = _status(options, address, port, value.get("status") or {}, now)
