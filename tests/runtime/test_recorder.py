@@ -14,7 +14,7 @@ from roadstead.kinds.names import EVENTS, NAMESPACES
 from roadstead.kinds.object import Json
 from roadstead.kinds.served import default_registry
 from roadstead.runtime import recorder as recording
-from roadstead.runtime.cluster import Create, Outcome, Write
+from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
 from roadstead.runtime.recorder import COMBINED, LANES, Recorder
 from roadstead.runtime.step import SECOND, Note
 from tests.runtime.objects import config_map
@@ -107,6 +107,51 @@ def test_equal_notes_that_come_later_raise_the_count() -> None:
     cluster, events = run(nothing, note(), note(), note(), between=1)
     assert [event["count"] for event in events] == [3]
     assert cluster.writes == 2
+
+
+class Strict(EmbeddedCluster):
+    """An Event that is not there cannot be updated: `answer`."""
+
+    answer = Result.MISSING
+
+    async def write(self, write: Write) -> Outcome:
+        if isinstance(write, Update) and await self.get(write.ref) is None:
+            return Outcome(self.answer)
+        return await super().write(write)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expires", "counts"),
+    [
+        pytest.param(Result.MISSING, True, [1, 1, 2], id="it has expired"),
+        pytest.param(Result.CONFLICT, True, [1, 1, 2], id="it has expired, and its uid is in conflict with none"),
+        pytest.param(Result.CONFLICT, False, [1, 2, 3], id="somebody has changed it"),
+    ],
+)
+def test_an_event_that_is_not_as_known_is_written_all_the_same(
+    answer: Result, expires: bool, counts: list[int]
+) -> None:
+    async def go() -> None:
+        store = Store.in_memory()
+        cluster = Strict(Resources(store, REGISTRY))
+        cluster.answer = answer
+        await cluster.write(Create(NAMESPACES, {"metadata": {"name": "default"}}))
+        recorder = Recorder(cluster, Ticking(), "test")
+        task = asyncio.create_task(recorder.run())
+        for time, count in enumerate(counts):
+            recorder.record(note())
+            async with asyncio.timeout(10):
+                while [event.decode()["count"] for event in store.list(EVENTS)] != [count]:
+                    await asyncio.sleep(0)
+            if time == 0:
+                (event,) = store.list(EVENTS)
+                changed = event.decode() | {"action": "Seen"}
+                gone: Write = Delete(event.ref, event.meta.uid) if expires else Update(EVENTS, changed)
+                assert (await cluster.write(gone)).is_done
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())
 
 
 def test_messages_that_differ_are_events_of_their_own() -> None:

@@ -15,10 +15,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from roadstead.kinds.names import EVENTS
-from roadstead.kinds.object import Json, Object
+from roadstead.kinds.object import Json, Object, Ref
 from roadstead.kinds.times import format_time
 from roadstead.runtime.clock import Clock
-from roadstead.runtime.cluster import Cluster, Create, Result, Unavailable, Update
+from roadstead.runtime.cluster import Cluster, Create, Outcome, Result, Unavailable, Update
 from roadstead.runtime.step import Note
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ COMBINED = "(combined from similar events): "
 LANES = 8
 """Events being written side by side. All of one name go through one lane, one after another."""
 KNOWN_LIMIT = 4096
+_NOT_AS_KNOWN = (Result.MISSING, Result.CONFLICT)
+"""Answers to an Update of an Event that has expired (which a Kubernetes server calls a conflict, of its uid), or was changed."""
 
 
 @dataclass(slots=True)
@@ -130,18 +132,12 @@ class Recorder:
         ).hexdigest()[:16]
         name = f"{note.about.meta.name[:200]}.{digest}"
         known = self._known.get((namespace, name))
-        if known is None:
+        outcome = None if known is None else await self._count(known, waiting)
+        if outcome is None or outcome.result in _NOT_AS_KNOWN:
             outcome = await self._cluster.write(Create(EVENTS, self._event(waiting, namespace, name)))
             if outcome.result is Result.EXISTS:
-                known = await self._cluster.get(
-                    Create(EVENTS, {"metadata": {"namespace": namespace, "name": name}}).ref
-                )
-        if known is not None:
-            value = known.decode()
-            value["count"] = value.get("count", 1) + waiting.count
-            value["lastTimestamp"] = format_time(waiting.last)
-            value["message"] = waiting.message[:1024]
-            outcome = await self._cluster.write(Update(EVENTS, value))
+                known = await self._cluster.get(Ref(EVENTS, namespace, name))
+                outcome = outcome if known is None else await self._count(known, waiting)
         if outcome.is_done and outcome.object is not None:
             self._known[(namespace, name)] = outcome.object
             self._known.move_to_end((namespace, name))
@@ -150,6 +146,14 @@ class Recorder:
         else:
             self._known.pop((namespace, name), None)
             log.debug("event %s about %s not written: %s", note.reason, note.about, outcome.message)
+
+    async def _count(self, known: Object, waiting: _Waiting) -> Outcome:
+        """What was said before was said again."""
+        value = known.decode()
+        value["count"] = value.get("count", 1) + waiting.count
+        value["lastTimestamp"] = format_time(waiting.last)
+        value["message"] = waiting.message[:1024]
+        return await self._cluster.write(Update(EVENTS, value))
 
     def _event(self, waiting: _Waiting, namespace: str, name: str) -> Json:
         note = waiting.note
