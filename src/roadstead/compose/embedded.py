@@ -29,6 +29,7 @@ from roadstead.compose.running import Refused, beside, stopped
 from roadstead.controllers.admission import PLACE_ALL, AdmissionDecider
 from roadstead.controllers.admission.decider import Journal as Recorder
 from roadstead.controllers.binder import Binder
+from roadstead.controllers.claims import DeviceTaintController, PodClaimsController, ResourceClaimController
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController
 from roadstead.controllers.fleet_quota import FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
@@ -197,6 +198,9 @@ def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) ->
         AfterlifeController(policy),
         AdmissionChecksController(),
         Binder(),
+        PodClaimsController(),
+        ResourceClaimController(),
+        DeviceTaintController(),
         ClusterQueueController(),
         LocalQueueController(),
         *usage_controllers(policy.admission_sharing),

@@ -1,14 +1,26 @@
-"""The binder: pods of admitted workloads get the node and the devices that their Placement already names.
+"""The binder: pods of admitted workloads get the node, the devices and the claims that their Placement already names.
 
-It decides nothing: admission did. Keyed by the Workload, because members of one gang must not be given out twice; stateless,
+It decides nothing: admission did. A pod's claims are written before the pod is bound. Keyed by the Workload, because members of one gang must not be given out twice; stateless,
 because who holds which member is written on the pods themselves (`roadstead.dev/member`, in the same write as the node).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
+from roadstead.controllers.claims.allocating import Readiness, Writes, essence, prepare
+from roadstead.controllers.claims.names import (
+    BY_CLAIM,
+    BY_DEVICE,
+    claim_for,
+    claims_by_device,
+    claims_of,
+    pods_by_claim,
+    users_of,
+    uses_claims,
+)
 from roadstead.controllers.workload.pods import WORKLOAD_INDEX, live_pods, pods_by_workload
 from roadstead.controllers.workload.status import is_admitted, is_evicted, is_finished
 from roadstead.integrations.job import MAIN
@@ -20,20 +32,30 @@ from roadstead.kinds.names import (
     POD_DEVICES_ANNOTATION,
     PODS,
     PODSET_LABEL,
+    RESOURCE_CLAIMS,
     WORKLOAD_ANNOTATION,
     WORKLOADS,
 )
 from roadstead.kinds.object import Json, Object, Resource
+from roadstead.kinds.views.claim import ClaimView
 from roadstead.kinds.views.placement import PlacedPodSetView, PlacementView
 from roadstead.kinds.views.pod import PodView
-from roadstead.runtime.cluster import Create
-from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Present, Read, Step, nobody, same_key
+from roadstead.runtime.cluster import Create, Write
+from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Present, Read, Step, nobody, same_key
 
 
 def _workload_of(pod: Object, read: Read) -> Iterable[Key]:
     del read
     name = pod.meta.annotations.get(WORKLOAD_ANNOTATION)
     return ((pod.meta.namespace, name),) if name else ()
+
+
+def _workloads_of_claim(claim: Object, read: Read) -> Iterable[Key]:
+    return dict.fromkeys(key for pod in users_of(claim, read) for key in _workload_of(pod, read))
+
+
+LOOK_AGAIN = SECOND
+"""How soon a pod is looked at again whose device another claim still holds."""
 
 
 def binding(pod: Object, node: str, devices: Sequence[str], member: int | None = None) -> Json:
@@ -67,8 +89,13 @@ class Binder:
         PLACEMENTS: same_key,
         WORKLOADS: same_key,
         NODES: nobody,
+        RESOURCE_CLAIMS: _workloads_of_claim,
     }
-    indexes: Mapping[tuple[Resource, str], Index] = {(PODS, WORKLOAD_INDEX): pods_by_workload}
+    indexes: Mapping[tuple[Resource, str], Index] = {
+        (PODS, WORKLOAD_INDEX): pods_by_workload,
+        (PODS, BY_CLAIM): pods_by_claim,
+        (RESOURCE_CLAIMS, BY_DEVICE): claims_by_device,
+    }
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         placement = read.get(PLACEMENTS, *key)
@@ -81,23 +108,58 @@ class Binder:
         if is_evicted(workload) or is_finished(workload):
             return NOTHING  # whoever is not bound yet will be deleted
         pods = live_pods(read, workload, now)
-        writes: list[Create] = []
+        claims = Writes()
+        bindings: list[Write] = []
         notes: list[Note] = []
+        again: list[int] = []
         for pod_set in spec.pod_sets:
             mine = [pod for pod in pods if pod.meta.labels.get(PODSET_LABEL, MAIN) == pod_set.name]
-            for pod, member in assign_members(mine, pod_set):
+            for pod, member in assign_members(mine, pod_set, _members_by_claims(mine, pod_set, read)):
                 place = pod_set.members[member]
-                writes.append(Create(PODS, binding(pod, place.node, place.devices, member), "binding"))
-                notes.append(bound_note(pod, place.node))
-        if not writes:
-            return NOTHING
+                given = {claim.name: claim.allocation for claim in place.claims}
+                readiness = prepare(pod, given, read, claims, now) if uses_claims(pod) else Readiness.READY
+                if readiness is Readiness.IN_USE:
+                    again.append(now + LOOK_AGAIN)
+                if readiness is Readiness.READY:
+                    bindings.append(Create(PODS, binding(pod, place.node, place.devices, member), "binding"))
+                    notes.append(bound_note(pod, place.node))
+        if claims.next_timeout is not None:
+            again.append(claims.next_timeout)
+        stages = tuple(stage for stage in (claims.stage, tuple(bindings)) if stage)
+        if not stages:
+            return Step(again_at=min(again, default=None))
         # The view may still show a Placement that an admission which failed left behind, beside the Workload as the next one made it.
-        return Step((tuple(writes),), notes=tuple(notes), confirm=(Present(placement.ref, placement.meta.uid),))
+        present = Present(placement.ref, placement.meta.uid)
+        return Step(stages, again_at=min(again, default=None), notes=tuple(notes), confirm=(present,))
 
 
-def assign_members(pods: Sequence[Object], pod_set: PlacedPodSetView) -> list[tuple[Object, int]]:
-    """Which unbound pod of `pods` (all live pods of the set) gets which member: its own completion index if that is free,
-    else the lowest free member; nobody if none is free. Pods in order of index, then name. O(pods log pods).
+def _members_by_claims(pods: Sequence[Object], pod_set: PlacedPodSetView, read: Read) -> dict[str, int]:
+    """Members of unbound pods whose claims are allocated already: what was written for a pod before a crash is still meant for it."""
+    given: dict[tuple[str, object], int] = {}
+    found: dict[str, int] = {}
+    for pod in pods if any(member.claims for member in pod_set.members) else ():
+        for entry, name in claims_of(pod) if _wants_node(pod) else ():
+            claim = claim_for(pod, entry, name or "", read) if entry.resource_claim_template_name else None
+            if claim is None or claim.view(ClaimView).status.allocation is None:
+                continue
+            if not given:
+                given = {
+                    (each.name, essence(each.allocation)): number
+                    for number, member in enumerate(pod_set.members)
+                    for each in member.claims
+                }
+            member_of = given.get((entry.name, essence(claim.decode()["status"]["allocation"])))
+            if member_of is not None:
+                found[pod.meta.name] = member_of
+    return found
+
+
+def assign_members(
+    pods: Sequence[Object], pod_set: PlacedPodSetView, meant: Mapping[str, int] = MappingProxyType({})
+) -> list[tuple[Object, int]]:
+    """Which unbound pod of `pods` (all live pods of the set) gets which member: what it was `meant` for already (by its name), else
+    its own completion index if that is free, else the lowest free member; nobody if none is free. Pods in order of index, then name.
+    O(pods log pods).
     """
     held = {int(text) for pod in pods if (text := pod.meta.annotations.get(MEMBER_ANNOTATION, "")).isdigit()}
     free = [number for number in range(len(pod_set.members)) if number not in held]
@@ -106,6 +168,14 @@ def assign_members(pods: Sequence[Object], pod_set: PlacedPodSetView) -> list[tu
     taken: set[int] = set()
     others: list[Object] = []
     for pod in waiting:
+        member = meant.get(pod.meta.name)
+        if member is not None and member not in held | taken:
+            given.append((pod, member))
+            taken.add(member)
+    placed = {pod.meta.name for pod, _ in given}
+    for pod in waiting:
+        if pod.meta.name in placed:
+            continue
         index = _index_of(pod)
         if index is not None and index < len(pod_set.members) and index not in held | taken:
             given.append((pod, index))

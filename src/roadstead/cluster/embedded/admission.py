@@ -32,6 +32,8 @@ class AdmissionRequest:
     """(resource, namespace, name) -> the stored object, or None."""
     list_all: Callable[[Resource], Sequence[Object]] = lambda resource: ()
     """(resource) -> every committed object of it."""
+    now: int = 0
+    """Nanoseconds since the epoch."""
 
 
 class AdmissionPlugin(Protocol):

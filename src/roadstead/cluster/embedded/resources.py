@@ -382,7 +382,18 @@ class Resources:
         if not self._admission:
             return
         request = AdmissionRequest(
-            operation, kind, namespace, name, subresource, obj, old, user, dry_run, self._store.head, self._store.list
+            operation,
+            kind,
+            namespace,
+            name,
+            subresource,
+            obj,
+            old,
+            user,
+            dry_run,
+            self._store.head,
+            self._store.list,
+            self._clock(),
         )
         for plugin in self._admission:
             plugin.admit(request)

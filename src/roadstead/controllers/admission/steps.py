@@ -11,8 +11,19 @@ from typing import TypeAlias
 from roadstead.controllers.admission import writes
 from roadstead.controllers.binder import binding, bound_note
 from roadstead.controllers.checks import required
+from roadstead.controllers.claims.allocating import allocated
+from roadstead.controllers.claims.names import claims_of
 from roadstead.core.plan import Admit, BindPod, Command, Evict, EvictionReason
-from roadstead.kinds.names import CLUSTER_QUEUES, NODES, PLACEMENTS, PODS, SHUTDOWN_TAINT, WORKLOADS
+from roadstead.ingest.dra import written
+from roadstead.kinds.names import (
+    CLUSTER_QUEUES,
+    NODES,
+    PLACEMENTS,
+    PODS,
+    RESOURCE_CLAIMS,
+    SHUTDOWN_TAINT,
+    WORKLOADS,
+)
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.views.kueue import ClusterQueueView
 from roadstead.kinds.views.node import NodeView
@@ -32,7 +43,7 @@ def step_of(command: Command, lookup: Lookup, cluster_queue_of: Callable[[Key], 
         case Evict():
             return _eviction(command, lookup, cluster_queue_of, now)
         case BindPod():
-            return _binding(command, lookup)
+            return _binding(command, lookup, now)
 
 
 def _admission(command: Admit, lookup: Lookup, now: int) -> tuple[Object, Step]:
@@ -80,12 +91,24 @@ def _is_shutting_down(command: Evict, lookup: Lookup) -> bool:
     return any(taint.key == SHUTDOWN_TAINT for node in found if node for taint in node.view(NodeView).spec.taints or ())
 
 
-def _binding(command: BindPod, lookup: Lookup) -> tuple[Object, Step]:
+def _binding(command: BindPod, lookup: Lookup, now: int) -> tuple[Object, Step]:
+    """The pod's claims first, in one stage, then the pod."""
     pod = lookup(PODS, *command.pod)
     assert pod is not None, f"bound a pod that is not known: {command.pod}"
     value = binding(pod, command.member.node, command.member.devices)
     value["metadata"]["resourceVersion"] = pod.meta.resource_version  # so that a doubt about it can be ended
-    return pod, in_order(Create(PODS, value, "binding"), notes=(bound_note(pod, command.member.node),))
+    given = dict(command.member.claims)
+    claims: list[Write] = []
+    for entry, name in claims_of(pod):
+        claim = lookup(RESOURCE_CLAIMS, pod.meta.namespace, name) if name else None
+        if claim is not None:
+            allocation = given.get(entry.name)
+            said = written(allocation, "/".join(claim.key)) if allocation is not None else None
+            if (update := allocated(claim, said, pod, now)) is not None:
+                claims.append(update)
+    bind = Create(PODS, value, "binding")
+    stages: tuple[tuple[Write, ...], ...] = (tuple(claims), (bind,)) if claims else ((bind,),)
+    return pod, Step(stages, notes=(bound_note(pod, command.member.node),))
 
 
 def _path(cluster_queue: str, lookup: Lookup) -> str:

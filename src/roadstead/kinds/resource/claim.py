@@ -7,7 +7,7 @@ from typing import Any
 from roadstead.kinds import ages
 from roadstead.kinds.builtin import STATUS, StatusStrategy, builtin_kind
 from roadstead.kinds.errors import FieldError
-from roadstead.kinds.names import RESOURCE_CLAIMS
+from roadstead.kinds.names import CLAIM_FINALIZER, RESOURCE_CLAIMS
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
 from roadstead.kinds.resource import checks
@@ -31,8 +31,10 @@ class ResourceClaimStrategy(StatusStrategy):
         super().prepare_update(new, old, subresource)
         if subresource != "status":
             drop_gated(new["spec"], old["spec"])
-        elif new.get("status"):
-            prepare_status(new["status"], old.get("status") or {})
+        else:
+            if new.get("status"):
+                prepare_status(new["status"], old.get("status") or {})
+            _protect(new, old)
 
     def validate(self, obj: Json) -> list[FieldError]:
         found: list[FieldError] = []
@@ -48,6 +50,21 @@ class ResourceClaimStrategy(StatusStrategy):
 
     def cells(self, obj: Json, now: float) -> list[Any]:
         return [obj["metadata"]["name"], state(obj), ages.created(obj, now)]
+
+
+def _protect(new: Json, old: Json) -> None:
+    """A claim cannot go while devices are allocated for it: the finalizer that upstream's scheduler and controller write apart, before
+    an allocation and after its end, comes and goes with the allocation itself."""
+    has, had = ((claim.get("status") or {}).get("allocation") is not None for claim in (new, old))
+    if has == had:
+        return
+    finalizers = [name for name in new["metadata"].get("finalizers") or () if name != CLAIM_FINALIZER]
+    if has:
+        finalizers.append(CLAIM_FINALIZER)
+    if finalizers:
+        new["metadata"]["finalizers"] = finalizers
+    else:
+        new["metadata"].pop("finalizers", None)
 
 
 def state(claim: Json) -> str:

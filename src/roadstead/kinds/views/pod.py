@@ -38,6 +38,21 @@ class SchedulingGateView(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
 
 
+class PodClaimView(msgspec.Struct, frozen=True, rename="camel"):
+    """One of `spec.resourceClaims`: a claim by name, or a template of one."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+    resource_claim_template_name: str | None = None
+
+
+class PodClaimStatusView(msgspec.Struct, frozen=True, rename="camel"):
+    """Which claim was made for one of `spec.resourceClaims`; without a name the pod needs none."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+
+
 class PodSpecView(msgspec.Struct, frozen=True, rename="camel"):
     node_name: str = ""
     scheduling_gates: tuple[SchedulingGateView, ...] | None = None
@@ -46,6 +61,7 @@ class PodSpecView(msgspec.Struct, frozen=True, rename="camel"):
     tolerations: tuple[TolerationView, ...] | None = None
     priority: int | None = None
     priority_class_name: str = ""
+    resource_claims: tuple[PodClaimView, ...] | None = None
 
 
 class PodStatusView(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,6 +71,7 @@ class PodStatusView(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatusView, ...] | None = None
     init_container_statuses: tuple[ContainerStatusView, ...] | None = None
+    resource_claim_statuses: tuple[PodClaimStatusView, ...] | None = None
 
 
 class PodView(msgspec.Struct, frozen=True, rename="camel"):

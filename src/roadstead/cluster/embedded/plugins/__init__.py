@@ -6,6 +6,7 @@ The life cycle of namespaces is not among them: the write path itself keeps it.
 from __future__ import annotations
 
 from roadstead.cluster.embedded.admission import AdmissionPlugin
+from roadstead.cluster.embedded.plugins.devices import AdminAccess, DeviceTaintTime
 from roadstead.cluster.embedded.plugins.limit_ranges import LimitRanger
 from roadstead.cluster.embedded.plugins.nodes import TaintNodesByCondition
 from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority
@@ -28,13 +29,17 @@ def default_plugins(
         Priority(),
         DefaultTolerationSeconds(),
         RuntimeClass(),
+        AdminAccess(),
+        DeviceTaintTime(),
         hold if hold is not None else QueueHold(),
         *more,
     )
 
 
 __all__ = [
+    "AdminAccess",
     "DefaultTolerationSeconds",
+    "DeviceTaintTime",
     "LimitRanger",
     "Priority",
     "PriorityBoost",
