@@ -345,3 +345,43 @@ async def test_what_cannot_be_encoded_ends_the_streams_that_want_it(caplog: pyte
     assert member.done.done()
     assert "cannot be served" in caplog.text
     assert fine.versions == [2]
+
+
+@in_loop
+async def test_who_joins_and_cannot_be_served_is_ended_and_can_leave(caplog: pytest.LogCaptureFixture) -> None:
+    api = await resources()
+    await changes(api, "a")
+    watchers = Watchers(api)
+    watchers.encoder.encode = lambda *_, is_first: 1 / 0  # type: ignore[method-assign, assignment]  # broken on purpose
+    member = watchers.watch(Connection(), 1)
+    assert member.done.done()
+    assert "cannot be served" in caplog.text
+    watchers.fanout.leave(member)
+    assert watchers.fanout.watchers() == {}
+    assert api.store.feed(CONFIG_MAP.resource).listeners == []
+
+
+@in_loop
+@pytest.mark.parametrize("is_level", [True, False])
+async def test_who_has_ended_hears_nothing_more_though_its_task_had_no_turn_yet(
+    is_level: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "BOOKMARK_SECONDS", 0.01)
+    api = await resources()
+    watchers = Watchers(api)
+    connection, other = Connection(), Connection()
+    member = watchers.watch(connection, bookmarks=True, timeout_seconds=int(watching.LAST_BOOKMARK_SECONDS))
+    watchers.watch(other, bookmarks=True)
+    await changes(api, "a")
+    connection.is_paused = not is_level
+    await changes(api, "b")
+    connection.is_paused = False
+    heard = len(connection.written)
+    member.end()
+    await changes(api, "c")
+    deadline = asyncio.get_running_loop().time() + 5
+    while not any(event["type"] == "BOOKMARK" for event in other.events[3:]):
+        assert asyncio.get_running_loop().time() < deadline
+        await settle()
+    assert len(connection.written) == heard
+    assert watchers.fanout.sent() == {CONFIG_MAP.resource: 3 + (2 if is_level else 1)}

@@ -231,22 +231,26 @@ class Channel:
         except StatusError as error:
             last = framed(error_line(error))
             for member in group.level:
-                member.outlet.write(last)
-                member.end()
+                if not member.has_ended:
+                    member.outlet.write(last)
+                    member.end()
             return
         if not lines:
             return
         body = framed(b"".join(lines))
-        self.sent += len(lines) * len(group.level)
         slow = []
+        served = 0
         for member in group.level:
             outlet = member.outlet
+            if member.has_ended:
+                continue  # it may have missed something, and leaves as soon as its task has its turn
             if outlet.is_paused:
                 slow.append(member)
             else:
                 outlet.write(body)
+                served += 1
+        self.sent += len(lines) * served
         for member in slow:
-            self.sent -= len(lines)
             del group.level[member]
             member.seen = before
             self._set_apart(member)
@@ -268,10 +272,18 @@ class Channel:
             self._catch_up(member)
 
     def _catch_up(self, member: Member) -> None:
-        """Send one watcher what it has not seen yet, as long as its connection takes it; make it level when it has seen all."""
+        """Send one watcher what it has not seen yet, as long as its connection takes it; make it level when it has seen all. If that
+        cannot be done, its stream ends, whoever the caller is: it must not stay, and hear nothing."""
+        try:
+            self._send_unseen(member)
+        except Exception:
+            log.exception("a watcher of %s cannot be served", member.group.key)
+            member.end()
+
+    def _send_unseen(self, member: Member) -> None:
         group = member.group
         for _ in range(ROUNDS):
-            if member.done.done() or member.outlet.is_paused:
+            if member.has_ended or member.outlet.is_paused:
                 return
             if member.seen < self._feed.floor and not self._is_level(member):
                 member.end()
@@ -307,12 +319,14 @@ class Channel:
         group.bookmark_timer = asyncio.get_running_loop().call_later(watching.BOOKMARK_SECONDS, self._bookmark, group)
         mark = framed(group.line(("BOOKMARK", None, str(self._marked())), False))
         for member in group.level:
-            if not member.outlet.is_paused:
+            if not member.has_ended and not member.outlet.is_paused:
                 member.outlet.write(mark)
         for member in list(group.apart):
             self._mark_apart(member)
 
     def _last_bookmark(self, member: Member) -> None:
+        if member.has_ended:
+            return
         if member in member.group.level and not member.outlet.is_paused:
             member.outlet.write(framed(member.group.line(("BOOKMARK", None, str(self._marked())), False)))
         elif member in member.group.apart:
@@ -321,7 +335,7 @@ class Channel:
     def _mark_apart(self, member: Member) -> None:
         """A bookmark says that everything up to it has been sent: one who is behind gets it for where it is."""
         self._catch_up(member)
-        if not member.outlet.is_paused and not member.done.done():
+        if not member.outlet.is_paused and not member.has_ended:
             is_current = self._feed.position_after(member.seen) == self._feed.end
             mark = max(member.seen, self._store.revision) if is_current else member.seen
             member.outlet.write(framed(member.group.line(("BOOKMARK", None, str(mark)), False)))

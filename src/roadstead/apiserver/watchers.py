@@ -51,6 +51,11 @@ class Member:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.timers: list[asyncio.TimerHandle] = []
 
+    @property
+    def has_ended(self) -> bool:
+        """Nothing more may be written to it: it is to come back and ask for what it has missed."""
+        return self.done.done()
+
     def end(self) -> None:
         if not self.done.done():
             self.done.set_result(None)
