@@ -15,7 +15,7 @@ LAGGING: Final = {"jobs": JOBS, "pods": PODS, "workloads": WORKLOADS, "placement
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """One thing that goes wrong at `at` seconds, for `seconds`: see `sim.weather_maker` for what the verbs mean."""
+    """One thing that goes wrong at `at` seconds, for `seconds`: `sim.mishaps` says what the verbs mean."""
 
     at: float
     verb: str
