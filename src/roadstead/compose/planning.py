@@ -15,12 +15,12 @@ from roadstead.cluster.embedded.requests import WriteOptions
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.controllers.workload.build import UnknownClass, build_workload, resolve_priority
 from roadstead.core.explain.foresight import Foreseen, Outlook
-from roadstead.ingest import RESOURCES, Trouble, fact
+from roadstead.ingest import RESOURCES, Lookup, Trouble, fact
 from roadstead.integrations import for_resource
 from roadstead.integrations.base import JobKind, queue_of
 from roadstead.kinds.errors import StatusError, bad_request
-from roadstead.kinds.names import PLACEMENTS, PODS, WORKLOADS
-from roadstead.kinds.object import Json, Object
+from roadstead.kinds.names import LIMIT_RANGES, PLACEMENTS, PODS, RUNTIME_CLASSES, WORKLOADS
+from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.registry import Kind, Registry
 from roadstead.kinds.views.kueue import WorkloadView
 from roadstead.model.facts import Fact
@@ -100,7 +100,7 @@ class Planner:
             if kind.resource == PODS and not self._places_pods:
                 return Prospect(*created.key, kind.kind, note=UNQUEUED, outlook=Outlook.STARTS)
             queue = created.view(WorkloadView).spec.queue_name if kind.resource == WORKLOADS else ""
-            facts, note = _facts(created, queued_at)
+            facts, note = _facts(created, queued_at, self._read)
             if not facts and not note:
                 note = "It would be stored, but is not for us to place: it is gated, or asks for another scheduler."
             return Prospect(*created.key, kind.kind, queue, facts, note)
@@ -127,7 +127,7 @@ class Planner:
         kind = self._registry.get(WORKLOADS)
         assert kind is not None
         workload = await self._create(kind, job.meta.namespace, build_workload(job, pod_sets, priority))
-        facts, note = _facts(workload, queued_at)
+        facts, note = _facts(workload, queued_at, self._read)
         return Prospect(*job.key, job.kind, queue, facts, note)
 
     async def _unqueued(self, job: Object, pod_sets: list[Json], queued_at: int) -> Prospect:
@@ -142,7 +142,7 @@ class Planner:
                 continue
             metadata = {**(template.get("metadata") or {}), "name": f"{job.meta.name[:50]}-0"}
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-            created, note = _facts(await self._create(kind, job.meta.namespace, pod), queued_at)
+            created, note = _facts(await self._create(kind, job.meta.namespace, pod), queued_at, self._read)
             for first in created:
                 assert isinstance(first, Pod)
                 facts += [
@@ -161,14 +161,25 @@ class Planner:
         if not metadata.get("name"):
             raise bad_request(f"a {kind.kind} in a plan needs metadata.name")
         validate_new(kind, obj)
-        facts, note = _facts(Object.of(kind.resource, obj), now)
+        facts, note = _facts(Object.of(kind.resource, obj), now, self._read)
         return Prospect(namespace, metadata["name"], kind.kind, facts=facts, note=note)
 
 
-def _facts(obj: Object, queued_at: int) -> tuple[tuple[Fact, ...], str]:
+def _beside(read: Read) -> Lookup:
+    """What a new workload is read together with; nothing of an older one by its name."""
+
+    def lookup(resource: Resource, namespace: str, name: str) -> Object | None:
+        return read.get(resource, namespace, name) if resource == RUNTIME_CLASSES else None
+
+    return lookup
+
+
+def _facts(obj: Object, queued_at: int, read: Read) -> tuple[tuple[Fact, ...], str]:
     """What the core would know of it, in the order of the documents; and what cannot be read."""
     troubles: list[Trouble] = []
-    found = fact(obj.resource, obj.key, obj, lambda *_: None, troubles)
+    found = fact(
+        obj.resource, obj.key, obj, _beside(read), troubles, lambda namespace: read.list(LIMIT_RANGES, namespace)
+    )
     facts = tuple(
         replace(each, created_at=queued_at, queued_at=queued_at)
         if isinstance(each, Workload)

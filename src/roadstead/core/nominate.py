@@ -23,7 +23,7 @@ from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
 from roadstead.model.selection import Toleration
-from roadstead.model.workload import TopologyRequest
+from roadstead.model.workload import TopologyRequest, Workload
 
 
 def nominate(world: World, table: QueueTable, standing: Standing, rules: Rules, *, afresh: bool = False) -> Entry:
@@ -37,15 +37,29 @@ def nominate(world: World, table: QueueTable, standing: Standing, rules: Rules, 
         entry.outcome = Outcome.NAMESPACE_MISMATCH
         entry.refusals.append(Refusal(Code.NAMESPACE_MISMATCH, Verdict.ASK, Level.QUEUE, subject=table.name))
         return entry
-    above = [(ps.name, name) for ps in fact.pod_sets for name in ps.pod.limits_exceeded]
-    if above:
-        entry.refusals.extend(
-            Refusal(Code.REQUESTS_ABOVE_LIMITS, Verdict.CHANGE, Level.WORKLOAD, pod_set, resource=name)
-            for pod_set, name in above
-        )
+    unfit = _unfit_for_a_pod(fact)
+    if unfit:
+        entry.refusals.extend(unfit)
         return entry
     evaluate(world, entry, rules, tried=None if afresh else _valid_scan(world, table, standing))
     return entry
+
+
+def _unfit_for_a_pod(fact: Workload) -> list[Refusal]:
+    """Why the API server would take no such pods (kueue.md 3.4, step 3)."""
+    found = [
+        Refusal(
+            Code.OUT_OF_LIMIT_RANGE, Verdict.CHANGE, Level.WORKLOAD, ps.name, resource=each.resource, needed=each.asked,
+            limit=each.bound, subject=each.where,
+        )
+        for ps in fact.pod_sets
+        for each in ps.pod.out_of_range
+    ]  # fmt: skip
+    return found + [
+        Refusal(Code.REQUESTS_ABOVE_LIMITS, Verdict.CHANGE, Level.WORKLOAD, ps.name, resource=name)
+        for ps in fact.pod_sets
+        for name in ps.pod.limits_exceeded
+    ]
 
 
 def evaluate(

@@ -6,7 +6,18 @@ assignments, `dra` that of claims and allocations, both ways.
 """
 
 from roadstead.ingest.devices import template_keys
+from roadstead.ingest.filled_in import Ranges, runtime_class_names
 from roadstead.ingest.reading import Lookup, Trouble
 from roadstead.ingest.registry import CLAIM_RESOURCES, RESOURCES, fact, fact_of_dict
 
-__all__ = ["CLAIM_RESOURCES", "RESOURCES", "Lookup", "Trouble", "fact", "fact_of_dict", "template_keys"]
+__all__ = [
+    "CLAIM_RESOURCES",
+    "RESOURCES",
+    "Lookup",
+    "Ranges",
+    "Trouble",
+    "fact",
+    "fact_of_dict",
+    "runtime_class_names",
+    "template_keys",
+]

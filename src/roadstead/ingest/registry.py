@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from roadstead.ingest import devices, node, pod, queues, workload
+from roadstead.ingest.filled_in import Ranges, no_ranges
 from roadstead.ingest.reading import Lookup, Notes, Trouble
 from roadstead.kinds.names import (
     ADMISSION_CHECKS,
@@ -17,6 +18,7 @@ from roadstead.kinds.names import (
     COHORTS,
     DEVICE_CLASSES,
     DEVICE_TAINT_RULES,
+    LIMIT_RANGES,
     LOCAL_QUEUES,
     MEMBER_ANNOTATION,
     NAMESPACES,
@@ -27,6 +29,7 @@ from roadstead.kinds.names import (
     RESOURCE_CLAIMS,
     RESOURCE_FLAVORS,
     RESOURCE_SLICES,
+    RUNTIME_CLASSES,
     TOPOLOGIES,
     WORKLOAD_ANNOTATION,
     WORKLOADS,
@@ -60,7 +63,7 @@ _NOUNS: Final[dict[Resource, tuple[type[Noun], _Make]]] = {
     PODS: (Pod, pod.fact_of),
 }
 
-RESOURCES: Final[tuple[Resource, ...]] = (*_NOUNS, WORKLOADS, PLACEMENTS)
+RESOURCES: Final[tuple[Resource, ...]] = (LIMIT_RANGES, RUNTIME_CLASSES, *_NOUNS, WORKLOADS, PLACEMENTS)
 """What a decider has to watch for its world to be whole, claims for devices apart."""
 
 _DEVICES: Final[dict[Resource, tuple[type[Noun], _Make]]] = {
@@ -99,29 +102,32 @@ def fact(
     obj: Object | None,
     lookup: Lookup,
     troubles: list[Trouble] | None = None,
+    ranges: Ranges = no_ranges,
 ) -> list[Fact]:
     """The facts that follow from one change: `obj` is the newest version of `key`, None if it is gone.
 
     A Workload is read together with its Placement (same namespace and name), and a change of either makes the Workload's fact
-    anew, so the order in which the two become known does not matter. It is read with the ResourceClaimTemplates that its pods name,
-    too: when one of them changes, whoever keeps the objects asks for the Workload's fact again (`devices.template_keys` says for
-    which). `lookup(resource, namespace, name)` gives the newest known
-    version of another object. Resources that no fact comes from give []. Notes are added to `troubles`.
+    anew, so the order in which the two become known does not matter. It is read with the ResourceClaimTemplates and RuntimeClasses
+    that its pods name and the LimitRanges of its namespace, too: when one of them changes, whoever keeps the objects asks for the
+    Workload's fact again (`devices.template_keys` and `filled_in.runtime_class_names` say for which).
+    `lookup(resource, namespace, name)` gives the newest known version of another object, `ranges(namespace)` its LimitRanges. Resources that no fact comes from give []. Notes are added to `troubles`.
     """
     notes: Notes = []
-    found = _facts(resource, key, obj, lookup, notes)
+    found = _facts(resource, key, obj, lookup, notes, ranges)
     if troubles is not None:
         troubles += [Trouble(resource, key, message) for message in notes]
     return found
 
 
-def _facts(resource: Resource, key: tuple[str, str], obj: Object | None, lookup: Lookup, notes: Notes) -> list[Fact]:
+def _facts(
+    resource: Resource, key: tuple[str, str], obj: Object | None, lookup: Lookup, notes: Notes, ranges: Ranges
+) -> list[Fact]:
     if resource in (WORKLOADS, PLACEMENTS):
         placement = obj if resource == PLACEMENTS else lookup(PLACEMENTS, *key)
         owner = obj if resource == WORKLOADS else lookup(WORKLOADS, *key)
         if owner is None:
             return [Gone(Workload, key)]
-        return [workload.fact_of(owner, placement, notes, lookup)]
+        return [workload.fact_of(owner, placement, notes, lookup, ranges)]
     known = _NOUNS.get(resource) or _DEVICES.get(resource)
     if known is None:
         return []

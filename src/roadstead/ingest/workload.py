@@ -6,8 +6,9 @@ import msgspec
 
 from roadstead.ingest import topology
 from roadstead.ingest.devices import of_template
+from roadstead.ingest.filled_in import Ranges, no_ranges, pod_class_of_template
 from roadstead.ingest.placement import placement_of, speaks_for
-from roadstead.ingest.pod_class import Resolve, UnreadableError, pod_class
+from roadstead.ingest.pod_class import UnreadableError
 from roadstead.ingest.reading import Lookup, Notes, amounts, time_of, view
 from roadstead.kinds.kueue.priority_boost import boost_of
 from roadstead.kinds.names import ADMISSION_GATE_ANNOTATION, PRIORITY_BOOST_ANNOTATION
@@ -36,7 +37,9 @@ REQUEUED_AT_EVICTION = frozenset({"PodsReadyTimeout", "AdmissionCheck"})
 """Reasons of Evicted after which the queue order counts from the eviction (Kueue 2.3, requeuingStrategy Eviction)."""
 
 
-def fact_of(obj: Object, placement: Object | None, notes: Notes, lookup: Lookup) -> Workload:
+def fact_of(
+    obj: Object, placement: Object | None, notes: Notes, lookup: Lookup, ranges: Ranges = no_ranges
+) -> Workload:
     """The workload's facts. A finished one is nowhere: its Placement stays behind as a record and holds nothing.
 
     One whose pod sets can't be read is never admitted (`active` is off), but keeps what it holds: its Placement and reservation
@@ -47,9 +50,7 @@ def fact_of(obj: Object, placement: Object | None, notes: Notes, lookup: Lookup)
     created_at = time_of(meta.creation_timestamp, notes, "metadata.creationTimestamp")
     before = len(notes)
     pod_sets = (
-        tuple(_pod_set(each, notes, of_template(meta.namespace, lookup)) for each in found.spec.pod_sets)
-        if found
-        else ()
+        tuple(_pod_set(each, meta.namespace, notes, lookup, ranges) for each in found.spec.pod_sets) if found else ()
     )
     is_readable = len(notes) == before
     placed = None
@@ -170,10 +171,11 @@ def _pods_wait(conditions: dict[str, Condition], notes: Notes) -> tuple[str, int
     return "WaitForStart", time_of(admitted.last_transition_time, notes, "Admitted")
 
 
-def _pod_set(pod_set: WorkloadPodSetView, notes: Notes, resolve: Resolve) -> PodSet:
+def _pod_set(pod_set: WorkloadPodSetView, namespace: str, notes: Notes, lookup: Lookup, ranges: Ranges) -> PodSet:
     name = pod_set.name.lower()
     try:
-        pod = pod_class(pod_set.template.get("spec") or {}, resolve)
+        spec = pod_set.template.get("spec") or {}
+        pod = pod_class_of_template(spec, namespace, of_template(namespace, lookup), lookup, ranges)
     except UnreadableError as error:
         notes.append(f"pod set {name} can't be read: {error}")
         pod = PodClass()

@@ -40,6 +40,7 @@ class Code(StrEnum):
     ON_HOLD = "OnHold"  # its own controller wants no quota for it now
     CHECKS_FAILED = "AdmissionChecksFailed"  # a check says Retry or Rejected, and has not been reset
     REQUESTS_ABOVE_LIMITS = "RequestsAboveLimits"
+    OUT_OF_LIMIT_RANGE = "OutOfLimitRange"  # a LimitRange of its namespace allows no such pods
     BACKOFF = "Backoff"
     BEHIND_HEAD = "BehindHead"  # waits its turn: another workload is the head of its queue
     NOT_EVALUATED = "NotEvaluated"  # nothing is known yet: no cycle looked at it

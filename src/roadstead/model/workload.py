@@ -28,6 +28,17 @@ class TopologyRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """A container (`where` names it; "": the whole pod) asks for an amount that LimitRanges of its namespace do not allow: more than
+    the most, or less than the least, that `bound` is."""
+
+    where: str
+    resource: ResourceName
+    asked: int
+    bound: int
+
+
+@dataclass(frozen=True, slots=True)
 class PodClass:
     """What matters for deciding about a pod. Equal pods share one instance after interning in the World.
 
@@ -41,6 +52,7 @@ class PodClass:
     tolerations: tuple[Toleration, ...] = ()
     limits_exceeded: tuple[ResourceName, ...] = ()  # resources whose request is above their own limit
     claims: tuple[PodClaim, ...] = ()
+    out_of_range: tuple[OutOfRange, ...] = ()
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +61,7 @@ class PodClass:
     def _parts(self) -> tuple[object, ...]:
         return (
             self.requests, self.node_selector, self.node_affinity, self.tolerations, self.limits_exceeded, self.claims,
+            self.out_of_range,
         )  # fmt: skip
 
     def __hash__(self) -> int:

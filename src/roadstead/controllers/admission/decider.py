@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar, Final, TypeAlias
 
+from roadstead.controllers.admission.dependents import Dependents
 from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful
 from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told
@@ -32,13 +33,12 @@ from roadstead.core.queueing.turns import everyone
 from roadstead.core.rules import Rules
 from roadstead.core.settle import decide
 from roadstead.core.world import World, key_of
-from roadstead.ingest import CLAIM_RESOURCES, RESOURCES, Trouble, fact, template_keys
+from roadstead.ingest import CLAIM_RESOURCES, RESOURCES, Trouble, fact
 from roadstead.kinds.names import (
-    MEMBER_ANNOTATION,
+    LIMIT_RANGES,
     PLACEMENTS,
     PODS,
     TOPOLOGIES,
-    WORKLOAD_ANNOTATION,
     WORKLOADS,
 )
 from roadstead.kinds.object import Object, Resource
@@ -115,8 +115,7 @@ class AdmissionDecider:
         self._refusals = Refusals()
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
-        self._members: dict[Key, dict[Key, None]] = {}  # workload -> its pods that have a place
-        self._named_by: dict[Key, dict[Key, None]] = {}  # ResourceClaimTemplate -> workloads whose pods name it
+        self._dependents = Dependents()
         self._put_off: dict[Key, Evict] = {}  # assumed, and waiting for the admission of the same workload
         self._doubts = Doubts()
         self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
@@ -128,42 +127,20 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ what informers see
 
     def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
-        before = self._known[resource].get(key) if resource in (PODS, WORKLOADS) else None
+        before = self._known[resource].get(key)
         if self._known[resource].observe(key, current):
             self._changed[(resource, key)] = None
-            if resource == PODS:
-                self._follow_member(key, before, current)
-            elif resource == WORKLOADS:
-                self._follow_templates(key, before, current)
-
-    def _follow_templates(self, key: Key, before: Object | None, current: Object | None) -> None:
-        """What a workload asks for depends on the templates that it names: who names which is kept."""
-        old = template_keys(before) if before is not None else ()
-        new = template_keys(current) if current is not None else ()
-        if old == new:
-            return
-        for template in old:
-            self._named_by[template].pop(key, None)
-            if not self._named_by[template]:
-                del self._named_by[template]
-        for template in new:
-            self._named_by.setdefault(template, {})[key] = None
-
-    def _follow_member(self, key: Key, before: Object | None, current: Object | None) -> None:
-        """Whether a member of a gang speaks for itself depends on its Placement: whose members there are is kept."""
-        old, new = _workload_of_member(before), _workload_of_member(current)
-        if old == new:
-            return
-        if old is not None and (members := self._members.get(old)) is not None:
-            members.pop(key, None)
-            if not members:
-                del self._members[old]
-        if new is not None:
-            self._members.setdefault(new, {})[key] = None
+            self._dependents.follow(resource, key, before, current)
 
     def _lookup(self, resource: Resource, namespace: str, name: str) -> Object | None:
         known = self._known.get(resource)
         return known.get((namespace, name)) if known is not None else None
+
+    def _ranges(self, namespace: str) -> Sequence[Object]:
+        known = self._known.get(LIMIT_RANGES)
+        if known is None:
+            return ()
+        return [found for key in self._dependents.ranges(namespace) if (found := known.get(key)) is not None]
 
     def _take_in(self, now: int) -> None:
         """Bring the world up to date with everything observed. O(changes)."""
@@ -180,7 +157,7 @@ class AdmissionDecider:
     def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
         obj = self._known[resource].get(key)
         troubles: list[Trouble] = []
-        for found in fact(resource, key, obj, self._lookup, troubles):
+        for found in fact(resource, key, obj, self._lookup, troubles, self._ranges):
             seen = self._as_seen(found)
             if self._is_news(seen):
                 self._give(seen)
@@ -197,8 +174,7 @@ class AdmissionDecider:
             self._forget(doubted)
         if resource in (WORKLOADS, PLACEMENTS):
             self._watch_orphan(key, now)
-        if resource == PLACEMENTS:
-            self._changed.update(((PODS, pod), None) for pod in self._members.get(key, ()))
+        self._changed.update((subject, None) for subject in self._dependents.of(resource, key, self._known))
 
     def _give(self, given: Given) -> None:
         give(self.world, given)
@@ -509,12 +485,6 @@ class AdmissionDecider:
         """What would become of the workloads and pods among these facts, tried on a trial; nothing of it is kept."""
         self._take_in(now)
         return foresee(self.world, facts, now, self._rules)
-
-
-def _workload_of_member(pod: Object | None) -> Key | None:
-    if pod is None or MEMBER_ANNOTATION not in pod.meta.annotations:
-        return None
-    return (pod.meta.namespace, pod.meta.annotations.get(WORKLOAD_ANNOTATION, ""))
 
 
 def _is_about_work(given: Given) -> bool:

@@ -26,6 +26,7 @@ REASONS: Final[dict[Code, str]] = {
     Code.CLUSTER_QUEUE_NOT_FOUND: "Misconfigured",
     Code.NAMESPACE_MISMATCH: "Misconfigured",
     Code.REQUESTS_ABOVE_LIMITS: "Misconfigured",
+    Code.OUT_OF_LIMIT_RANGE: "Misconfigured",
     Code.CLUSTER_QUEUE_INACTIVE: "Suspended",
     Code.QUEUE_STOPPED: "Suspended",
     Code.WORKLOAD_INACTIVE: "Deactivated",
@@ -59,7 +60,7 @@ REASONS: Final[dict[Code, str]] = {
 
 OUT_OF_LINE: Final = frozenset({"Misconfigured", "Suspended", "Deactivated", "AdmissionGated"})
 """Reasons that end when their cause does, and not with the next evaluation."""
-OF_AN_EVALUATION: Final = (Code.NAMESPACE_MISMATCH, Code.REQUESTS_ABOVE_LIMITS)
+OF_AN_EVALUATION: Final = (Code.NAMESPACE_MISMATCH, Code.REQUESTS_ABOVE_LIMITS, Code.OUT_OF_LIMIT_RANGE)
 """Codes with such a reason that an evaluation found, and the next one may not."""
 ON_ITS_WAY: Final = (Code.NOT_EVALUATED, Code.BEHIND_HEAD)
 IN_LINE: Final = Refusal(Code.NOT_EVALUATED, Verdict.WAIT, Level.QUEUE)

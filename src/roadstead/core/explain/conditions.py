@@ -87,6 +87,13 @@ def _sentence(refusal: Refusal) -> str:
             return "workload namespace doesn't match ClusterQueue selector"
         case Code.REQUESTS_ABOVE_LIMITS:
             return f"resource {refusal.resource} of pod set {refusal.pod_set}: requests exceed its limits"
+        case Code.OUT_OF_LIMIT_RANGE:
+            where = f".{refusal.subject}" if refusal.subject else ""
+            side = "above the limitRange max" if refusal.needed > refusal.limit else "below the limitRange min"
+            return (
+                f"resources didn't satisfy LimitRange constraints: podSets[{refusal.pod_set}].template.spec{where}: "
+                f"Invalid value: [{refusal.resource}]: requests must not be {side}"
+            )
         case Code.OVERTAKEN_IN_CYCLE:
             if refusal.blockers:
                 return "Workload has overlapping preemption targets with another workload"

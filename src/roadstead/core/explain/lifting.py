@@ -90,6 +90,7 @@ def lift(world: World, key: WorkloadKey, refusal: Refusal, rules: Rules) -> Rule
             | Code.NODE_AFFINITY_MISMATCH
             | Code.FLAVOR_TOPOLOGY_MISMATCH
             | Code.REQUESTS_ABOVE_LIMITS
+            | Code.OUT_OF_LIMIT_RANGE
             | Code.RESOURCE_NOT_COVERED
         ):
             fact = world.workloads[key].fact
@@ -205,6 +206,8 @@ def _as_allowed(world: World, pod_set: PodSet, refusal: Refusal) -> PodSet:
             return replace(pod_set, topology=request)
         case Code.REQUESTS_ABOVE_LIMITS:
             return replace(pod_set, pod=replace(pod, limits_exceeded=()))
+        case Code.OUT_OF_LIMIT_RANGE:
+            return replace(pod_set, pod=replace(pod, out_of_range=()))
         case _:
             requests = tuple((name, amount) for name, amount in pod.requests if name != refusal.resource)
             return replace(pod_set, pod=replace(pod, requests=requests))

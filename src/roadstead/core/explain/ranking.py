@@ -22,6 +22,7 @@ _SEVERITY: Final = {
     Code.TOPOLOGY_TOO_SMALL: 3,
     Code.NO_NODE_MATCHES: 3,
     Code.EXCEEDS_MAX_QUOTA: 4,
+    Code.OUT_OF_LIMIT_RANGE: 4,  # before a request above the limit that a LimitRange gave
     Code.NO_PREEMPTION_CANDIDATES: 9,  # these two go with another refusal and never bind
     Code.PREEMPTION_LOOP: 9,
 }

@@ -108,6 +108,10 @@ def _fact(refusal: Refusal) -> str:
             return f"ClusterQueue {r.subject} does not admit workloads of this namespace."
         case Code.REQUESTS_ABOVE_LIMITS:
             return f"{who} requests more {r.resource} than its own limit allows."
+        case Code.OUT_OF_LIMIT_RANGE:
+            what = f"{who}, in {r.subject}," if r.subject else who
+            bound = f"at most {limit}" if r.needed > r.limit else f"at least {limit}"
+            return f"{what} asks for {needed} {r.resource}; LimitRanges of this namespace ask for {bound}."
         case Code.QUEUE_NOT_FOUND:
             return f"LocalQueue {r.subject} does not exist in this namespace." if r.subject else "It names no queue."
         case Code.CLUSTER_QUEUE_NOT_FOUND:
@@ -191,6 +195,8 @@ def _advice(refusal: Refusal) -> str:
             return "Change the pod template, or submit to another queue."
         case Code.REQUESTS_ABOVE_LIMITS:
             return "Lower the request or raise the limit."
+        case Code.OUT_OF_LIMIT_RANGE:
+            return "Change the pod template (requests and limits both count), or ask an administrator to change the LimitRange."
         case Code.WORKLOAD_INACTIVE:
             return "Set spec.active to true to queue it again."
         case Code.ADMISSION_GATED:

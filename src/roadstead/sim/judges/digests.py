@@ -17,12 +17,15 @@ from roadstead.core.dump import digest
 from roadstead.core.given import Given
 from roadstead.core.world import World, key_of
 from roadstead.ingest import fact
-from roadstead.kinds.names import PLACEMENTS, WORKLOAD_ANNOTATION, WORKLOADS
+from roadstead.kinds.names import LIMIT_RANGES, PLACEMENTS, RUNTIME_CLASSES, WORKLOAD_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Object, Resource
 from roadstead.model.facts import Gone, Noun
 from roadstead.runtime.cluster import Outcome
 from roadstead.runtime.step import Action, Key
 from roadstead.runtime.view import Cache
+
+READ_WITH_ALL = (LIMIT_RANGES, RUNTIME_CLASSES)
+"""What the facts of any workload may depend on."""
 
 
 class WatchedDecider(AdmissionDecider):
@@ -83,12 +86,15 @@ class WatchedDecider(AdmissionDecider):
     def facts(self) -> list[Noun]:
         """The facts of nothing but the objects that the informers have shown. Each is made once for the versions that it is made of."""
         made: dict[tuple[Resource, Key], tuple[object, list[Noun]]] = {}
+        beside = tuple(
+            obj.version for resource in READ_WITH_ALL if resource in self.caches for obj in self.caches[resource].list()
+        )
         for resource in self.resources:
             for obj in self.caches[resource].list():
-                of = (obj.version, self._version(PLACEMENTS, obj), self._version(WORKLOADS, obj))
+                of = (obj.version, self._version(PLACEMENTS, obj), self._version(WORKLOADS, obj), beside)
                 known = self._made.get((resource, obj.key))
                 if known is None or known[0] != of:
-                    found = map(self._as_seen, fact(resource, obj.key, obj, self._shown))
+                    found = map(self._as_seen, fact(resource, obj.key, obj, self._shown, None, self._shown_ranges))
                     known = (of, [one for one in found if not isinstance(one, Gone)])
                 made[resource, obj.key] = known
         self._made = made
@@ -104,6 +110,10 @@ class WatchedDecider(AdmissionDecider):
     def _shown(self, resource: Resource, namespace: str, name: str) -> Object | None:
         cache = self.caches.get(resource)
         return cache.get((namespace, name)) if cache is not None else None
+
+    def _shown_ranges(self, namespace: str) -> Sequence[Object]:
+        cache = self.caches.get(LIMIT_RANGES)
+        return cache.list(namespace) if cache is not None else ()
 
     def _give(self, given: Given) -> None:
         self._was_given = True
