@@ -30,6 +30,8 @@ CONNECTIONS: Final = 32
 HURRY_MS: Final = 2.0
 PATIENCE_SECONDS: Final = 30.0
 """So long after the last Workload finished the queues' statuses may take to say that nothing is left."""
+STALLED_SECONDS: Final = 60.0
+"""So long without any Workload finishing: none will."""
 
 
 class _Condition(msgspec.Struct):
@@ -160,8 +162,10 @@ class Run:
     async def _make(self, path: str, value: loads.Json) -> None:
         made = await self._pool.ask("POST", path, value)
         if value["kind"] == "Node":
-            made["status"] = value["status"]
-            await self._pool.ask("PUT", f"{path}/{value['metadata']['name']}/status", made)
+            where = f"{path}/{value['metadata']['name']}"
+            made["spec"]["taints"] = []  # nodes are born not ready
+            made = await self._pool.ask("PUT", where, made)
+            await self._pool.ask("PUT", f"{where}/status", {**made, "status": value["status"]})
 
     async def _queues(self) -> list[Any]:
         items: list[Any] = (await self._pool.ask("GET", f"/apis/{KUEUE}/clusterqueues"))["items"]
@@ -283,10 +287,16 @@ class Run:
     # ------------------------------------------------------------------ writes
 
     async def _count_writes(self) -> None:
-        """Rows are erased when they are old: count them while they are there."""
+        """Rows are erased when they are old: count them while they are there. Ends the run if nothing moves any more."""
+        left, since = self._left, self._loop.time()
         while True:
             await asyncio.sleep(1.0)
             self._count_new()
+            if left != self._left:
+                left, since = self._left, self._loop.time()
+            elif self._loop.time() - since > STALLED_SECONDS and not self._all_done.done():
+                why = f"no Workload finished in {STALLED_SECONDS:.0f} s, {left} of {len(self._lives)} are left"
+                self._all_done.set_exception(RuntimeError(why))
 
     def _count_new(self) -> None:
         connection = sqlite3.connect(f"file:{self._store}?mode=ro", uri=True)

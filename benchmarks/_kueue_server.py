@@ -7,7 +7,6 @@ flavors with a topology are placed. Storage is durable, Events are written. Ends
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -32,6 +31,7 @@ from roadstead.controllers.queues import (
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController
 from roadstead.core.rules import Rules
 from roadstead.kinds.served import default_registry
+from roadstead.runtime import collector
 from roadstead.runtime.runner import Runner
 
 RULES = Rules(place_all=False)
@@ -55,10 +55,9 @@ async def _serve(directory: Path) -> None:
     runner = Runner(EmbeddedCluster(resources), controllers, [decider])
     await api.start()
     try:
-        async with beside(runner.run()):
+        async with beside(runner.run()), beside(collector.keep_collecting()):
             await runner.wait_synced()
-            gc.collect()
-            gc.freeze()
+            collector.begin()
             print(json.dumps({"socket": str(directory / "api.sock"), "pid": os.getpid()}), flush=True)
             await stopping.wait()
     finally:

@@ -56,6 +56,7 @@ from roadstead.history.journal import DEFAULT_SIZE, Journal
 from roadstead.kinds.names import WORKLOADS
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.served import default_registry
+from roadstead.runtime import collector
 from roadstead.runtime.runner import Runner
 from roadstead.runtime.step import Controller
 from roadstead.views.answers import Answers
@@ -92,10 +93,8 @@ async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
     for sentence in options.configured.in_vain:
         log.warning("configuration: %s", sentence)
     gc.disable()  # until everything is loaded: there is no garbage in it, and looking for some takes as long as loading
-    async with serving(options) as api:
-        gc.collect()
-        gc.freeze()  # what was loaded at start stays: the collector need not look at it again
-        gc.enable()
+    async with serving(options) as api, beside(collector.keep_collecting()):
+        collector.begin()
         ready(api.url)
         stop = asyncio.create_task(stopping.wait())
         await stop
