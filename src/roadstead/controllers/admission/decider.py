@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import ClassVar, Final, TypeAlias
 
 from roadstead.controllers.admission.dependents import Dependents
@@ -21,6 +20,8 @@ from roadstead.controllers.admission.known import Known
 from roadstead.controllers.admission.pending import Told
 from roadstead.controllers.admission.refusals import Refusals, WaitingClassKey
 from roadstead.controllers.admission.steps import step_of
+from roadstead.controllers.admission.strays import Look, Strays, Undo
+from roadstead.controllers.admission.ties import Ties
 from roadstead.core.departures import next_time
 from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, foresee
@@ -35,50 +36,27 @@ from roadstead.core.settle import decide
 from roadstead.core.world import World, key_of
 from roadstead.ingest import CLAIM_RESOURCES, RESOURCES, Trouble, fact
 from roadstead.kinds.names import (
+<<<<<<<
+=======
     LIMIT_RANGES,
+>>>>>>>
     PLACEMENTS,
     PODS,
     TOPOLOGIES,
     WORKLOADS,
 )
 from roadstead.kinds.object import Object, Resource
-from roadstead.kinds.views.common import has_condition
-from roadstead.kinds.views.kueue import WorkloadView
-from roadstead.kinds.views.placement import PlacementView
 from roadstead.model.facts import Fact, Gone
 from roadstead.model.nodes import Node
 from roadstead.model.queues import ResourceFlavor
 from roadstead.model.workload import Pod, Workload, WorkloadState
 from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
-from roadstead.runtime.step import SECOND, Action, Key, in_order
+from roadstead.runtime.step import Action, Key
 
 Journal: TypeAlias = Callable[[Sequence[Given], int, Sequence[Plan]], None]
 """Told all that the world was given since the last decision, the time, and the plans made and assumed: enough to replay it all."""
 
 PLACE_ALL: Final = Rules()
-
-ORPHAN_GRACE: Final = SECOND
-"""A Placement without reservation is undone after so long: usually its deletion is on its way to our informer."""
-
-
-UNSEEN_GRACE: Final = 10 * SECOND
-"""A Placement of ours that no informer has shown for so long is asked after: somebody may have deleted it before a list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """Delete a Placement that no reservation stands behind."""
-
-    key: Key
-    uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Is the Placement that we created still there? Asked by writing it as it is, which changes nothing."""
-
-    key: Key
-    uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +93,49 @@ class AdmissionDecider:
         self._refusals = Refusals()
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
+<<<<<<<
+        self._ties = Ties()
+        self._strays = Strays(self._known[PLACEMENTS], self._known[WORKLOADS])
+=======
         self._dependents = Dependents()
+>>>>>>>
         self._put_off: dict[Key, Evict] = {}  # assumed, and waiting for the admission of the same workload
         self._doubts = Doubts()
-        self._orphans: dict[Key, int] = {}  # Placement -> when it was first seen without a reservation
-        self._unseen: dict[
-            Key, int
-        ] = {}  # Placements we created that no informer has shown yet, oldest first -> since when
         self._now = 0  # of the last decision
 
+    # ------------------------------------------------------------------ what informers see
+
+    def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
+        before = self._known[resource].get(key) if self._ties.concern(resource) else None
+        if self._known[resource].observe(key, current):
+            self._changed[(resource, key)] = None
+            if self._ties.concern(resource):
+                self._ties.follow(resource, key, before, current)
+
+    def _lookup(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        known = self._known.get(resource)
+        return known.get((namespace, name)) if known is not None else None
+
+    def _take_in(self, now: int) -> None:
+        """Bring the world up to date with everything observed. O(changes)."""
+        while self._changed:
+            changed, self._changed = self._changed, {}
+            left = iter(changed)
+            try:
+                for resource, key in left:
+                    self._take_in_one(resource, key, now)
+            finally:
+                # Should an object be more than we can take, all others are still there when the runner asks again.
+                self._changed = dict.fromkeys(left) | self._changed
+
+    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
+        obj = self._known[resource].get(key)
+        troubles: list[Trouble] = []
+        for found in fact(resource, key, obj, self._lookup, troubles):
+            seen = self._as_seen(found)
+            if self._is_news(seen):
+<<<<<<<
+=======
     # ------------------------------------------------------------------ what informers see
 
     def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
@@ -145,21 +157,7 @@ class AdmissionDecider:
     def _take_in(self, now: int) -> None:
         """Bring the world up to date with everything observed. O(changes)."""
         while self._changed:
-            changed, self._changed = self._changed, {}
-            left = iter(changed)
-            try:
-                for resource, key in left:
-                    self._take_in_one(resource, key, now)
-            finally:
-                # Should an object be more than we can take, all others are still there when the runner asks again.
-                self._changed = dict.fromkeys(left) | self._changed
-
-    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
-        obj = self._known[resource].get(key)
-        troubles: list[Trouble] = []
-        for found in fact(resource, key, obj, self._lookup, troubles, self._ranges):
-            seen = self._as_seen(found)
-            if self._is_news(seen):
+>>>>>>>
                 self._give(seen)
         if troubles:
             self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
@@ -173,8 +171,8 @@ class AdmissionDecider:
             self._refusals.tell_anew((resource, key))
             self._forget(doubted)
         if resource in (WORKLOADS, PLACEMENTS):
-            self._watch_orphan(key, now)
-        self._changed.update((subject, None) for subject in self._dependents.of(resource, key, self._known))
+            self._strays.watch(key, now, in_flight=key in self._in_flight)
+        self._changed.update(dict.fromkeys(self._ties.on(resource, key)))
 
     def _give(self, given: Given) -> None:
         give(self.world, given)
@@ -204,15 +202,25 @@ class AdmissionDecider:
             self._given, self._must_decide = [], False
         actions += self._tell(now)
         actions += self._end_doubts(now)
-        actions += self._undo(now)
-        actions += self._look(now)
+        for subject, obj, step in self._strays.due(now, self._in_flight):
+            actions.append(Action(Decided(subject, obj.version), step))
         return actions, self._next_time(now)
 
     def _settle(self, given: Sequence[Given], now: int) -> list[Action]:
         plans = decide(self.world, now, self._rules).plans
         if self._journal is not None:
             self._journal(given, now, plans)
+<<<<<<<
         actions: list[Action] = []
+=======
+    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
+        obj = self._known[resource].get(key)
+        troubles: list[Trouble] = []
+        for found in fact(resource, key, obj, self._lookup, troubles, self._ranges):
+            seen = self._as_seen(found)
+            if self._is_news(seen):
+                self._give(seen)
+>>>>>>>
         for plan in plans:
             actions += [self._action(command, now) for command in plan.commands if not self._is_put_off(command)]
             whole = {item.workload for item in plan.memory if isinstance(item, Moved) and item.whole_class}
@@ -229,8 +237,15 @@ class AdmissionDecider:
         """Nobody is evicted whose admission is still on its way: what became of that comes first."""
         if not isinstance(command, Evict) or command.workload not in self._in_flight:
             return False
+<<<<<<<
         self._put_off[command.workload] = command
         return True
+=======
+            self._forget(doubted)
+        if resource in (WORKLOADS, PLACEMENTS):
+            self._watch_orphan(key, now)
+        self._changed.update((subject, None) for subject in self._dependents.of(resource, key, self._known))
+>>>>>>>
 
     def _refuse_class(self, verdicts: Verdicts) -> None:
         """Its whole class was parked with it: members that nobody looks at share the verdict."""
@@ -297,8 +312,7 @@ class AdmissionDecider:
                 pass
 
     def _next_time(self, now: int) -> int | None:
-        times = [since + ORPHAN_GRACE for since in self._orphans.values()]
-        times += [since + UNSEEN_GRACE for since in islice(self._unseen.values(), 1)]
+        times = list(self._strays.next_times())
         times += [timer for timer in (next_time(self.world, self._rules), self._doubts.next_time) if timer is not None]
         if self._refusals.has_more:
             times.append(now)
@@ -310,7 +324,7 @@ class AdmissionDecider:
         obj, step = step_of(command, self._lookup, self._cluster_queue_of, now)
         if isinstance(command, Admit):
             self._in_flight.add(command.workload)
-            self._orphans.pop(command.workload, None)
+            self._strays.forget(command.workload)
         return Action(Decided(command, obj.version), step)
 
     def _cluster_queue_of(self, workload: Key) -> str:
@@ -329,57 +343,6 @@ class AdmissionDecider:
             obj = self._known[wanted.resource].get(wanted.key)
             if obj is not None and (step := fence(wanted.resource, obj, now)).stages:
                 actions.append(Action(Decided(wanted, obj.version), step))
-        return actions
-
-    # ------------------------------------------------------------------ orphans
-
-    def _watch_orphan(self, key: Key, now: int) -> None:
-        if self._is_orphan(key):
-            self._orphans.setdefault(key, now)
-        else:
-            self._orphans.pop(key, None)
-
-    def _is_orphan(self, key: Key) -> bool:
-        """A Placement whose Workload holds no reservation while no admission of ours is on its way. A finished Workload's is kept
-        as a record of where it ran; it goes with its Workload, by garbage collection."""
-        placement = self._known[PLACEMENTS].get(key)
-        workload = self._known[WORKLOADS].get(key)
-        if placement is None or workload is None or key in self._in_flight or placement.meta.deletion_timestamp:
-            return False
-        if placement.view(PlacementView).spec.workload.uid not in ("", workload.meta.uid):
-            return True
-        conditions = workload.view(WorkloadView).status.conditions
-        return not has_condition(conditions, "QuotaReserved") and not has_condition(conditions, "Finished")
-
-    def _undo(self, now: int) -> list[Action]:
-        actions = []
-        for key, since in list(self._orphans.items()):
-            placement = self._known[PLACEMENTS].get(key)
-            if not self._is_orphan(key) or placement is None:
-                del self._orphans[key]
-            elif since + ORPHAN_GRACE <= now:
-                undo = Undo(key, placement.meta.uid)
-                actions.append(
-                    Action(Decided(undo, placement.version), in_order(Delete(placement.ref, placement.meta.uid)))
-                )
-        return actions
-
-    def _look(self, now: int) -> list[Action]:
-        """Ask after what should have been shown by now: a list may have missed its whole life. O(1) while nothing is overdue."""
-        actions = []
-        known = self._known[PLACEMENTS]
-        while self._unseen:
-            key, since = next(iter(self._unseen.items()))
-            placement = known.get(key)
-            is_awaited = placement is not None and known.is_awaited(key)
-            if is_awaited and since + UNSEEN_GRACE > now:
-                break
-            del self._unseen[key]
-            if placement is not None and is_awaited:
-                look = Look(key, placement.meta.uid)
-                actions.append(
-                    Action(Decided(look, placement.version), in_order(Update(PLACEMENTS, placement.decode())))
-                )
         return actions
 
     # ------------------------------------------------------------------ outcomes
@@ -409,11 +372,10 @@ class AdmissionDecider:
             case Fence():
                 pass  # the next version of the object ends the doubt
             case Undo():
-                self._orphans.pop(command.key, None)
+                self._strays.forget(command.key)
                 self._changed[(PLACEMENTS, command.key)] = None
             case Look():
-                if self._known[PLACEMENTS].is_awaited(command.key):
-                    self._unseen[command.key] = self._now
+                self._strays.created(command.key, self._now)
             case Told():
                 if done:
                     self._refusals.was_told(command)
@@ -438,9 +400,8 @@ class AdmissionDecider:
                 changed = True
             case Create() if outcome.is_done and outcome.object is not None and not write.subresource:
                 known.created(key, outcome.object)
-                if write.resource == PLACEMENTS and known.is_awaited(key):
-                    self._unseen.pop(key, None)
-                    self._unseen[key] = self._now
+                if write.resource == PLACEMENTS:
+                    self._strays.created(key, self._now)
             case Update() if outcome.result is Result.MISSING:
                 known.deleted(key, write.value["metadata"].get("uid", ""))
                 changed = True
