@@ -129,15 +129,16 @@ def distinct(
     key: Callable[[Any], Any],
     path: str,
     found: list[FieldError],
+    shown: Callable[[Any], Any] | None = None,
 ) -> None:
-    """`each`, and no two with the same key."""
+    """`each`, and no two with the same key (which is what is shown of them, unless `shown` says otherwise)."""
     if not each(values, limit, check, path, found):
         return
     seen: set[Any] = set()
     for i, value in enumerate(values or ()):
         name = key(value)
         if name in seen:
-            found.append(errors.duplicate(f"{path}[{i}]", name))
+            found.append(errors.duplicate(f"{path}[{i}]", name if shown is None else shown(value)))
         seen.add(name)
 
 

@@ -26,6 +26,7 @@ class ResourceClaimStrategy(StatusStrategy):
 
     def prepare_create(self, obj: Json) -> None:
         drop_gated(obj["spec"], None)
+        obj["status"] = {}
 
     def prepare_update(self, new: Json, old: Json, subresource: str) -> None:
         super().prepare_update(new, old, subresource)

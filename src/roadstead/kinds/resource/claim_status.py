@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, Final
 
 from roadstead.kinds import errors
@@ -47,6 +48,8 @@ def prepare_status(status: Json, old: Json) -> None:
     """What a driver reported about devices that are given back goes with them; fields behind gates that are off go, too."""
     gone = devices_of(old) - devices_of(status)
     left = [each for each in status.get("devices") or () if device_of(each) not in gone]
+    for each in left:
+        each.setdefault("conditions", None)  # always written by the real server
     if left:
         status["devices"] = left
     else:
@@ -74,7 +77,7 @@ def validate_status(new: Json, old: Json) -> list[FieldError]:
 
     consumers = status.get("reservedFor") or []
     checks.distinct(consumers, MAX_CONSUMERS, _consumer, lambda each: each.get("uid", ""), "status.reservedFor", found)
-    checks.distinct(status.get("devices"), -1, reported, _shown, "status.devices", found)
+    checks.distinct(status.get("devices"), -1, reported, device_of, "status.devices", found, shown=_shown)
     if consumers and status.get("allocation") is None:
         why = "may not be specified when `allocated` is not set"
         found.append(errors.forbidden("status.reservedFor", why))
@@ -129,10 +132,9 @@ def _result(result: Json, names: RequestNames, path: str, found: list[FieldError
         checks.uuid(result["shareID"], f"{path}.shareID", found)
 
 
-def _shown(value: Json) -> str:
+def _shown(value: Json) -> Json:
     """A device as the real server prints it."""
-    driver, pool, device, share = device_of(value)
-    return "/".join((driver, pool, device, share) if share else (driver, pool, device))
+    return dict(zip(("Driver", "Pool", "Device", "ShareID"), device_of(value), strict=True))
 
 
 def _device_status(value: Json, allocated: set[SharedDevice], path: str, found: list[FieldError]) -> None:
@@ -162,9 +164,10 @@ def _network(network: Json, path: str, found: list[FieldError]) -> None:
 
 
 def _address(text: Any, path: str, found: list[FieldError]) -> None:
-    """An address with the length of its prefix, as Go prints it."""
+    """An address with the length of its prefix, as Go prints it. Leading zeros of numbers are read, and not canonical."""
+    plain = re.sub(r"(?<![\w:])0+(?=\d)", "", text) if ":" not in text else text
     try:
-        address = ipaddress.ip_interface(text if "/" in text else "")
+        address = ipaddress.ip_interface(plain if "/" in text else "")
     except ValueError:
         why = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
         found.append(invalid(path, text, why))

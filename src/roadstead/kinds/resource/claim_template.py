@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from roadstead.kinds import ages
+from roadstead.kinds import ages, errors
 from roadstead.kinds.builtin import builtin_kind
 from roadstead.kinds.errors import FieldError
 from roadstead.kinds.metadata import check_annotations, check_labels
@@ -14,6 +14,23 @@ from roadstead.kinds.registry import Kind
 from roadstead.kinds.resource import checks
 from roadstead.kinds.resource.claim_spec import default_spec, drop_gated, validate_spec
 from roadstead.kinds.strategy import Column, Strategy
+
+_NOT_SET: Final = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+"""Claims have their own."""
 
 
 class ResourceClaimTemplateStrategy(Strategy):
@@ -32,8 +49,11 @@ class ResourceClaimTemplateStrategy(Strategy):
 
     def validate(self, obj: Json) -> list[FieldError]:
         metadata: Json = obj["spec"].get("metadata") or {}
-        found = check_labels(metadata.get("labels"), "spec.metadata.labels")
-        found += check_annotations(metadata.get("annotations"), "spec.metadata.annotations")
+        found = check_annotations(metadata.get("annotations"), "spec.metadata.annotations")
+        found += check_labels(metadata.get("labels"), "spec.metadata.labels")
+        for name in _NOT_SET:
+            if metadata.get(name):
+                found.append(errors.forbidden(f"spec.metadata.{name}", "cannot be set"))
         validate_spec(obj["spec"]["spec"], "spec.spec", found)
         return found
 

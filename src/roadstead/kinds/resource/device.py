@@ -25,6 +25,17 @@ MAX_VALUE: Final = 64
 """Bytes of a string or version."""
 LISTS: Final = ("bools", "ints", "strings", "versions")
 _SCALARS: Final = ("bool", "int", "string", "version")
+_SHOWN: Final = {
+    "int": "IntValue",
+    "bool": "BoolValue",
+    "string": "StringValue",
+    "version": "VersionValue",
+    "ints": "IntValues",
+    "bools": "BoolValues",
+    "strings": "StringValues",
+    "versions": "VersionValues",
+}
+"""Fields as Go names them, in its order."""
 _ONE_VALUE: Final = "exactly one value must be specified"
 _WHERE: Final = (
     "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the "
@@ -88,7 +99,7 @@ def _attribute(attribute: Json, path: str, found: list[FieldError]) -> None:
     if not given:
         found.append(invalid(path, "", _ONE_VALUE))
     elif len(given) > 1:
-        found.append(invalid(path, attribute, _ONE_VALUE))
+        found.append(invalid(path, {shown: attribute.get(name) for name, shown in _SHOWN.items()}, _ONE_VALUE))
 
 
 def _string(value: str, path: str, found: list[FieldError]) -> None:

@@ -39,6 +39,15 @@ class ResourceSliceStrategy(Strategy):
         Column("Age"),
     )
 
+    def default(self, obj: Json) -> None:
+        """An amount that is not given is none."""
+        for device in _devices(obj["spec"]):
+            for amount in (device.get("capacity") or {}).values():
+                amount.setdefault("value", "0")
+        for holder in (*_consumptions(obj["spec"]), *(obj["spec"].get("sharedCounters") or ())):
+            for amount in (holder.get("counters") or {}).values():
+                amount.setdefault("value", "0")
+
     def prepare_create(self, obj: Json) -> None:
         _drop_gated(obj["spec"], None)
 
@@ -163,7 +172,7 @@ def _nodes(spec: Json, found: list[FieldError]) -> None:
         terms = selector.get("nodeSelectorTerms") or []
         if len(terms) != 1:
             why = "must have exactly one node selector term"
-            found.append(invalid("spec.nodeSelector.nodeSelectorTerms", terms, why))
+            found.append(invalid("spec.nodeSelector.nodeSelectorTerms", [_shown(term) for term in terms], why))
     for field in ("allNodes", "perDeviceNodeSelection"):
         if spec.get(field):
             given.append(f"`{field}`")
@@ -173,6 +182,16 @@ def _nodes(spec: Json, found: list[FieldError]) -> None:
         found.append(errors.required("spec", _WHERE))
     elif len(given) > 1:
         found.append(invalid("spec", "{" + ", ".join(given) + "}", f"{_WHERE}, but multiple fields are set"))
+
+
+def _shown(term: Json) -> Json:
+    """A term as Go prints it."""
+    return {
+        shown: [{"Key": each["key"], "Operator": each["operator"], "Values": each.get("values")} for each in term[name]]
+        if term.get(name)
+        else None
+        for name, shown in (("matchExpressions", "MatchExpressions"), ("matchFields", "MatchFields"))
+    }
 
 
 def _counter_set(value: Json, path: str, found: list[FieldError]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import orjson
@@ -17,6 +18,7 @@ MAX_SELECTORS: Final = 32
 MAX_CONFIGS: Final = 32
 MAX_EXPRESSION: Final = 10 * 1024
 MAX_PARAMETERS: Final = 10 * 1024
+_AT: Final = re.compile(r"<input>:(\d+):(\d+):", re.ASCII)
 _OMITTED: Final = "<value omitted>"
 
 
@@ -37,7 +39,19 @@ def _selector(selector: Json, path: str, found: list[FieldError]) -> None:
     try:
         compile_selector(text)
     except CompileError as error:
-        found.append(invalid(f"{path}.cel.expression", text, str(error)))
+        found.append(invalid(f"{path}.cel.expression", text, pointed(text, str(error))))
+
+
+def pointed(text: str, message: str) -> str:
+    """What cel-go adds to the message of a compiler: the line that it is about, and a mark below the place."""
+    at = _AT.search(message)
+    if at is None:
+        return message
+    line, column = int(at[1]), int(at[2])
+    lines = text.split("\n")
+    if line > len(lines) or not lines[line - 1]:
+        return message
+    return f"{message}\n | {lines[line - 1]}\n | {'.' * (column - 1)}^"
 
 
 def validate_config(config: Json, path: str, found: list[FieldError], *, is_stored: bool = False) -> None:

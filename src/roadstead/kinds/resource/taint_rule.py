@@ -30,6 +30,9 @@ class DeviceTaintRuleStrategy(StatusStrategy):
         Column("Age"),
     )
 
+    def prepare_create(self, obj: Json) -> None:
+        obj["status"] = {}
+
     def validate(self, obj: Json) -> list[FieldError]:
         return _validate(obj["spec"], None)
 
