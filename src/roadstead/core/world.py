@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from roadstead.core.facts import NOUNS, FactBook, FactKey
 from roadstead.core.facts import key_of as key_of
@@ -110,7 +110,7 @@ class World:
                 self.fleet.set_node(fact)
                 self._node_changed(fact.name)
             case DeviceClass() | ResourceSlice() | DeviceTaintRule() | ResourceClaim():
-                self._request_all()
+                self._apply_devices(type(fact), key, fact)
             case LocalQueue():
                 self._apply_local_queue(fact)
             case ClusterQueue():
@@ -139,7 +139,7 @@ class World:
                 self.fleet.remove_node(before.name)
                 self._node_changed(before.name)
             case DeviceClass() | ResourceSlice() | DeviceTaintRule() | ResourceClaim():
-                self._request_all()
+                self._apply_devices(noun, key, None)
             case LocalQueue():
                 self.standings.replace_members(key)
             case ClusterQueue():
@@ -151,6 +151,20 @@ class World:
             case _:
                 self._mark_stale()
                 self._request_all()
+
+    def _apply_devices(self, noun: type[Noun], key: FactKey, fact: Any) -> None:
+        """What is published or claimed changed (None: is gone). A claim that is given devices lets nobody in, whatever else does."""
+        claims, is_relevant = self.fleet.claims, True
+        if noun is DeviceClass:
+            claims.set_class(key[1], fact)
+        elif noun is ResourceSlice:
+            claims.set_slice(key[1], fact)
+        elif noun is DeviceTaintRule:
+            claims.set_rule(key[1], fact)
+        else:
+            is_relevant = claims.set_claim(key, fact)
+        if is_relevant:
+            self._request_all()
 
     def _mark_stale(self) -> None:
         self.feuds.clear()

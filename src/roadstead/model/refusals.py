@@ -64,6 +64,10 @@ class Code(StrEnum):
     DEVICES_EXHAUSTED = "DevicesExhausted"  # matching nodes lack free devices
     TOPOLOGY_TOO_SMALL = "TopologyTooSmall"  # no domain could hold it even when empty
     TOPOLOGY_FULL = "TopologyFull"  # a domain could hold it when others leave
+    # claims
+    CLAIM_NOT_FOUND = "ResourceClaimNotFound"  # a claim, or the template of one, that does not exist (yet)
+    CLAIM_UNUSABLE = "ResourceClaimUnusable"  # it exists, and is being deleted or used by as many as may use it
+    CLAIM_INVALID = "ResourceClaimInvalid"  # no node will ever do: a class is missing, a selector fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,11 @@ class Refusal:
     subject: str = ""  # the queue, flavor, taint, level ... the refusal is about
     blockers: tuple[WorkloadKey, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
+    closest: str = ""  # the domain or node that came closest
 
     def blocked_by(self, blockers: tuple[WorkloadKey, ...]) -> Refusal:
         """The same with these blockers."""
         return Refusal(
             self.code, self.verdict, self.level, self.pod_set, self.flavor, self.resource, self.needed, self.available,
-            self.limit, self.subject, blockers, self.counts,
+            self.limit, self.subject, blockers, self.counts, self.closest,
         )  # fmt: skip

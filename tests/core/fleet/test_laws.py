@@ -244,7 +244,7 @@ def test_counts_kept_up_to_date_equal_counts_made_afresh(made: list[Node], wante
             subject.release(f"workload:ns/{at - 1}")
         for demand in subject._counting.kept():
             kept = subject._counting.forest(demand)
-            afresh = Forest(demand, list(subject._lines.values()), 0, 0)
+            afresh = Forest(demand, list(subject._lines.values()), 0, 0, subject.claim_room)
             assert counts(kept) == counts(afresh)
             assert +kept.left_out == +afresh.left_out
             assert kept.shortages.counts() == afresh.shortages.counts()

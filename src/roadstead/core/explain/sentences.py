@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from roadstead.core.fleet import matching
+from roadstead.core.fleet import claim_refusing, matching
 from roadstead.expr.quantity import from_canonical
 from roadstead.model.refusals import Code, Refusal, Verdict
 
@@ -21,6 +21,11 @@ _CAUSES: Final = {
     matching.TAINT: "tainted",
     matching.SELECTOR: "without the labels asked for",
     matching.AFFINITY: "outside the affinity asked for",
+    matching.CLAIM: "from where its ResourceClaim cannot be used",
+    claim_refusing.UNMATCHED: "with too few devices that match",
+    claim_refusing.TAINTED: "whose matching devices are tainted",
+    claim_refusing.IN_USE: "whose matching devices are in use",
+    claim_refusing.APART: "whose free devices cannot be combined as the claims ask",
 }
 """Why a node was left out; any other cause is the name of a resource that it is short of."""
 
@@ -146,16 +151,36 @@ def _fact(refusal: Refusal) -> str:
             return f"No stable outcome after {r.limit} cycles: workloads displace one another again and again."
         case Code.NO_NODE_MATCHES:
             return f"No node may run {_what(r)}{_counts(r)}."
+        case Code.CLAIM_NOT_FOUND | Code.CLAIM_UNUSABLE | Code.CLAIM_INVALID:
+            return _claim_fact(r, who)
         case Code.NODES_EXHAUSTED | Code.DEVICES_EXHAUSTED:
             what = "devices" if r.code is Code.DEVICES_EXHAUSTED else "nodes"
             return f"{who} needs {needed} {r.resource}; matching {what} have room for {free}{_counts(r)}."
         case Code.TOPOLOGY_FULL:
-            return f"{who} needs {needed} {r.resource} close together ({r.subject}); the best place has room for {free}{_counts(r)}."
+            best = f"the best place{f', {r.closest},' if r.closest else ''}"
+            return f"{who} needs {needed} {r.resource} close together ({r.subject}); {best} has room for {free}{_counts(r)}."
         case Code.TOPOLOGY_TOO_SMALL:
             where = f" in one {r.subject}" if r.subject else ""
             return (
                 f"{who} needs {needed} {r.resource}{where}; even an empty fleet has room for {limit} only{_counts(r)}."
             )
+
+
+def _claim_fact(refusal: Refusal, who: str) -> str:
+    match refusal.code:
+        case Code.CLAIM_NOT_FOUND if refusal.verdict is Verdict.WAIT:
+            return f"{who} waits for {refusal.subject} to be made."
+        case Code.CLAIM_NOT_FOUND:
+            return f"{who} names {refusal.subject}, which does not exist in this namespace."
+        case Code.CLAIM_UNUSABLE if refusal.limit:
+            return (
+                f"{who} has {refusal.needed} pods; {refusal.subject} takes {refusal.available} more, "
+                f"{refusal.limit} at most use one claim."
+            )
+        case Code.CLAIM_UNUSABLE:
+            return f"{who} names {refusal.subject}, which is being deleted."
+        case _:
+            return f"No node can be found for the claims of {_what(refusal)}: {refusal.subject}."
 
 
 def _topology_fact(refusal: Refusal, who: str) -> str:
@@ -172,7 +197,8 @@ def _counts(refusal: Refusal) -> str:
     if not refusal.counts:
         return ""
     causes = (f"{count} {_CAUSES.get(cause, f'short of {cause}')}" for cause, count in refusal.counts)
-    return f" (nodes left out: {', '.join(causes)})"
+    closest = f"; closest is {refusal.closest}" if refusal.closest and refusal.code is not Code.TOPOLOGY_FULL else ""
+    return f" (nodes left out: {', '.join(causes)}{closest})"
 
 
 def _advice(refusal: Refusal) -> str:
@@ -217,6 +243,12 @@ def _advice(refusal: Refusal) -> str:
             return "Bring a node back, or ask an administrator."
         case Code.NO_NODE_MATCHES if refusal.verdict is Verdict.CHANGE:
             return "Change its node selector, affinity or tolerations, or ask an administrator for such nodes."
+        case Code.CLAIM_NOT_FOUND if refusal.verdict is Verdict.CHANGE:
+            return "Create it, or name one that exists."
+        case Code.CLAIM_UNUSABLE if not refusal.limit:
+            return "Name another one."
+        case Code.CLAIM_INVALID:
+            return "Change the claim, or ask an administrator for the DeviceClass that it needs."
         case Code.CYCLES_EXHAUSTED | Code.PREEMPTION_LOOP:
             return "Ask an administrator to look at the preemption policies of the queues involved."
     match refusal.verdict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
+from roadstead.core.fleet.claim_room import ClaimRoom
 from roadstead.core.fleet.demand import Demand
 from roadstead.core.fleet.flat import Flat, Groups, is_flat
 from roadstead.core.fleet.forest import Forest
@@ -33,8 +34,9 @@ CHANGES_MAX: Final = 200_000
 class Counting:
     """All counts of a Fleet. It reports each node whose facts or amounts changed; counts catch up when they are asked for."""
 
-    def __init__(self, lines: Mapping[str, NodeLine]) -> None:
+    def __init__(self, lines: Mapping[str, NodeLine], claims: ClaimRoom) -> None:
         self._lines = lines
+        self._claims = claims
         self._forests: dict[Demand, Forest] = {}  # least recently asked first
         self._asked_at: dict[Demand, int] = {}
         self._times_asked: dict[Demand, int] = {}
@@ -95,7 +97,7 @@ class Counting:
                 oldest = next(iter(self._forests))
                 del self._forests[oldest]
                 self._asked_at.pop(oldest, None)
-            forest = Forest(demand, self._lines.values(), len(self._facts), len(amounts))
+            forest = Forest(demand, self._lines.values(), len(self._facts), len(amounts), self._claims)
         else:
             forest.refresh(self._facts, amounts)
         self._forests[demand] = forest

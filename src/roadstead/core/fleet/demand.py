@@ -7,6 +7,7 @@ from typing import Final
 
 from roadstead.core.fleet.ledger import Requests
 from roadstead.core.fleet.matching import Selection
+from roadstead.model.dra import Claim
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 NODE_LEVEL: Final = ""
@@ -32,11 +33,15 @@ class Demand:
     leader_selection: Selection | None = None
     without_workloads: bool = False
     by_node: bool = True
+    claims: tuple[Claim, ...] = ()
+    """What each pod claims for itself."""
+    leader_claims: tuple[Claim, ...] = ()
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = (self.selection, self.levels, self.requests, self.slice_level, self.slice_size, self.inner, self.leader)
-        object.__setattr__(self, "_hash", hash((*parts, self.leader_selection, self.without_workloads, self.by_node)))
+        rest = (self.leader_selection, self.without_workloads, self.by_node, self.claims, self.leader_claims)
+        object.__setattr__(self, "_hash", hash((*parts, *rest)))
 
     def __hash__(self) -> int:
         return self._hash  # worked out once: every question looks its demand up

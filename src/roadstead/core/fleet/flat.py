@@ -33,6 +33,8 @@ def is_flat(demand: Demand) -> bool:
         and demand.levels == (HOSTNAME,)
         and demand.slice_size == 1
         and demand.leader is None
+        and not demand.claims
+        and not selection.pinned
         and not any(key == HOSTNAME for key, _ in (*selection.node_labels, *selection.node_selector))
         and not any(
             term.fields or any(requirement.key == HOSTNAME for requirement in term.labels)

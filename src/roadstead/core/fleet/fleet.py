@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from roadstead.core.fleet.ask import Ask, Found
+from roadstead.core.fleet.claim_room import ClaimRoom
+from roadstead.core.fleet.claims import ClaimBook
 from roadstead.core.fleet.counting import Counting, Counts
 from roadstead.core.fleet.demand import Demand
-from roadstead.core.fleet.ledger import PENCIL_PREFIX, WORKLOAD_PREFIX, Holder, NodeLine, per_pod, shares
+from roadstead.core.fleet.ledger import PENCIL_PREFIX, WORKLOAD_PREFIX, Holder, NodeLine, Share, per_pod, shares
 from roadstead.core.fleet.placing import Placer
 from roadstead.core.undo import UndoLog
 from roadstead.model.amounts import Amounts, ResourceName
@@ -32,7 +35,10 @@ class Fleet:
         self._undo = undo
         self._lines: dict[str, NodeLine] = {}
         self._holds: dict[Holder, Placement] = {}
-        self._counting = Counting(self._lines)
+        self.claims = ClaimBook(undo, self._claims_changed, self._claimed)
+        """What is published and claimed of devices: classes, slices, taint rules, ResourceClaims; and who speaks for which."""
+        self.claim_room = ClaimRoom(self.claims)
+        self._counting = Counting(self._lines, self.claim_room)
         self._listing: Counter[ResourceName] = Counter()  # nodes that list devices of a resource
         self._held_by_pods: Counter[ResourceName] = Counter()
 
@@ -95,16 +101,36 @@ class Fleet:
         if old is not None:
             for name in dict.fromkeys(member.node for pod_set in old.pod_sets for member in pod_set.members):
                 line = self._lines[name]
+                self._hand_out(line, line.holders[holder], -1)
                 line.give(holder)
                 self._counting.amounts_changed(line, by_workload=by_workload)
                 self._drop_if_blank(line)
+            self.claims.release(holder, old)
         if placement is not None:
             self._holds[holder] = placement
             for name, share in shares(placement).items():
                 line = self._line(name)
                 line.take(holder, share)
+                self._hand_out(line, share, 1)
                 self._counting.amounts_changed(line, by_workload=by_workload)
+            self.claims.hold(holder, placement)
         self._counting.trim()
+
+    def _hand_out(self, line: NodeLine, share: Share, by: int) -> None:
+        for device in share.devices:
+            self.claims.hand_out(line.name, device, by)
+
+    def _claims_changed(self, node: str) -> None:
+        """What claims find on a node ("": on any) is to be counted again."""
+        for line in self._lines.values() if not node else (self._lines.get(node),):
+            if line is not None:
+                self._counting.amounts_changed(line, by_workload=False)
+
+    def _claimed(self, node: str, device: str, by: int) -> None:
+        line = self._line(node)
+        line.claim(device, by)
+        self._counting.amounts_changed(line, by_workload=True)
+        self._drop_if_blank(line)
 
     def _count_pods(self, placement: Placement, sign: int) -> None:
         for pod_set in placement.pod_sets:
@@ -168,7 +194,14 @@ class Fleet:
                 return False
             if not line.devices.are_free(share.devices, without_workloads=ask.assume_empty):
                 return False
-        return True
+        return self.claims.is_empty or self._claims_are_free(ask, found.placement)
+
+    def _claims_are_free(self, ask: Ask, placement: Placement) -> bool:
+        """Would each member's claims still be given what this placement gives them?"""
+        if not any(member.claims for pod_set in placement.pod_sets for member in pod_set.members):
+            return True
+        answer = self.place(ask)
+        return isinstance(answer, Found) and answer.placement == placement
 
     def capacity(self, node_labels: Iterable[tuple[str, str]] = ()) -> Amounts:
         """Allocatable amounts of ready, schedulable nodes with these labels, in total. O(nodes)."""
@@ -194,13 +227,18 @@ class Fleet:
         for node in self.nodes():
             yield ("node", node.name, node)
         for holder in sorted(self._holds):
-            yield ("hold", holder, self._holds[holder])
+            yield ("hold", holder, _as_facts_say(holder, self._holds[holder]))
+        yield from self.claims.parts()
 
     # --- what Placer needs (placing.Books) ---
 
     def counts(self, demand: Demand) -> Counts:
         """The counts of a demand as things stand."""
         return self._counting.of(demand)
+
+    def lines_by_name(self) -> Iterable[NodeLine]:
+        """Every node that is known, by name."""
+        return [self._lines[name] for name in sorted(self._lines)]
 
     def hands_out_by_device(self, resource: ResourceName) -> bool:
         """True if some node lists devices of the resource."""
@@ -209,13 +247,18 @@ class Fleet:
     def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]:
         """Count these members as placed until the returned function is called: later pod sets of the same ask see them."""
         holder = f"{PENCIL_PREFIX}{pod_set.name}"
-        touched = [(self._lines[name], share) for name, share in shares(Placement((pod_set,))).items()]
+        placement = Placement((pod_set,))
+        touched = [(self._lines[name], share) for name, share in shares(placement).items()]
         for line, share in touched:
             line.take(holder, share)
+            self._hand_out(line, share, 1)
             self._counting.amounts_changed(line, by_workload=False)
+        rub_out_claims = self.claims.pencil_in(holder, placement)
 
         def rub_out() -> None:
-            for line, _ in touched:
+            rub_out_claims()
+            for line, share in touched:
+                self._hand_out(line, share, -1)
                 line.give(holder)
                 self._counting.amounts_changed(line, by_workload=False)
 
@@ -249,3 +292,15 @@ class Fleet:
             for name, amount in each.items():
                 total[name] = total.get(name, 0) + max(amount, 0)
         return total
+
+
+def _as_facts_say(holder: Holder, placement: Placement) -> Placement:
+    """What pods outside workloads have by claims is said by the claims, not by the pods."""
+    if holder.startswith(WORKLOAD_PREFIX):
+        return placement
+    return Placement(
+        tuple(
+            replace(pod_set, members=tuple(replace(member, claims=()) for member in pod_set.members))
+            for pod_set in placement.pod_sets
+        )
+    )

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from roadstead.core.fleet.claim_room import ClaimRoom
 from roadstead.core.fleet.demand import HOSTNAME, NODE_LEVEL, Demand
 from roadstead.core.fleet.domain import Domain, Values
 from roadstead.core.fleet.ledger import NodeLine, Requests, fits
@@ -30,6 +31,7 @@ class Forest:
     __slots__ = (
         "_amounts_seen",
         "_cause_of",
+        "_claims",
         "_facts_seen",
         "_index",
         "_is_plain",
@@ -42,12 +44,17 @@ class Forest:
         "shortages",
     )
 
-    def __init__(self, demand: Demand, lines: Iterable[NodeLine], facts_seen: int, amounts_seen: int) -> None:
+    def __init__(
+        self, demand: Demand, lines: Iterable[NodeLine], facts_seen: int, amounts_seen: int, claims: ClaimRoom
+    ) -> None:
         self.demand = demand
+        self._claims = claims if demand.claims or demand.leader_claims else None
         self.domains: tuple[dict[Values, Domain], ...] = tuple({} for _ in demand.levels)
         self.left_out: Counter[str] = Counter()
         self.shortages = Shortages(demand.requests, self._room)
-        self._is_plain = demand.leader is None and demand.by_node and not demand.without_workloads
+        self._is_plain = (
+            demand.leader is None and demand.by_node and not demand.without_workloads and self._claims is None
+        )
         self._matcher = Matcher(demand.selection)
         self._leader_matcher = Matcher(demand.leader_selection) if demand.leader_selection else None
         self._cause_of: dict[str, str] = {}
@@ -180,7 +187,8 @@ class Forest:
         pods = 0
         for line in leaf.lines.values():
             room = line.room(without_workloads=True) if demand.without_workloads else line.free
-            pods += fits(room, demand.requests)
+            here = fits(room, demand.requests)
+            pods += here if self._claims is None else self._claims.pods(line, demand, here)
         return pods
 
     def _fits_with_leader(self, leaf: Domain, leader: Requests) -> tuple[int, int, int]:
@@ -196,11 +204,18 @@ class Forest:
         for line in leaf.lines.values():
             room = dict(line.room(without_workloads=demand.without_workloads))
             pods = fits(room, demand.requests)
+            if self._claims is not None:
+                pods = self._claims.pods(line, demand, pods)
             total += pods
             if self.can_lead(line) and fits(room, leader):
                 for name, amount in leader:
                     room[name] = room.get(name, 0) - amount
-                losses.append(pods - fits(room, demand.requests))
+                beside = fits(room, demand.requests)
+                if self._claims is not None:
+                    if not self._claims.leads(line, demand):
+                        continue
+                    beside = self._claims.pods(line, demand, beside, beside_leader=True)
+                losses.append(pods - beside)
         return (total, 1, total - min(losses)) if losses else (total, 0, total)
 
     def can_lead(self, line: NodeLine) -> bool:

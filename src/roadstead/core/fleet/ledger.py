@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from roadstead.core.dra.nodes import NodeFacts
 from roadstead.core.fleet.devices import DeviceAllocator
 from roadstead.model.amounts import PODS, ResourceName
 from roadstead.model.nodes import Node
@@ -58,11 +59,25 @@ def shares(placement: Placement) -> dict[str, Share]:
 class NodeLine:
     """One node. `node` is None while only holders know its name (they outlive their node's object)."""
 
-    __slots__ = ("allocatable", "devices", "fixed", "free", "holders", "labels", "name", "node", "used")
+    __slots__ = (
+        "allocatable",
+        "claimed",
+        "devices",
+        "facts",
+        "fixed",
+        "free",
+        "holders",
+        "labels",
+        "name",
+        "node",
+        "used",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.node: Node | None = None
+        self.facts = NodeFacts(name)
+        self.claimed = 0  # devices of `devices` that claims have
         self.labels: Mapping[str, str] = {}
         self.allocatable: dict[ResourceName, int] = {}
         self.devices = DeviceAllocator()
@@ -74,14 +89,24 @@ class NodeLine:
 
     @property
     def is_blank(self) -> bool:
-        return self.node is None and not self.holders
+        return self.node is None and not self.holders and not self.claimed
 
     def set_node(self, node: Node | None) -> None:
         self.node = node
         self.labels = dict(node.labels) if node else {}
+        self.facts = NodeFacts(self.name, node.labels if node else ())
         self.allocatable = dict(node.allocatable) if node else {}
         self.devices.set_devices(node.devices if node else ())
         self.free = {name: total - self.used.get(name, 0) for name, total in self.allocatable.items()}
+        self._bound_by_devices()
+
+    def claim(self, device: str, by: int) -> None:
+        """A claim has a device that the node lists (1), or no more (-1). It counts as used by workloads: an empty fleet has no claims."""
+        self.claimed += by
+        if by > 0:
+            self.devices.take((device,), by_workload=True)
+        else:
+            self.devices.give((device,), by_workload=True)
         self._bound_by_devices()
 
     def take(self, holder: Holder, share: Share) -> None:

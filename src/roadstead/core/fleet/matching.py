@@ -20,6 +20,7 @@ FLAVOR: Final = "flavor"  # lacks a label of the flavor, or of a topology level
 TAINT: Final = "taint"
 SELECTOR: Final = "nodeSelector"
 AFFINITY: Final = "affinity"
+CLAIM: Final = "resourceClaim"  # a claim that is allocated already can't be used from there
 TEMPORARY: Final = frozenset({NOT_READY, UNSCHEDULABLE})
 """Causes that someone's action on the node removes; the others are the request's own."""
 
@@ -36,6 +37,8 @@ class Selection:
     node_selector: tuple[tuple[str, str], ...] = ()
     node_affinity: tuple[NodeTerm, ...] = ()
     pod_rules: bool = True
+    pinned: tuple[NodeTerm, ...] = ()
+    """All of them: from where the claims can be used that are allocated already."""
 
 
 def untolerated(taints: Iterable[Taint], tolerations: tuple[Toleration, ...]) -> Taint | None:
@@ -54,9 +57,10 @@ class Matcher:
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         keys = {key for key, _ in (*selection.node_labels, *selection.node_selector)}
-        keys.update(requirement.key for term in selection.node_affinity for requirement in term.labels)
+        terms = (*selection.node_affinity, *selection.pinned)
+        keys.update(requirement.key for term in terms for requirement in term.labels)
         self._keys = tuple(sorted(keys))
-        self._needs_name = any(term.fields for term in selection.node_affinity)
+        self._needs_name = any(term.fields for term in terms)
         self._memo: dict[object, str | None] = {}
 
     def cause(self, node: Node, labels: Mapping[str, str]) -> str | None:
@@ -86,4 +90,6 @@ class Matcher:
             return SELECTOR
         if wanted.node_affinity and not matches_node_terms(wanted.node_affinity, labels, node.name):
             return AFFINITY
+        if not all(matches_node_terms((term,), labels, node.name) for term in wanted.pinned):
+            return CLAIM
         return None

@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from roadstead.core.fleet.ask import PodSetAsk
+from roadstead.core.fleet.claim_needs import NO_CLAIMS, Needs
 from roadstead.core.fleet.demand import HOSTNAME, NODE_LEVEL, Demand
 from roadstead.core.fleet.ledger import per_pod
 from roadstead.core.fleet.matching import Selection
 from roadstead.core.fleet.search import Want
-from roadstead.model.selection import Toleration
+from roadstead.model.dra import Claim
+from roadstead.model.selection import NodeTerm, Toleration
 from roadstead.model.workload import PodClass, TopologyRequest
 
 _ANYWHERE = TopologyRequest(unconstrained=True)
@@ -31,18 +33,36 @@ class _Kind(NamedTuple):
     pod: PodClass
     node_labels: tuple[tuple[str, str], ...]
     tolerations: tuple[Toleration, ...]
+    claims: tuple[Claim, ...]
+    pinned: tuple[NodeTerm, ...]
 
     def selection(self, *, pod_rules: bool) -> Selection:
         if not pod_rules:
             return Selection(self.node_labels, pod_rules=False)
         pod = self.pod
-        return Selection(self.node_labels, pod.tolerations + self.tolerations, pod.node_selector, pod.node_affinity)
+        return Selection(
+            self.node_labels,
+            pod.tolerations + self.tolerations,
+            pod.node_selector,
+            pod.node_affinity,
+            pinned=self.pinned,
+        )
 
 
-def shape_of(workers: PodSetAsk, leader: PodSetAsk | None, *, assume_empty: bool, exact: bool) -> tuple[Demand, Want]:
+def shape_of(
+    workers: PodSetAsk,
+    leader: PodSetAsk | None,
+    *,
+    assume_empty: bool,
+    exact: bool,
+    needs: Needs = NO_CLAIMS,
+    leader_needs: Needs = NO_CLAIMS,
+) -> tuple[Demand, Want]:
     """The counts to look at, and what to look for. UnknownLevelError if the topology lacks a level. O(1) for a known kind."""
-    kind = _Kind(workers.pod, workers.node_labels, workers.tolerations)
-    lead = _Kind(leader.pod, leader.node_labels, leader.tolerations) if leader is not None else None
+    kind = _Kind(workers.pod, workers.node_labels, workers.tolerations, needs.claims, needs.pinned)
+    lead = None
+    if leader is not None:
+        lead = _Kind(leader.pod, leader.node_labels, leader.tolerations, leader_needs.claims, leader_needs.pinned)
     demand, level, required, unconstrained = _demand(
         kind, lead, workers.levels, workers.request or _ANYWHERE, assume_empty, exact
     )
@@ -89,6 +109,8 @@ def _demand(
         leader_selection=leader.selection(pod_rules=True) if leader and exact else None,
         without_workloads=assume_empty,
         by_node=exact,
+        claims=kind.claims,
+        leader_claims=leader.claims if leader else (),
     )
     return demand, level, bool(request.required), unconstrained
 

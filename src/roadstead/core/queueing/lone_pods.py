@@ -19,9 +19,12 @@ class LonePods:
 
     def apply(self, before: Pod | None, pod: Pod) -> bool:
         """Take a pod's facts; True if something became free."""
+        held = self._holds.pod_member(pod.key)
         freed = before is not None and self.remove(before, keep_assumed=not pod.node)
         if pod.node:
-            self._holds.hold_pod(pod, Member(pod.node, pod.devices))
+            # What its claims were given by us stays taken until they say so themselves.
+            claims = held.claims if held is not None and held.node == pod.node else ()
+            self._holds.hold_pod(pod, Member(pod.node, pod.devices, claims))
         elif pod.key not in self.bound:
             put(self._undo, self.waiting, pod.key, pod)
         return freed

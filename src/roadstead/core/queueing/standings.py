@@ -219,6 +219,7 @@ class Standings:
             if before.placement is not None and (hold is None or hold.placement != before.placement):
                 self._request_for_fleet()
         self.set(standing, hold=hold, preemption_order=order)
+        self._holds.speak(standing.key, hold.placement if hold is not None else None)
         if hold is not None:
             self._holds.lay(standing)
 

@@ -62,6 +62,10 @@ class Holds:
         if hold.placement is not None:
             self._fleet.release(holder_of(standing.key))
 
+    def speak(self, key: WorkloadKey, placement: Placement | None) -> None:
+        """The claims that this placement gives devices to are this workload's, held at the moment or lifted on a trial. Undoable."""
+        self._fleet.claims.speak(holder_of(key), placement)
+
     def lost_since(self, placement: Placement) -> int | None:
         """Since when a node of this placement is not ready (0: one is gone); None while all are there. O(members)."""
         found: int | None = None
@@ -86,7 +90,14 @@ class Holds:
     def hold_pod(self, pod: Pod, member: Member) -> None:
         """A pod that no queue admits occupies its place."""
         self.touch()
-        self._fleet.hold(pod_holder(pod.key), Placement((PodSetPlacement("", (member,), pod.pod.requests),)))
+        shared = tuple((each.name, each.shared) for each in pod.pod.claims if each.shared is not None)
+        placed = PodSetPlacement("", (member,), pod.pod.requests, shared)
+        self._fleet.hold(pod_holder(pod.key), Placement((placed,)))
+
+    def pod_member(self, key: tuple[str, str]) -> Member | None:
+        """The place of such a pod, if it has one."""
+        held = self._fleet.held(pod_holder(key))
+        return held.pod_sets[0].members[0] if held is not None else None
 
     def release_pod(self, key: tuple[str, str]) -> None:
         self.touch()
