@@ -53,6 +53,18 @@ def index_of(pod: Json) -> int:
     return int(pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"])
 
 
+def by_index(lab: Lab) -> dict[int, Json]:
+    return {index_of(pod): pod for pod in live(lab)}
+
+
+def reasons(lab: Lab) -> list[str]:
+    return [note.reason for note in lab.notes]
+
+
+def suspend(lab: Lab, value: bool, name: str = "train") -> None:
+    lab.edit(JOBS, name, lambda job: job["spec"].update(suspend=value))
+
+
 def bind(lab: Lab, pod: Json, node: str = "n1") -> None:
     """What the binder does."""
     binding = {

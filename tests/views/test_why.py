@@ -10,8 +10,8 @@ from roadstead.kinds.object import Json
 from roadstead.views.answers import Answers
 from roadstead.views.queue import queue_page
 from roadstead.views.why import NothingOfThatName, Why, why_answer
+from tests.controllers.queueing.checks import furnish, says
 from tests.controllers.queueing.lab import QueueLab, cluster_queue, job
-from tests.controllers.queueing.test_checks import furnish, says
 
 
 def why(lab: QueueLab, name: str) -> Why:

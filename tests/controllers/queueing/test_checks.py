@@ -1,87 +1,34 @@
-"""Admission in two phases as users and check controllers see it: what is written when, by whom, and what becomes of the job."""
+"""Admission in two phases as users and check controllers see it: what is written when, by whom, and what is added to the pods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
-
-import pytest
 
 from roadstead.controllers.queues import AdmissionCheckController, ClusterQueueController, LocalQueueController
 from roadstead.kinds.names import (
     ADMISSION_CHECKS,
     CLUSTER_QUEUES,
     JOBS,
-    LOCAL_QUEUES,
     PLACEMENTS,
     PODS,
     RESOURCE_FLAVORS,
     WORKLOADS,
 )
 from roadstead.kinds.object import Json
-from roadstead.kinds.times import format_time, parse_time
 from roadstead.runtime.cluster import Update
-from roadstead.testing.controllers import Fault
+from tests.controllers.queueing.checks import (
+    active,
+    check,
+    conditions,
+    events,
+    furnish,
+    message,
+    says,
+    states,
+    strategy,
+    updates,
+)
 from tests.controllers.queueing.lab import QueueLab, all_controllers, cluster_queue, job
-
-HIGH = {"kueue.x-k8s.io/priority-class": "high"}
-
-
-def check(name: str) -> Json:
-    return {
-        "apiVersion": ADMISSION_CHECKS.api_version,
-        "kind": "AdmissionCheck",
-        "metadata": {"name": name},
-        "spec": {"controllerName": f"example.com/{name}"},
-    }
-
-
-def active(lab: QueueLab, name: str, status: str = "True") -> None:
-    """The check's controller says that it is there."""
-    condition = {"type": "Active", "status": status, "reason": "Active", "message": ""}
-    lab.edit_status(ADMISSION_CHECKS, name, conditions=[{**condition, "lastTransitionTime": format_time(lab.now)}])
-
-
-def strategy(*names: str, **on_flavors: list[str]) -> Json:
-    rules: list[Json] = [{"name": name} for name in names]
-    rules += [{"name": name, "onFlavors": flavors} for name, flavors in on_flavors.items()]
-    return {"admissionChecks": rules}
-
-
-def furnish(lab: QueueLab, *names: str, gpus: int = 0, **queue: Any) -> None:
-    """A queue with these checks, all of whose controllers are there."""
-    for name in names:
-        lab.create(ADMISSION_CHECKS, check(name))
-        active(lab, name)
-    lab.furnish(gpus=gpus, queue={"admissionChecksStrategy": strategy(*names), **queue})
-
-
-def says(lab: QueueLab, workload: str, name: str, state: str, **more: Any) -> None:
-    """The controller of a check writes its entry, and nothing else."""
-
-    def write(value: Json) -> None:
-        (entry,) = [entry for entry in value["status"]["admissionChecks"] if entry["name"] == name]
-        entry.update({"state": state, "lastTransitionTime": format_time(lab.now), "message": "", **more})
-
-    lab.edit(WORKLOADS, lab.workload_of(workload)["metadata"]["name"], write, subresource="status")
-
-
-def states(lab: QueueLab, workload: str) -> dict[str, str]:
-    return {e["name"]: e["state"] for e in lab.workload_of(workload)["status"].get("admissionChecks") or ()}
-
-
-def conditions(lab: QueueLab, workload: str) -> dict[str, tuple[str, str]]:
-    value = lab.workload_of(workload)
-    return {c["type"]: (c["status"], c["reason"]) for c in value["status"].get("conditions") or ()}
-
-
-def message(value: Json, type: str) -> str:
-    return next(str(c["message"]) for c in value["status"]["conditions"] if c["type"] == type)
-
-
-def events(lab: QueueLab, reason: str) -> list[str]:
-    return [note.message for note in lab.notes if note.reason == reason]
-
 
 # ---------------------------------------------------------------------- the queue
 
@@ -266,10 +213,6 @@ def test_what_checks_say_about_their_progress_is_told_on_the_job() -> None:
 # ---------------------------------------------------------------------- what checks add to pods
 
 
-def updates(**fields: Any) -> list[Json]:
-    return [{"name": "main", **fields}]
-
-
 def test_pod_set_updates_are_merged_at_the_start_and_gone_after_an_eviction() -> None:
     with QueueLab() as lab:
         furnish(lab, "prov", "budget")
@@ -318,263 +261,3 @@ def test_a_selector_that_excludes_the_place_it_has_fails_the_workload_and_says_s
         wanted = 'admission check prov wants pods on nodes with zone="a", and node node-0'
         assert message(lab.workload_of("train"), "Finished").startswith(wanted)
         lab.check_nothing_is_held()
-
-
-# ---------------------------------------------------------------------- retry
-
-
-def test_a_retry_evicts_and_the_workload_comes_back_after_the_delay() -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov", "budget")
-        lab.create(JOBS, job("train"))
-        lab.settle()
-        said_at = lab.now
-        says(lab, "train", "budget", "Ready")
-        says(lab, "train", "prov", "Retry", message="no machines", requeueAfterSeconds=60)
-        lab.advance(1)
-        value = lab.workload_of("train")
-        found = conditions(lab, "train")
-        assert found["Evicted"] == ("True", "AdmissionCheck")
-        assert message(value, "Evicted") == 'Evicted due to AdmissionCheck in Retry state: "prov" (no machines)'
-        assert found["QuotaReserved"] == ("False", "PendingEvaluation")
-        assert found["Requeued"] == ("False", "AdmissionCheck")
-        assert parse_time(value["status"]["requeueState"]["requeueAt"]) == said_at + 60 * 10**9
-        assert "count" not in value["status"]["requeueState"]
-        assert "admission" not in value["status"]
-        assert lab.all(PLACEMENTS) == []
-        budget, prov = value["status"]["admissionChecks"]
-        assert (budget["state"], prov["state"]) == ("Pending", "Pending")
-        assert budget["message"] == "Reset to Pending after eviction. Previously: Ready"
-        assert prov["message"] == "Reset to Pending after eviction. Previously: Retry"
-        assert (prov["retryCount"], prov["requeueAfterSeconds"]) == (1, 60)
-        assert "retryCount" not in budget
-        assert events(lab, "EvictedDueToAdmissionCheck") == [message(value, "Evicted")]
-        assert value["status"]["schedulingStats"]["evictions"] == [
-            {"reason": "AdmissionCheck", "underlyingCause": "", "count": 1}
-        ]
-        lab.advance(57)
-        assert conditions(lab, "train")["Requeued"] == ("False", "AdmissionCheck")
-        lab.advance(3)
-        assert conditions(lab, "train")["Requeued"] == ("True", "BackoffFinished")
-        assert conditions(lab, "train")["QuotaReserved"] == ("True", "QuotaReserved")
-        assert conditions(lab, "train")["Evicted"] == ("False", "QuotaReserved")
-        assert "requeueAt" not in (lab.workload_of("train")["status"].get("requeueState") or {})
-        says(lab, "train", "prov", "Retry", requeueAfterSeconds=120)
-        lab.advance(1)
-        assert [e.get("retryCount") for e in lab.workload_of("train")["status"]["admissionChecks"]] == [None, 2]
-
-
-def test_a_retry_without_a_delay_is_tried_at_once() -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov")
-        lab.create(JOBS, job("train"))
-        lab.settle()
-        says(lab, "train", "prov", "Retry")
-        lab.settle(lab.now)
-        assert conditions(lab, "train")["Requeued"] == ("True", "BackoffFinished")
-        assert conditions(lab, "train")["QuotaReserved"] == ("True", "QuotaReserved")
-        assert states(lab, "train") == {"prov": "Pending"}
-
-
-def test_the_longest_delay_of_several_retries_counts() -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov", "budget")
-        lab.create(JOBS, job("train"))
-        lab.settle()
-        name = lab.workload_of("train")["metadata"]["name"]
-
-        def both(value: Json) -> None:
-            for entry, seconds in zip(value["status"]["admissionChecks"], (300, 30), strict=True):
-                entry.update(state="Retry", requeueAfterSeconds=seconds, lastTransitionTime=format_time(lab.now))
-
-        lab.edit(WORKLOADS, name, both, subresource="status")
-        lab.advance(1)
-        value = lab.workload_of("train")
-        assert message(value, "Evicted") == 'Evicted due to AdmissionChecks in Retry state: "budget"; "prov"'
-        lab.advance(297)
-        assert conditions(lab, "train")["QuotaReserved"][0] == "False"
-        lab.advance(3)
-        assert conditions(lab, "train")["QuotaReserved"][0] == "True"
-
-
-def test_running_work_is_stopped_by_a_retry_and_starts_again_when_the_check_is_ready_again() -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov")
-        lab.create(JOBS, job("train", seconds=30))
-        lab.settle(lab.now)
-        says(lab, "train", "prov", "Ready")
-        lab.advance(1)
-        assert lab.job_state("train") == "running"
-        says(lab, "train", "prov", "Retry")
-        lab.advance(10)
-        assert lab.job_state("train") == "suspended"
-        assert lab.all(PODS) == []
-        says(lab, "train", "prov", "Ready")
-        lab.advance(60)
-        assert lab.job_state("train") == "Complete"
-
-
-def test_evicted_by_a_check_it_queues_behind_those_who_came_before_its_eviction() -> None:
-    """Kueue orders by the time of the eviction after a check's retry (kueue 2.3)."""
-    with QueueLab() as lab:
-        furnish(lab, "prov")
-        lab.create(JOBS, job("first", cpu="4", seconds=None))
-        lab.settle(lab.now)
-        lab.advance(1)
-        lab.create(JOBS, job("second", cpu="4", seconds=None))
-        lab.advance(1)
-        says(lab, "first", "prov", "Retry")
-        lab.advance(1)
-        assert conditions(lab, "second")["QuotaReserved"][0] == "True"
-        assert conditions(lab, "first")["QuotaReserved"][0] == "False"
-
-
-# ---------------------------------------------------------------------- rejection
-
-
-def test_a_rejection_deactivates() -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov", "budget")
-        lab.create(JOBS, job("train"))
-        lab.settle()
-        says(lab, "train", "budget", "Retry", message="later")
-        says(lab, "train", "prov", "Rejected", message="no such machine")
-        lab.advance(1)
-        value = lab.workload_of("train")
-        why = 'AdmissionCheck in Rejected state: "prov" (no such machine)'
-        assert value["spec"]["active"] is False
-        found = conditions(lab, "train")
-        assert found["Evicted"] == ("True", "DeactivatedDueToAdmissionCheck")
-        assert message(value, "Evicted") == f"The workload is deactivated due to {why}"
-        assert "DeactivationTarget" not in found
-        assert found["QuotaReserved"][0] == "False"
-        assert found["Requeued"] == ("False", "DeactivatedDueToAdmissionCheck")
-        assert events(lab, "AdmissionCheckRejected") == [f"Deactivated due to {why}"]
-        assert len(events(lab, "EvictedDueToDeactivatedDueToAdmissionCheck")) == 1
-        assert value["status"]["schedulingStats"]["evictions"] == [
-            {"reason": "Deactivated", "underlyingCause": "AdmissionCheck", "count": 1}
-        ]
-        assert states(lab, "train") == {"budget": "Pending", "prov": "Pending"}
-        assert lab.all(PLACEMENTS) == []
-        name = value["metadata"]["name"]
-        lab.edit(WORKLOADS, name, lambda value: value["spec"].update(active=True))
-        lab.advance(1)
-        assert conditions(lab, "train")["QuotaReserved"] == ("True", "QuotaReserved")
-
-
-# ---------------------------------------------------------------------- reservations that nobody was admitted on
-
-
-@pytest.mark.parametrize(
-    ("resource", "namespace", "expected"),
-    [
-        (CLUSTER_QUEUES, "", "ClusterQueue default is stopped"),
-        (LOCAL_QUEUES, "default", "LocalQueue default is stopped"),
-    ],
-)
-@pytest.mark.parametrize("policy", ["Hold", "HoldAndDrain"])
-def test_a_stopped_queue_takes_a_reservation_back_without_an_eviction(
-    resource: Any, namespace: str, expected: str, policy: str
-) -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov")
-        lab.create(JOBS, job("train"))
-        lab.settle()
-        lab.edit(resource, "default", lambda value: value["spec"].update(stopPolicy=policy), namespace)
-        lab.advance(1)
-        value = lab.workload_of("train")
-        found = conditions(lab, "train")
-        assert found["QuotaReserved"] == ("False", "Suspended")
-        assert message(value, "QuotaReserved") == expected
-        assert found["Admitted"] == ("False", "NoReservation")
-        assert "Evicted" not in found
-        assert "admission" not in value["status"]
-        assert lab.all(PLACEMENTS) == []
-        lab.edit(resource, "default", lambda value: value["spec"].update(stopPolicy="None"), namespace)
-        lab.advance(1)
-        assert conditions(lab, "train")["QuotaReserved"] == ("True", "QuotaReserved")
-
-
-def test_a_reservation_ends_with_its_local_queue() -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov")
-        lab.create(JOBS, job("train"))
-        lab.settle()
-        lab.delete(LOCAL_QUEUES, "default")
-        lab.advance(1)
-        value = lab.workload_of("train")
-        assert conditions(lab, "train")["QuotaReserved"] == ("False", "Misconfigured")
-        assert message(value, "QuotaReserved") == "LocalQueue default is terminating or missing"
-
-
-def test_whoever_is_more_important_takes_a_reservation_by_preemption() -> None:
-    with QueueLab() as lab:
-        furnish(lab, "prov")
-        lab.create(JOBS, job("low", cpu="4", labels={"kueue.x-k8s.io/priority-class": "low"}))
-        lab.settle()
-        says(lab, "low", "prov", "Pending", message="almost")
-        lab.create(JOBS, job("high", cpu="4", labels=HIGH))
-        lab.advance(1)
-        assert conditions(lab, "low")["Evicted"] == ("True", "Preempted")
-        assert conditions(lab, "low")["QuotaReserved"][0] == "False"
-        assert conditions(lab, "high")["QuotaReserved"][0] == "True"
-        assert lab.workload_of("low")["status"]["admissionChecks"][0]["message"] == "almost", "Pending is left as it is"
-
-
-# ---------------------------------------------------------------------- whatever goes wrong on the way
-
-
-def story(faults: Mapping[int, Fault] | None = None, lag: int = 0, seed: int = 0) -> QueueLab:
-    """Reserved, put off by one check, reserved again, admitted, run; a second one is rejected."""
-    lab = QueueLab(lag=lag, seed=seed)
-    furnish(lab, "prov", "budget", gpus=2)
-    lab.faults = {lab.writes + number: fault for number, fault in (faults or {}).items()}
-    lab.first_write = lab.writes
-    lab.create(JOBS, job("train", gpus=1, seconds=5))
-    lab.create(JOBS, job("other", gpus=1, seconds=5))
-    lab.advance(3)
-    says(lab, "train", "prov", "Retry", requeueAfterSeconds=10)
-    says(lab, "other", "budget", "Rejected", message="no money")
-    lab.advance(15)
-    says(lab, "train", "prov", "Ready", podSetUpdates=updates(labels={"paid-by": "a"}))
-    says(lab, "train", "budget", "Ready")
-    lab.advance(20)
-    return lab
-
-
-def check_outcome(lab: QueueLab) -> None:
-    assert lab.job_state("train") == "Complete"
-    assert lab.the(JOBS, "train")["status"]["succeeded"] == 1
-    status = lab.workload_of("train")["status"]
-    assert status["schedulingStats"]["evictions"] == [{"reason": "AdmissionCheck", "underlyingCause": "", "count": 1}]
-    assert [entry.get("retryCount") for entry in status["admissionChecks"]] == [None, 1]
-    assert lab.job_state("other") == "suspended"
-    other = lab.workload_of("other")
-    assert other["spec"]["active"] is False
-    assert conditions(lab, "other")["Evicted"] == ("True", "DeactivatedDueToAdmissionCheck")
-    assert other["status"]["schedulingStats"]["evictions"][0]["count"] == 1
-    assert "DeactivationTarget" not in conditions(lab, "other")
-    lab.check_nothing_is_held()
-
-
-def points() -> Iterable[int]:
-    return range(40)
-
-
-def test_the_undisturbed_story_has_as_many_writes_as_the_fault_tests_cover() -> None:
-    with story() as lab:
-        check_outcome(lab)
-        assert lab.writes - lab.first_write <= len(list(points()))
-
-
-@pytest.mark.parametrize("fault", list(Fault))
-@pytest.mark.parametrize("at", points())
-def test_one_fault_at_any_write_changes_nothing(at: int, fault: Fault) -> None:
-    with story(faults={at: fault}) as lab:
-        check_outcome(lab)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_lagging_informers_change_nothing(seed: int) -> None:
-    with story(lag=4, seed=seed) as lab:
-        check_outcome(lab)

@@ -27,7 +27,9 @@ from roadstead.runtime.cluster import Cluster, Create, Delete, Outcome
 
 NODE = "n1"
 QUICK = Backoff(50_000_000, 400_000_000)
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
+KEPT = {"finalizers": ["example.com/kept"]}
+"""Metadata of a pod whose object stays until somebody says so."""
 
 
 class World:
@@ -179,6 +181,20 @@ def stop_everything(state: Path) -> None:
             if run.pid:
                 tree.send_group(run.pid, signal.SIGKILL)
     client.quit_keeper(os.fspath(state))
+
+
+async def until_file(path: Path) -> None:
+    async def exists() -> bool:
+        return path.exists()
+
+    await until(exists)
+
+
+async def until_no_traces(it: World, uid: str) -> None:
+    async def check() -> bool:
+        return not (it.state / "runs" / uid).exists() and not (it.state / "pods" / uid).exists()
+
+    await until(check)
 
 
 def view(obj: Object) -> Pod:
