@@ -66,25 +66,27 @@ class GarbageCollector:
 
     def _keys(self, changed: Object, read: Read) -> Iterable[Key]:
         """Those for whom this change may mean work. O(owners + dependents); nothing for the many objects whose owners live."""
-        current = read.get(changed.resource, changed.meta.namespace, changed.meta.name)
-        gone = current is None or current.meta.uid != changed.meta.uid
-        if not gone and (_is_leaving(changed) or self._needs_look(changed, read)):
-            yield key_of(changed.resource, changed.meta.namespace, changed.meta.name)
-        if gone or _waits_for_dependents(changed):
-            for dependent in self._dependents(changed, read):
-                yield key_of(dependent.resource, dependent.meta.namespace, dependent.meta.name)
-        for owner in changed.meta.owner_references:
-            # A dependent that goes, or blocks no longer, may free an owner that waits.
+        meta = changed.meta
+        current = read.get(changed.resource, meta.namespace, meta.name)
+        gone = current is None or current.meta.uid != meta.uid
+        needs_look = _is_leaving(changed)
+        freed: list[Object] = []
+        for owner in meta.owner_references:
             ref = self._ref(changed, owner)
             found = read.get(*ref) if ref is not None else None
-            if found is not None and found.meta.uid == owner.uid and _waits_for_dependents(found):
-                yield key_of(found.resource, found.meta.namespace, found.meta.name)
-
-    def _needs_look(self, obj: Object, read: Read) -> bool:
-        if not obj.meta.owner_references:
-            return False
-        owners = self._classify(obj, read)
-        return bool(owners.waiting or owners.dangling)
+            if found is None or found.meta.uid != owner.uid:
+                needs_look = needs_look or ref is not None
+            elif _waits_for_dependents(found):
+                needs_look = True
+                freed.append(found)  # a dependent that goes, or blocks no longer, may free an owner that waits
+        if not (needs_look or gone or meta.deletion_timestamp):
+            return ()
+        keys = [key_of(changed.resource, meta.namespace, meta.name)] if needs_look and not gone else []
+        if gone or _waits_for_dependents(changed):
+            found_below = self._dependents(changed, read)
+            keys += [key_of(child.resource, child.meta.namespace, child.meta.name) for child in found_below]
+        keys += [key_of(owner.resource, owner.meta.namespace, owner.meta.name) for owner in freed]
+        return keys
 
     def _dependents(self, owner: Object, read: Read) -> list[Object]:
         """Everything that names the owner by uid, wherever it is: a reference from another namespace counts as dangling."""

@@ -20,7 +20,7 @@ from roadstead.kinds.times import SECOND, format_time, parse_time
 from roadstead.kinds.views.common import find_condition, has_condition
 from roadstead.kinds.views.kueue import TaintView, TolerationView
 from roadstead.kinds.views.node import NodeView
-from roadstead.kinds.views.pod import PodView
+from roadstead.kinds.views.pod import PodView, has_ended, node_of
 from roadstead.runtime.cluster import Delete, Update
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Note, Read, Step, in_order, same_key
 
@@ -42,18 +42,20 @@ TICK: Final[Key] = ("", "")
 MOST_AT_ONCE: Final = 200
 
 
-def node_of(pod: Object) -> Iterable[str]:
+def pods_by_node(pod: Object) -> Iterable[str]:
     """Index function for BY_NODE."""
-    node = pod.view(PodView).spec.node_name
+    node = node_of(pod)
     return (node,) if node else ()
 
 
 def _pods_node(changed: Object, read: Read) -> Iterable[Key]:
     """A pod concerns its node's key while the node evicts or is not ready."""
-    for name in node_of(changed):
-        node = read.get(NODES, "", name)
-        if node is not None and (_evicting(node.view(NodeView)) or not _is_ready(node.view(NodeView))):
-            yield node.key
+    name = node_of(changed)
+    node = read.get(NODES, "", name) if name else None
+    if node is None:
+        return ()
+    view = node.view(NodeView)
+    return () if _is_ready(view) and not _evicting(view) else (node.key,)
 
 
 def _leases_node(changed: Object, read: Read) -> Iterable[Key]:
@@ -82,7 +84,7 @@ class NodeLifecycleController:
 
     name: ClassVar[str] = "node-lifecycle"
     watches: Mapping[Resource, KeysOf] = {NODES: _node_and_tick, LEASES: _leases_node, PODS: _pods_node}
-    indexes: Mapping[tuple[Resource, str], Index] = {(PODS, BY_NODE): node_of}
+    indexes: Mapping[tuple[Resource, str], Index] = {(PODS, BY_NODE): pods_by_node}
 
     def __init__(
         self, grace_seconds: int = 40, toleration_seconds: int = ADMITTED_TOLERATION_SECONDS, period_seconds: int = 5
@@ -161,9 +163,9 @@ class NodeLifecycleController:
         marks: list[Update] = []
         deletes: list[Delete] = []
         for pod in pods:
-            seen = pod.view(PodView)
-            if seen.has_ended or pod.meta.deletion_timestamp:
+            if has_ended(pod) or pod.meta.deletion_timestamp:
                 continue  # what has finished keeps its result; what is being deleted waits for its agent
+            seen = pod.view(PodView)
             at = self._evict_at(seen, taints, since)
             if at is None:
                 continue

@@ -10,26 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from roadstead.controllers.node_lifecycle import BY_NODE, disrupted, node_of
+from roadstead.controllers.node_lifecycle import BY_NODE, disrupted, pods_by_node
 from roadstead.kinds.names import NODES, PODS
 from roadstead.kinds.object import Object, Ref, Resource
 from roadstead.kinds.times import SECOND
-from roadstead.kinds.views.pod import PodView
+from roadstead.kinds.views.pod import PodView, node_of
 from roadstead.runtime.cluster import Delete, Update
 from roadstead.runtime.step import NOTHING, Absent, Index, Key, KeysOf, Read, Step, in_order
 
 
 def _concerned(changed: Object, read: Read) -> Iterable[Key]:
-    node = changed.view(PodView).spec.node_name
-    if read.get(NODES, "", node) is None if node else changed.meta.deletion_timestamp:
-        yield changed.key
+    node = node_of(changed)
+    is_concerned = read.get(NODES, "", node) is None if node else changed.meta.deletion_timestamp
+    return (changed.key,) if is_concerned else ()
 
 
 class PodGarbageController:
     """Ends the pods of nodes that are gone. `quarantine_seconds`: how long a node must be missing."""
 
     name: ClassVar[str] = "pod-garbage"
-    indexes: Mapping[tuple[Resource, str], Index] = {(PODS, BY_NODE): node_of}
+    indexes: Mapping[tuple[Resource, str], Index] = {(PODS, BY_NODE): pods_by_node}
 
     def __init__(self, quarantine_seconds: int = 40) -> None:
         self._quarantine = quarantine_seconds * SECOND

@@ -74,13 +74,34 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel"):
         return next((owner for owner in self.owner_references if owner.controller), None)
 
 
+class Brief(NamedTuple):
+    """What is asked of every pod at each of its changes: the node it is bound to, and its phase."""
+
+    node: str = ""
+    phase: str = ""
+
+
 class _Envelope(msgspec.Struct, frozen=True, rename="camel"):
     api_version: str = ""
     kind: str = ""
     metadata: ObjectMeta = ObjectMeta()
 
 
+class _BriefSpec(msgspec.Struct, frozen=True, rename="camel"):
+    node_name: str = ""
+
+
+class _BriefStatus(msgspec.Struct, frozen=True, rename="camel"):
+    phase: str = ""
+
+
+class _PodEnvelope(_Envelope, frozen=True):
+    spec: _BriefSpec = _BriefSpec()
+    status: _BriefStatus = _BriefStatus()
+
+
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_pod_envelope = msgspec.json.Decoder(_PodEnvelope).decode
 
 
 @lru_cache(maxsize=256)
@@ -98,22 +119,23 @@ _SHARED_LABELS: Final = 12
 _labels: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
 _owners: dict[tuple[OwnerReference, ...], tuple[OwnerReference, ...]] = {}
 _finalizers: dict[tuple[str, ...], tuple[str, ...]] = {}
+_briefs: dict[tuple[str, str], Brief] = {}
+
+
+_force = msgspec.structs.force_setattr  # nobody else has seen what it is used on
 
 
 def _shared(meta: ObjectMeta) -> ObjectMeta:
     """The same, holding what other objects hold already: the pods of one Job have the same labels, owner and finalizers, which is
     half of what their metadata weighs in memory."""
-    changes: dict[str, Any] = {}
     if meta.namespace:
-        changes["namespace"] = intern(meta.namespace)
+        _force(meta, "namespace", intern(meta.namespace))
     if 0 < len(meta.labels) <= _SHARED_LABELS:
-        changes["labels"] = _share(_labels, tuple(meta.labels.items()), meta.labels)
+        _force(meta, "labels", _share(_labels, tuple(meta.labels.items()), meta.labels))
     if meta.owner_references:
-        changes["owner_references"] = _share(_owners, meta.owner_references, meta.owner_references)
+        _force(meta, "owner_references", _share(_owners, meta.owner_references, meta.owner_references))
     if meta.finalizers:
-        changes["finalizers"] = _share(_finalizers, meta.finalizers, meta.finalizers)
-    for name, value in changes.items():
-        msgspec.structs.force_setattr(meta, name, value)  # nobody else has seen it yet
+        _force(meta, "finalizers", _share(_finalizers, meta.finalizers, meta.finalizers))
     return meta
 
 
@@ -129,18 +151,32 @@ def _share(known: dict[Any, Any], key: Any, value: Any) -> Any:
 class Object:
     """One version of one API object. Immutable; equal objects have equal (resource, uid, resourceVersion)."""
 
-    __slots__ = ("_views", "kind", "meta", "raw", "resource")
+    __slots__ = ("_views", "brief", "kind", "meta", "raw", "resource")
 
     def __init__(self, resource: Resource, raw: bytes, *, meta: ObjectMeta | None = None, kind: str = "") -> None:
-        """`raw` is the whole object as JSON, apiVersion and kind included; `meta` and `kind` save decoding if known."""
+        """`raw` is the whole object as JSON, apiVersion and kind included; `meta` and `kind` save decoding if known. O(bytes); raises
+        msgspec.MsgspecError."""
         self.resource = resource
         self.raw = raw
+        self.brief: Brief | None = None
+        """Of pods whose spec and status can be read: decoded in the same pass as the metadata."""
         if meta is None or not kind:
-            envelope = _decode_envelope(raw)
+            envelope = self._open(raw)
             meta, kind = _shared(envelope.metadata), intern(envelope.kind)
         self.meta = meta
         self.kind = kind
         self._views: dict[type, Any] | None = None
+
+    def _open(self, raw: bytes) -> _Envelope:
+        if self.resource.plural != "pods" or self.resource.group:
+            return _decode_envelope(raw)
+        try:
+            pod = _decode_pod_envelope(raw)
+        except msgspec.ValidationError:
+            return _decode_envelope(raw)
+        brief = (pod.spec.node_name, pod.status.phase)
+        self.brief = _briefs.get(brief) or _share(_briefs, brief, Brief(*brief))
+        return pod
 
     @classmethod
     def of(cls, resource: Resource, value: Json) -> Object:

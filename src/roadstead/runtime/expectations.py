@@ -48,19 +48,24 @@ class Expectations:
             self._awaited.setdefault(ref, {}).setdefault((uid, ""), set()).add(waiter)
             self._open.setdefault(waiter, set()).add((ref, (uid, "")))
 
-    def saw(self, ref: Ref, old: Object | None, new: Object | None) -> set[Waiter]:
+    def saw(self, old: Object | None, new: Object | None) -> set[Waiter]:
         """Take in a change an informer saw; returns the waiters that may look now."""
-        freed: set[Waiter] = set()
         if new is not None:
             self._remember(new.version)
-            freed |= self._meet(ref, new.version.__eq__)
-        if old is not None and (new is None or new.meta.uid != old.meta.uid):
-            uid = old.meta.uid
-            self._gone.add(uid)
-            self._gone_order.append(uid)
+        gone = old.meta.uid if old is not None and (new is None or new.meta.uid != old.meta.uid) else ""
+        if gone:
+            self._gone.add(gone)
+            self._gone_order.append(gone)
             if len(self._gone_order) > REMEMBERED_VERSIONS:
                 self._gone.discard(self._gone_order.popleft())
-            freed |= self._meet(ref, lambda version: version[0] == uid)
+        current = new or old
+        if current is None or not self._awaited:
+            return set()
+        freed: set[Waiter] = set()
+        if new is not None:
+            freed |= self._meet(current.ref, new.version.__eq__)
+        if gone:
+            freed |= self._meet(current.ref, lambda version: version[0] == gone)
         return freed
 
     def is_blocked(self, waiter: Waiter) -> bool:

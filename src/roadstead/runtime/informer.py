@@ -78,6 +78,11 @@ class Informer:
         self.synced.set()
 
     def _take(self, listing: Listing) -> None:
+        if not len(self.cache):
+            for key, obj in self.cache.fill(listing.items):
+                self._tell(key, None, obj)
+            self._version = listing.resource_version
+            return
         present = {obj.key for obj in listing.items}
         for key in self.cache.all_keys():
             if key not in present:
@@ -114,8 +119,10 @@ class Informer:
 
     def _changed(self, key: Key, new: Object | None) -> None:
         old = self.cache.remove(key) if new is None else self.cache.put(new)
-        if old is None and new is None:
-            return
+        if old is not None or new is not None:
+            self._tell(key, old, new)
+
+    def _tell(self, key: Key, old: Object | None, new: Object | None) -> None:
         for listener in self.listeners:
             try:
                 listener(key, old, new)

@@ -68,6 +68,8 @@ class Runner:
         self._expectations = Expectations()
         self._queues = {controller.name: WorkQueue(self.clock) for controller in controllers}
         self._wake = {decider.name: asyncio.Event() for decider in deciders}
+        self._unprimed: dict[str, list[Object]] = {controller.name: [] for controller in controllers}
+        """Controllers whose resources are not all listed yet, and what vanished before they were."""
         self._blocked_since: dict[Waiter, int] = {}
         self._counts = {controller.name: ControllerCounts() for controller in controllers}
         self._decisions = {decider.name: DeciderCounts() for decider in deciders}
@@ -98,21 +100,43 @@ class Runner:
             current = new or old
             assert current is not None
             # A list may show another object under an old name: then the one before has vanished, and nothing else says so.
-            gone = old if old is not None and new is not None and old.meta.uid != new.meta.uid else None
+            gone = old if old is not None and (new is None or old.meta.uid != new.meta.uid) else None
             for decider in deciders:
                 decider.observe(resource, key, new)
                 self._wake[decider.name].set()
             for controller in concerned:
-                queue = self._queues[controller.name]
-                try:
-                    for seen in (current, gone):
-                        for woken in controller.watches[resource](seen, self.view) if seen is not None else ():
-                            queue.add(woken)
-                except Exception:  # the others are to hear of this change all the same
-                    log.exception("%s cannot tell whom %r concerns", controller.name, current)
-            self._free(self._expectations.saw(current.ref, old, new))
+                missed = self._unprimed.get(controller.name)
+                if missed is None:
+                    self._wake_up(controller, current, gone)
+                elif gone is not None:
+                    missed.append(gone)
+            self._free(self._expectations.saw(old, new))
 
         return changed
+
+    def _wake_up(self, controller: Controller, current: Object, gone: Object | None = None) -> None:
+        """Queue the keys that a change concerns."""
+        queue, keys_of = self._queues[controller.name], controller.watches[current.resource]
+        try:
+            for woken in keys_of(current, self.view):
+                queue.add(woken)
+            if gone is not None and gone is not current:
+                for woken in keys_of(gone, self.view):
+                    queue.add(woken)
+        except Exception:  # the others are to hear of this change all the same
+            log.exception("%s cannot tell whom %r concerns", controller.name, current)
+
+    def _prime(self, controller: Controller) -> None:
+        """All that the controller watches is listed: only now can be told whom every object concerns. Before, with half of the view
+        still missing, half of the world would look like an orphan. O(objects)."""
+        missed = self._unprimed.pop(controller.name, None)
+        if missed is None:
+            return
+        for gone in missed:
+            self._wake_up(controller, gone)
+        for resource in controller.watches:
+            for obj in self.caches[resource].list():
+                self._wake_up(controller, obj)
 
     def _before_list(self, resource: Resource) -> Callable[[], None]:
         awaited = self._expectations.snapshot(resource)
@@ -153,6 +177,7 @@ class Runner:
     async def _work(self, controller: Controller) -> None:
         for resource in dict.fromkeys((*controller.watches, *(resource for resource, _ in controller.indexes))):
             await self.informers[resource].synced.wait()
+        self._prime(controller)
         queue, counts = self._queues[controller.name], self._counts[controller.name]
         loop = asyncio.get_running_loop()
         while True:

@@ -50,7 +50,10 @@ def changes(job: Object, view: JobView, owned: Sequence[Object], read: Read) -> 
     """The writes that adopt and release. O(owned), and O(pods of the namespace) for a Job with a selector of its own."""
     if not view.spec.selector or view.metadata.deletion_timestamp:
         return ()
-    releases = [Update(PODS, _released(pod, job.meta.uid)) for pod in owned if not _selects(view, pod)]
+    selector = from_object(view.spec.selector)
+    releases = [
+        Update(PODS, _released(pod, job.meta.uid)) for pod in owned if not matches_selector(selector, pod.meta.labels)
+    ]
     candidates = (
         read.list(PODS, job.meta.namespace) if view.spec.manual_selector else read.by_index(PODS, ORPHANS, job.meta.uid)
     )
@@ -60,7 +63,7 @@ def changes(job: Object, view: JobView, owned: Sequence[Object], read: Read) -> 
         if pod.meta.controller is None
         and pod.meta.namespace == job.meta.namespace
         and not pod.meta.deletion_timestamp
-        and _selects(view, pod)
+        and matches_selector(selector, pod.meta.labels)
     ]
     return (*releases, *adoptions)
 

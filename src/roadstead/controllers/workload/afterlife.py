@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
 from roadstead.controllers.conditions import get_condition
-from roadstead.controllers.node_lifecycle import BY_NODE, node_of
+from roadstead.controllers.node_lifecycle import BY_NODE, pods_by_node
 from roadstead.controllers.workload.limits import limit
 from roadstead.controllers.workload.pods import (
     WORKLOAD_INDEX,
@@ -49,7 +49,7 @@ from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import find_condition
 from roadstead.kinds.views.kueue import ClusterQueueView, LocalQueueView, WorkloadPriorityClassView, WorkloadView
-from roadstead.kinds.views.pod import PodView
+from roadstead.kinds.views.pod import node_of
 from roadstead.runtime.cluster import Update, Write
 from roadstead.runtime.step import NOTHING, Index, Key, KeysOf, Read, Step, in_order, nobody, same_key
 
@@ -117,7 +117,7 @@ class AfterlifeController:
         }
         self.indexes = {
             (PODS, WORKLOAD_INDEX): pods_by_workload,
-            (PODS, BY_NODE): node_of,
+            (PODS, BY_NODE): pods_by_node,
             (WORKLOADS, PRIORITY_CLASS_INDEX): workloads_by_priority_class,
             (WORKLOADS, SHUT_OUT_INDEX): _shut_out,
         }
@@ -184,7 +184,7 @@ class AfterlifeController:
         if not holds_quota(workload):
             return []
         is_leaving = is_evicted(workload)
-        return [pod for pod in live_pods(read, workload, now) if not is_leaving or pod.view(PodView).spec.node_name]
+        return [pod for pod in live_pods(read, workload, now) if not is_leaving or node_of(pod)]
 
     @staticmethod
     def _release(workload: Object, read: Read, now: int) -> Step | None:

@@ -11,7 +11,7 @@ from roadstead.kinds.object import Object
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.node import NodeView
-from roadstead.kinds.views.pod import PodView
+from roadstead.kinds.views.pod import has_ended, node_of
 from roadstead.runtime.step import Read
 
 WORKLOAD_INDEX: Final = "workload"
@@ -45,14 +45,14 @@ def is_lost(pod: Object, read: Read, now: int) -> bool:
     its agent ends the pod before it lets another have the same devices.
     """
     until = pod.meta.deletion_timestamp
-    name = pod.view(PodView).spec.node_name
+    name = node_of(pod)
     return until is not None and bool(name) and parse_time(until) <= now and not _is_ready(read, name)
 
 
 def is_departing(pod: Object, read: Read) -> bool:
     """For KeysOf: the pod is being deleted, has ended, or is gone. One without grace vanishes unmarked: the last version that was
     seen of it says nothing."""
-    if pod.meta.deletion_timestamp is not None or pod.view(PodView).has_ended:
+    if pod.meta.deletion_timestamp is not None or has_ended(pod):
         return True
     found = read.get(PODS, *pod.key)
     return found is None or found.meta.uid != pod.meta.uid
@@ -79,7 +79,7 @@ def _is_ready(read: Read, node: str) -> bool:
 
 def _unfinished(read: Read, workload: Object) -> list[Object]:
     found = read.by_index(PODS, WORKLOAD_INDEX, f"{workload.meta.namespace}/{workload.meta.name}")
-    return [pod for pod in found if not pod.view(PodView).has_ended and _comes_from(pod, workload)]
+    return [pod for pod in found if not has_ended(pod) and _comes_from(pod, workload)]
 
 
 def _comes_from(pod: Object, workload: Object) -> bool:

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 from roadstead.controllers import pods_ready
 from roadstead.controllers.checks import pending_news
-from roadstead.controllers.node_lifecycle import BY_NODE, node_of
+from roadstead.controllers.node_lifecycle import BY_NODE, pods_by_node
 from roadstead.controllers.workload.build import (
     Priority,
     UnknownClass,
@@ -106,7 +106,7 @@ class WorkloadController:
             self.watches = {**self.watches, NAMESPACES: jobs_in_namespace(self.kind)}
         self.indexes = {
             (PODS, WORKLOAD_INDEX): pods_by_workload,
-            (PODS, BY_NODE): node_of,
+            (PODS, BY_NODE): pods_by_node,
             (WORKLOADS, PRIORITY_CLASS_INDEX): workloads_by_priority_class,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from roadstead.kinds.object import ObjectMeta
+from roadstead.kinds.object import Object, ObjectMeta
 from roadstead.kinds.views.common import Condition
 from roadstead.kinds.views.kueue import TolerationView
 
@@ -83,3 +83,13 @@ class PodView(msgspec.Struct, frozen=True, rename="camel"):
     def has_ended(self) -> bool:
         """True once no process of this pod runs or will run."""
         return self.status.phase in ENDED_PHASES
+
+
+def node_of(pod: Object) -> str:
+    """The node that a pod is bound to; "" if to none. Decodes nothing. Raises msgspec.ValidationError if the pod has no shape of one."""
+    return pod.brief.node if pod.brief is not None else pod.view(PodView).spec.node_name
+
+
+def has_ended(pod: Object) -> bool:
+    """`PodView.has_ended`, decoding nothing; raises as `node_of` does."""
+    return pod.brief.phase in ENDED_PHASES if pod.brief is not None else pod.view(PodView).has_ended
