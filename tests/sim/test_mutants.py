@@ -29,8 +29,8 @@ from roadstead.kinds.object import Json, Object
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Node
 from roadstead.model.workload import Workload
-from roadstead.node.agent.claims import Claims
 from roadstead.node.agent.heartbeat import Heartbeat
+from roadstead.node.agent.occupancy import Occupancy
 from roadstead.runtime.expectations import Expectations
 from roadstead.runtime.informer import Informer
 from roadstead.runtime.runner import Runner
@@ -110,7 +110,7 @@ def successes_count_twice(patch: Patch) -> None:
 
 def devices_are_claimed_by_nobody(patch: Patch) -> None:
     """A node starts a pod while the one before still has the device."""
-    patch.setattr(Claims, "holder", lambda self, pod: "")
+    patch.setattr(Occupancy, "holder", lambda self, pod, by_claims=(): "")
 
 
 def writes_are_acknowledged_early(patch: Patch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from roadstead.kinds.names import POD_DEVICES_ANNOTATION
 from roadstead.kinds.object import Json, ObjectMeta
 from roadstead.node.agent import allotment, devices
-from roadstead.node.agent.claims import Claims
+from roadstead.node.agent.occupancy import Occupancy
 from roadstead.node.agent.options import NodeOptions
 from roadstead.node.agent.profiles import profile
 from roadstead.node.agent.views import Container, Pod, PodSpec, Resources
@@ -54,20 +54,20 @@ def test_the_first_free_ones_or_none(count: int, busy: tuple[str, ...], chosen: 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 8)), max_size=40))
 def test_no_device_is_held_twice(story: list[tuple[bool, int, int]]) -> None:
-    claims, held = Claims(), dict[str, tuple[str, ...]]()
+    occupancy, held = Occupancy(), dict[str, tuple[str, ...]]()
     for begins, number, count in story:
         name = str(number)
         if not begins:
-            claims.release(name)
+            occupancy.release(name)
             held.pop(name, None)
-        elif name not in held and (chosen := allotment.choose(count, EIGHT, claims.busy())):
+        elif name not in held and (chosen := allotment.choose(count, EIGHT, occupancy.busy())):
             pod = allotment.given(asking(count, name), chosen)
             assert devices.rejection(pod, EIGHT) is None
-            claims.hold(pod)
+            occupancy.hold(pod)
             held[name] = chosen
         every = [device for names in held.values() for device in names]
         assert len(set(every)) == len(every)
-        assert claims.busy() == set(every)
+        assert occupancy.busy() == set(every)
 
 
 def gpu_pod(name: str, count: int, command: str) -> Json:

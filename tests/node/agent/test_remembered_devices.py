@@ -43,5 +43,5 @@ def test_devices_of_bound_pods_are_on_disk(tmp_path: Path) -> None:
     )
     for uid, names in (("two", "gpu-1,gpu-3"), ("none", "")):
         Worker(host, uid, pod(uid, names))
-    found = [(node, uid, devices.assigned(held)) for node, uid, held in allotment.on_disk(tmp_path)]
+    found = [(node, held.uid, devices.assigned(held)) for node, held, _ in allotment.on_disk(tmp_path)]
     assert found == [("n", "two", ("gpu-1", "gpu-3"))]

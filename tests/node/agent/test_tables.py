@@ -57,14 +57,6 @@ def test_no_pod_runs_with_devices_that_it_was_not_given(count: int, names: str |
     assert text in problem.message
 
 
-def test_who_holds_a_device() -> None:
-    mine = pod("a", metadata={"uid": "me", "annotations": {"roadstead.dev/devices": "gpu-1,gpu-2"}})
-    other = pod("a", metadata={"uid": "it", "name": "it", "annotations": {"roadstead.dev/devices": "gpu-2"}})
-    assert devices.holder(mine, [mine, other]) == "it"
-    assert devices.holder(mine, []) == ""
-    assert devices.holder(pod("a"), [other]) == ""
-
-
 @given(some.text(min_size=1), some.sets(some.integers(0, 3)))
 def test_addresses_are_in_the_block_distinct_and_the_same_every_time(uid: str, steps: set[int]) -> None:
     taken: set[str] = set()

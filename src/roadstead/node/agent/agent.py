@@ -101,7 +101,8 @@ class Agent:
             tier = await asyncio.to_thread(isolation.find_tier, options.state)
         inherited = launch.inherited(os.environ) if options.inherit_environment else {}
         for node in options.nodes:
-            self.hosts[node.name] = self._host(node, tier, inherited)
+            host = self.hosts[node.name] = self._host(node, tier, inherited)
+            host.health.listeners.append(partial(self._health_changed, host))
         events = notify.listen(os.fspath(options.state))
         server = self.server
         try:
@@ -115,9 +116,9 @@ class Agent:
                 self._keep("recording Events", self.recorder.run)
                 self._keep("renewing the log port's certificate", server.renew)
                 asyncio.get_running_loop().add_reader(events, self._hear, events)
-                for name, _, pod in allotment.on_disk(options.state):
+                for name, pod, by_claims in allotment.on_disk(options.state):
                     if name in self.hosts:
-                        self.hosts[name].claims.hold(pod)
+                        self.hosts[name].occupancy.hold(pod, by_claims)
                 await self._follow_pods()
                 self._adopt_strangers()
                 self._publish(beats)
@@ -158,6 +159,7 @@ class Agent:
             gives_devices=self.options.is_guest,
             api_server=self.options.api_server,
             hardware=hardware_of(node.name, node.profile),
+            cdi_directories=self.options.cdi_directories,
         )
 
     def _publish(self, beats: Sequence[Heartbeat]) -> None:
@@ -281,7 +283,7 @@ class Agent:
         pods = self.options.state / "pods"
         on_disk = set(self.processes.pod_uids()) | ({path.name for path in pods.iterdir()} if pods.is_dir() else set())
         anyone = next((host for host in self.hosts.values() if not host.is_simulated), next(iter(self.hosts.values())))
-        holders = {uid: self.hosts.get(name, anyone) for name, uid, _ in allotment.on_disk(self.options.state)}
+        holders = {pod.uid: self.hosts.get(name, anyone) for name, pod, _ in allotment.on_disk(self.options.state)}
         for uid in sorted(on_disk - self.workers.keys() - self._put_off.keys()):
             self._employ(holders.get(uid, anyone), uid, None)
 
@@ -295,6 +297,12 @@ class Agent:
         return list(found.values())
 
     # --- what changes on the machine
+
+    def _health_changed(self, host: Host) -> None:
+        """Pods with claims tell of their devices' health."""
+        for worker in self.workers.values():
+            if worker.host is host:
+                worker.wake()
 
     def _hear(self, events: socket.socket) -> None:
         """Shims and keeper say which runs changed."""

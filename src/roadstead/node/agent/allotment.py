@@ -15,6 +15,8 @@ import msgspec
 from roadstead.kinds.names import POD_DEVICES_ANNOTATION
 from roadstead.kinds.object import ObjectMeta
 from roadstead.node.agent import devices, resources
+from roadstead.node.agent.claims import record as claims
+from roadstead.node.agent.occupancy import Use
 from roadstead.node.agent.profiles import Profile
 from roadstead.node.agent.views import Pod
 from roadstead.node.keeper import runs
@@ -24,7 +26,7 @@ from roadstead.node.keeper.runs import RunError
 def wants(pod: Pod, profile: Profile) -> int:
     """How many devices this node has to choose for the pod; 0 if it asks for none, was given some, or asks for more than there
     are (`devices.rejection` says so)."""
-    if not profile.resource or devices.assigned(pod):
+    if not profile.resource or devices.assigned(pod) or devices.stands_for(pod, profile.resource):
         return 0
     asked = resources.device_count(pod, profile.resource)
     return asked if asked <= profile.devices else 0
@@ -43,16 +45,20 @@ def given(pod: Pod, names: Iterable[str]) -> Pod:
     return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(pod.metadata, annotations=annotations))
 
 
-def on_disk(state: Path) -> Iterator[tuple[str, str, Pod]]:
-    """(node, pod uid, the pod by its devices) of every pod that the agent has chosen devices for and still keeps a directory of."""
+def on_disk(state: Path) -> Iterator[tuple[str, Pod, frozenset[Use]]]:
+    """(node, the pod by its devices, what it has by claims) of every pod that was given devices and that the agent still keeps a
+    directory of."""
     for uid in _names(state / "pods"):
         try:
             record = runs.read_json(os.fspath(state / "pods" / uid / "pod.json"))
         except RunError:
             continue
-        if record is not None and record.get("devices"):
+        if record is None:
+            continue
+        by_claims = claims.uses(claims.read(state / "pods" / uid) or ())
+        if record.get("devices") or by_claims:
             nobody = Pod(metadata=ObjectMeta(uid=uid, name=record.get("name", uid)))
-            yield record.get("node", ""), uid, given(nobody, record["devices"])
+            yield record.get("node", ""), given(nobody, record.get("devices", ())), by_claims
 
 
 def _names(directory: Path) -> list[str]:

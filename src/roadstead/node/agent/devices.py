@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from roadstead.kinds.names import POD_DEVICES_ANNOTATION
 from roadstead.node.agent import resources
@@ -22,6 +22,8 @@ def rejection(pod: Pod, profile: Profile) -> Problem | None:
     if not profile.resource:
         return None
     asked, names = resources.device_count(pod, profile.resource), assigned(pod)
+    if stands_for(pod, profile.resource):
+        return None
     unknown = [name for name in names if name not in _indices(profile)]
     if unknown:
         text = f"the pod was given {', '.join(unknown)}; this node has {profile.devices} devices, gpu-0 and following"
@@ -39,24 +41,21 @@ def _indices(profile: Profile) -> dict[str, int]:
     return {f"gpu-{index}": index for index in range(profile.devices)}
 
 
-def variables(pod: Pod, profile: Profile) -> dict[str, str]:
-    """CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES: exactly the pod's devices by node-local index; none at all if it has none.
+def stands_for(pod: Pod, resource: str) -> bool:
+    """Was a claim made for what the pod asks of this resource by count (KEP-5004)?"""
+    made = pod.status.extended_resource_claim_status
+    return made is not None and any(one.resource_name == resource for one in made.request_mappings)
+
+
+def variables(pod: Pod, profile: Profile, by_claims: Sequence[str] = ()) -> dict[str, str]:
+    """CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES: exactly the pod's devices by node-local index, then those that a container has
+    by its claims; none at all if there are none.
 
     Nodes without devices set nothing: a program there sees what the machine has.
     """
     if not profile.devices:
         return {}
     indices = _indices(profile)
-    text = ",".join(str(indices[name]) for name in assigned(pod) if name in indices)
+    names = [str(indices[name]) for name in assigned(pod) if name in indices]
+    text = ",".join(dict.fromkeys([*names, *by_claims]))
     return {"CUDA_VISIBLE_DEVICES": text, "NVIDIA_VISIBLE_DEVICES": text or "void"}
-
-
-def holder(pod: Pod, others: Iterable[Pod]) -> str:
-    """Name of one of the `others` that has one of the pod's devices, too, or ""."""
-    wanted = set(assigned(pod))
-    if not wanted:
-        return ""
-    for other in others:
-        if other.uid != pod.uid and wanted & set(assigned(other)):
-            return other.metadata.name
-    return ""

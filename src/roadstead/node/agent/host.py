@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from roadstead.kinds.object import Object
-from roadstead.node.agent.claims import Claims
+from roadstead.node.agent.claims import cdi
 from roadstead.node.agent.hardware import Hardware
 from roadstead.node.agent.health import Health
+from roadstead.node.agent.occupancy import Occupancy
 from roadstead.node.agent.pod_state import Backoff
 from roadstead.node.agent.profiles import Profile
 from roadstead.node.agent.runtimes import Runtime
@@ -45,7 +46,9 @@ class Host:
     """https://HOST:PORT at which pods reach the API server now; "" if there is none."""
     hardware: Hardware = field(default_factory=lambda: Hardware(""))
     health: Health = field(default_factory=Health)
-    claims: Claims = field(default_factory=Claims)
+    cdi_directories: Sequence[Path] = cdi.DIRECTORIES
+    """Where DRA drivers leave what they prepared."""
+    occupancy: Occupancy = field(default_factory=Occupancy)
     objects: ReadObjects = field(init=False)
     """What the volumes of all pods here were last made from."""
 

@@ -7,6 +7,7 @@ What a container finds in its environment besides what its spec says:
 | those of the agent | personal mode only, all but KUBECONFIG, KUBERNETES_* and ROADSTEAD_*: PATH, HOME, VIRTUAL_ENV ... are the user's |
 | HOSTNAME | the pod's host name |
 | CUDA_VISIBLE_DEVICES, NVIDIA_VISIBLE_DEVICES | node-local indices of exactly the pod's devices; empty (void) if it has none; unset on nodes without devices |
+| ROADSTEAD_CLAIM_..., NCCL_IB_HCA | what the container has of its pod's claims (`claims/visible.py`) |
 | ROADSTEAD_POD_IP | the pod's address |
 | ROADSTEAD_VOLUME_<NAME> | where the directory of a mounted volume is, in every tier |
 | ROADSTEAD_SERVICE_ACCOUNT | where `token`, `ca.crt` and `namespace` of the pod's service account are, in every tier, if it has them |
@@ -23,13 +24,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from roadstead.kinds.object import Json
 from roadstead.node.agent import devices, environment, isolation, messages, peers, probe_views, resources, volumes
+from roadstead.node.agent.claims import giving
+from roadstead.node.agent.claims.giving import Claims
 from roadstead.node.agent.environment import Reference, Sources
 from roadstead.node.agent.problems import unsupported
 from roadstead.node.agent.profiles import Profile
@@ -70,6 +73,7 @@ class Place:
     peers: Sequence[Pod] = ()
     api_server: str = ""
     """https://HOST:PORT; "" if this node does not know an address that pods can reach."""
+    claims: Claims = field(default_factory=Claims)
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -126,14 +130,18 @@ def spec_of(
     sources = sources_of(objects, place)
     places = volumes.materialize(pod, place.directory / VOLUMES, sources, tokens)
     hosts = write_hosts(pod, place) if peers.wants_hosts(pod) else None
+    by_claims = giving.give(pod, container, place.claims)
     given = _given(pod, run, place, hosts)
+    given |= devices.variables(pod, place.profile, by_claims.gpus) | by_claims.variables
     given |= volumes.variables(container, places)
     variables, own = environment.environment(pod, container, replace(sources, given=given))
+    variables |= by_claims.overriding
     argv = environment.command_line(container, own)
-    binds = volumes.binds(container, pod, places, own)
+    binds = [*volumes.binds(container, pod, places, own), *by_claims.binds]
     if hosts is not None:
         binds.append({"source": os.fspath(hosts), "target": "/etc/hosts", "read_only": False})
     tier = isolation.applies(place.tier, bool(binds))
+    binds += by_claims.files
     spec: Json = {
         "argv": argv,
         "env": variables,
@@ -167,7 +175,7 @@ def unmounted(pod: Pod, container: Container, tier: str) -> str:
 
 def _given(pod: Pod, run: str, place: Place, hosts: Path | None) -> dict[str, str]:
     given = {"PATH": _FALLBACK_PATH, **place.inherited}
-    given |= {"HOSTNAME": pod.hostname, **devices.variables(pod, place.profile)}
+    given["HOSTNAME"] = pod.hostname
     given["ROADSTEAD_POD_IP"] = place.pod_ip
     given |= _api_server(place.api_server)
     given["ROADSTEAD_TERMINATION_LOG"] = os.path.join(runs.directory(os.fspath(place.state), run), messages.FILE)

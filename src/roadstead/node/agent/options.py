@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from roadstead.kinds.times import SECOND
+from roadstead.node.agent.claims import cdi
 from roadstead.node.agent.isolation import TIERS
 from roadstead.node.agent.pod_state import KUBELET_BACKOFF, Backoff
 from roadstead.node.agent.profiles import all_profiles, profile
@@ -123,7 +124,7 @@ class AgentOptions:
     `isolation`: "auto", or a tier of `isolation.py`. `inherit_environment`: containers get the agent's own environment variables
     (personal mode) except KUBECONFIG and Roadstead's. `api_server` gives the address (https://HOST:PORT) at which pods reach the
     API server now, "" if there is none. `on_ready` is called with the log port once the nodes are registered and the pods are
-    known.
+    known. `cdi_directories`: where DRA drivers leave what they prepared.
     """
 
     state: Path
@@ -140,6 +141,7 @@ class AgentOptions:
     now: Callable[[], int] = time.time_ns
     api_server: Callable[[], str] = str
     on_ready: Callable[[int], None] | None = field(default=None)
+    cdi_directories: tuple[Path, ...] = cdi.DIRECTORIES
 
     def __post_init__(self) -> None:
         if not self.nodes:

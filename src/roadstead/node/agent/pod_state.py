@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from roadstead.kinds.object import Json
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.node.agent.probe_state import Condition, condition_of
 from roadstead.node.agent.problems import Problem
@@ -74,6 +75,8 @@ class Around:
     backoff: Backoff = KUBELET_BACKOFF
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     """By container: what probes and hooks say about its latest run."""
+    allocated: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    """By container: the devices of its claims and their health, as its status tells them."""
 
 
 @dataclass(frozen=True, slots=True)

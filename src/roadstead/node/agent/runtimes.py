@@ -239,3 +239,21 @@ def run_seconds(pod: Pod, container: str) -> float:
     except ValueError:
         return DEFAULT_RUN_SECONDS
     return seconds if 0 <= seconds < 1e9 else DEFAULT_RUN_SECONDS
+
+
+def forgotten(pod: Pod, attempts: Attempts) -> dict[str, Sequence[Attempt]]:
+    """Attempts that the pod's status tells of and this node has no trace of: their processes are lost (kubelet: the same words)."""
+    found: dict[str, Sequence[Attempt]] = {}
+    for status in pod.status.init_container_statuses + pod.status.container_statuses:
+        if not status.container_id or attempts.get(status.name):
+            continue
+        ended = status.state.terminated
+        if ended is not None:
+            times = (parse_time(text) if text else 0 for text in (ended.started_at, ended.finished_at))
+            end = Exit(ended.exit_code, ended.signal, ended.reason, ended.message, *times)
+        else:
+            text = "The container could not be located when the pod was observed"
+            end = Exit(137, 0, "ContainerStatusUnknown", text, 0, 0)
+        name = run_id(pod.uid, status.name, status.restart_count)
+        found[status.name] = [Attempt(status.restart_count, 0, Run(name, "", runs.EXITED, 0, end.started_at, end))]
+    return found

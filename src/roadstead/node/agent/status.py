@@ -6,6 +6,7 @@ Shapes and texts are the kubelet's (k8s `pkg/kubelet/status/generate.go`, `pkg/k
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from roadstead.kinds.object import Json
 from roadstead.kinds.times import format_time
@@ -82,6 +83,8 @@ class _Containers:
         }
         if attempt is not None and attempt.has_started:
             status["containerID"] = container_id(attempt.run)
+        if container.name in self.around.allocated:
+            status["allocatedResourcesStatus"] = list(self.around.allocated[container.name])
         return status
 
     def _states(self, container: Container, attempt: Attempt | None) -> tuple[Json, Json]:
@@ -198,3 +201,17 @@ def _conditions(pod: Pod, old: Json, status: Json, decided: Decision, now: int) 
             condition["observedGeneration"] = pod.metadata.generation
         merged[kind] = condition
     return list(merged.values())
+
+
+def says_the_same(one: Any, other: Any) -> bool:
+    """Equal, apart from absent values and from fields that older servers drop."""
+    return bool(_bare(one) == _bare(other))
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = ((key, _bare(item)) for key, item in value.items() if key != "observedGeneration")
+        return {key: item for key, item in pairs if item not in (None, {}, [])}
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    return value

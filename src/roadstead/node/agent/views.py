@@ -61,9 +61,17 @@ class VolumeMount(msgspec.Struct, frozen=True, rename="camel"):
     sub_path_expr: str = ""
 
 
+class ClaimRef(msgspec.Struct, frozen=True, rename="camel"):
+    """A claim that a container uses: all of it, or the devices of one request."""
+
+    name: str = ""
+    request: str = ""
+
+
 class Resources(msgspec.Struct, frozen=True, rename="camel"):
     requests: Mapping[str, Quantity] = {}
     limits: Mapping[str, Quantity] = {}
+    claims: tuple[ClaimRef, ...] = ()
 
 
 class Container(msgspec.Struct, frozen=True, rename="camel"):
@@ -168,6 +176,12 @@ class ReadinessGate(msgspec.Struct, frozen=True, rename="camel"):
     condition_type: str = ""
 
 
+class PodClaim(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    resource_claim_name: str | None = None
+    resource_claim_template_name: str | None = None
+
+
 class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     node_name: str = ""
     containers: tuple[Container, ...] = ()
@@ -181,6 +195,7 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     termination_grace_period_seconds: int | None = None
     host_aliases: tuple[HostAlias, ...] = ()
     readiness_gates: tuple[ReadinessGate, ...] = ()
+    resource_claims: tuple[PodClaim, ...] = ()
 
     @property
     def grace_seconds(self) -> float:
@@ -228,6 +243,26 @@ class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
     last_state: ContainerState = ContainerState()
 
 
+class PodClaimStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """Which claim was made for an entry; without a name the pod needs none."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+
+
+class RequestMapping(msgspec.Struct, frozen=True, rename="camel"):
+    """Which request of the claim stands for a container's extended resource (KEP-5004)."""
+
+    container_name: str = ""
+    resource_name: str = ""
+    request_name: str = ""
+
+
+class ExtendedClaimStatus(msgspec.Struct, frozen=True, rename="camel"):
+    resource_claim_name: str = ""
+    request_mappings: tuple[RequestMapping, ...] = ()
+
+
 class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
     phase: str = ""
     reason: str = ""
@@ -235,6 +270,8 @@ class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
     pod_ip: str = msgspec.field(default="", name="podIP")
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
+    resource_claim_statuses: tuple[PodClaimStatus, ...] = ()
+    extended_resource_claim_status: ExtendedClaimStatus | None = None
 
     @property
     def is_final(self) -> bool:

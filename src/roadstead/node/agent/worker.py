@@ -11,27 +11,29 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from roadstead.kinds.names import PODS
 from roadstead.kinds.object import Json, Object, ObjectMeta
 from roadstead.kinds.times import SECOND, parse_time
-from roadstead.node.agent import allotment, devices, launch, peers, pod_state
+from roadstead.node.agent import allotment, devices, isolation, launch, peers, pod_state
 from roadstead.node.agent.addresses import choose_address
 from roadstead.node.agent.care import Care
+from roadstead.node.agent.claims import giving, visible
+from roadstead.node.agent.claims.giving import Claims
+from roadstead.node.agent.claims.preparation import FILES, Preparation
 from roadstead.node.agent.echo import ECHO_SECONDS, Echo
 from roadstead.node.agent.host import Host
-from roadstead.node.agent.pod_state import Around, Attempt, Attempts, Decision, Start, Stop
+from roadstead.node.agent.pod_state import Around, Attempts, Decision, Start, Stop
 from roadstead.node.agent.problems import CannotStart, Problem
-from roadstead.node.agent.runtimes import run_id, run_seconds
-from roadstead.node.agent.status import pod_status
+from roadstead.node.agent.runtimes import forgotten, run_id, run_seconds
+from roadstead.node.agent.status import pod_status, says_the_same
 from roadstead.node.agent.views import Pod
 from roadstead.node.agent.volumes.upkeep import Upkeep
 from roadstead.node.keeper import runs
 from roadstead.node.keeper.client import KeeperError
 from roadstead.node.keeper.crash import crashpoint
-from roadstead.node.keeper.runs import Exit, Run, RunError
+from roadstead.node.keeper.runs import Run, RunError
 from roadstead.runtime.cluster import Delete, Result, Unavailable, Update
 from roadstead.runtime.writing import write_once
 
@@ -53,6 +55,7 @@ class Worker:
         self.uid = uid
         self.current = current
         self.directory = host.state / "pods" / uid
+        self._claims = Preparation(host.cluster, host.hardware, self.directory, host.now, host.cdi_directories)
         self._upkeep = Upkeep(host.cluster, host.objects, host.now, self.directory / launch.VOLUMES)
         self._wake = asyncio.Event()
         self._care = Care(os.fspath(host.state), host.now, self.wake, self._tell)
@@ -74,7 +77,7 @@ class Worker:
             pod = self._view(current)
             host.runtime.adopt(pod)
             if any(attempt.end is None for known in host.runtime.attempts(pod).values() for attempt in known):
-                host.claims.hold(pod)
+                self._hold(pod)
 
     def _load_record(self) -> Json:
         """What the node once decided about this pod: its address, and when it first saw it."""
@@ -107,15 +110,29 @@ class Worker:
         """The pod with devices of this node, if it needs some and they are free: from now on they are its own."""
         count = allotment.wants(pod, self.host.profile)
         is_ending = pod.metadata.deletion_timestamp is not None or pod.status.is_final
-        chosen = allotment.choose(count, self.host.profile, self.host.claims.busy()) if not is_ending else ()
+        chosen = allotment.choose(count, self.host.profile, self.host.occupancy.busy()) if not is_ending else ()
         if not chosen:
             return pod
         path = os.fspath(self.directory / "pod.json")
         runs.replace_json(path, {**(runs.read_json(path) or {}), "devices": list(chosen)})
         self._allotted = chosen
         pod = allotment.given(pod, chosen)
-        self.host.claims.hold(pod)
+        self._hold(pod)
         return pod
+
+    def _hold(self, pod: Pod) -> None:
+        self.host.occupancy.hold(pod, self._claims.uses)
+
+    async def _prepare(self, current: Object, pod: Pod) -> int | None:
+        """See to the pod's claims, unless it is ending; when to look again if they are not as they must be."""
+        if pod.metadata.deletion_timestamp is not None or pod.status.is_final:
+            return None
+        before = self._claims.problem
+        again_at = await self._claims.look(pod)
+        if self._claims.problem not in ("", before):
+            text = f"Failed to prepare dynamic resources: {self._claims.problem}"
+            self.host.note(current, "Warning", "FailedPrepareDynamicResources", text)
+        return again_at
 
     # --- what others tell it
 
@@ -182,6 +199,7 @@ class Worker:
             self._care.follow(pod, self.pod_ip, attempts)
         if self.host.gives_devices and not any(attempts.values()):
             pod = self._allot(pod)
+        prepare_at = await self._prepare(current, pod)
         now = self.host.now()
         around = self._around(pod, attempts)
         decided = pod_state.decide(pod, attempts, around, now)
@@ -193,13 +211,17 @@ class Worker:
         status = pod_status(
             pod, current.decode().get("status") or {}, attempts, self._around(pod, attempts), decided, now
         )
+        if decided.is_over:
+            self._claims.unprepare()  # before anybody hears that the pod is over
         wait = await self._report(current, pod, attempts, decided, status)
         if decided.is_over:
-            self.host.claims.release(self.uid)
+            self.host.occupancy.release(self.uid)
         echo = now + int(ECHO_SECONDS * SECOND) if self._echo.awaited else None
         volumes = await self._keep_volumes(pod)
         times = [
-            time for time in (decided.again_at, wait, self._next_retry(decided), echo, volumes) if time is not None
+            time
+            for time in (decided.again_at, wait, self._next_retry(decided), echo, volumes, prepare_at)
+            if time is not None
         ]
         return min(times) if times else None
 
@@ -214,7 +236,7 @@ class Worker:
             attempts = runtime.attempts(pod)
             if any(known and known[-1].run.state == runs.LOST for known in attempts.values()):
                 raise Unsettled(f"run {lost[0]} has no shim and no exit record yet")
-        attempts = {**_forgotten(pod, attempts), **{name: known for name, known in attempts.items() if known}}
+        attempts = {**forgotten(pod, attempts), **{name: known for name, known in attempts.items() if known}}
         last = [known[-1] for known in attempts.values()]
         self.live = [attempt.run for attempt in last if attempt.run.state in (runs.STARTING, runs.RUNNING, runs.ENDING)]
         return attempts
@@ -222,16 +244,18 @@ class Worker:
     def _around(self, pod: Pod, attempts: Attempts) -> Around:
         rejected = None
         held = None
-        if not any(attempts.values()):
+        if self._claims.problem:
+            held = Problem("ContainerCreating", f"waiting for its claims: {self._claims.problem}")
+        elif not any(attempts.values()):
             waits = self.host.gives_devices and allotment.wants(pod, self.host.profile)
             rejected = None if waits else devices.rejection(pod, self.host.profile)
-            holder = self.host.claims.holder(pod)
+            holder = self.host.occupancy.holder(pod, self._claims.uses)
             if waits:
-                self.host.claims.wait(pod, self.wake)
-                text = f"waiting for {waits} free devices: {', '.join(sorted(self.host.claims.busy()))} are in use"
+                self.host.occupancy.wait(pod, self.wake)
+                text = f"waiting for {waits} free devices: {', '.join(sorted(self.host.occupancy.busy()))} are in use"
                 held = Problem("ContainerCreating", text)
             elif holder:
-                self.host.claims.wait(pod, self.wake)
+                self.host.occupancy.wait(pod, self.wake)
                 text = f"waiting for pod {holder} to end: it still holds one of this pod's devices"
                 held = Problem("ContainerCreating", text)
         healthy = pod_state.unwatched(attempts) if self.host.is_simulated else self._care.conditions()
@@ -244,7 +268,13 @@ class Worker:
             rejected,
             self.host.backoff,
             healthy,
+            self._allocated(pod),
         )
+
+    def _allocated(self, pod: Pod) -> dict[str, list[Json]]:
+        lost = self.host.health.lost
+        told = {one.name: visible.allocated_resources(one, self._claims.prepared, lost) for one in pod.spec.containers}
+        return {name: resources for name, resources in told.items() if resources}
 
     # --- starting and stopping
 
@@ -256,7 +286,7 @@ class Worker:
             return True
         if now < self._retries.get(name, (0, 0))[0]:
             return False
-        self.host.claims.hold(pod)
+        self._hold(pod)
         try:
             await self.host.runtime.start(run, await self._spec(pod, start, run), start.level)
         except (CannotStart, KeeperError, OSError, RunError) as error:
@@ -272,10 +302,20 @@ class Worker:
         self._problems.pop(name, None)
         self._retries.pop(name, None)
         self.host.note(current, "Normal", "Started", f"Started container {name}")
+        if start.number == 0 and (missing := self._left_out(pod, start)):
+            self.host.note(current, "Warning", "DevicesNotWhole", f"Container {name}: {missing}")
         unmounted = launch.unmounted(pod, start.container, self.host.tier) if start.number == 0 else ""
         if unmounted and not self.host.is_simulated:
             self.host.note(current, "Warning", "VolumesNotMounted", f"Container {name}: {unmounted}")
         return True
+
+    def _left_out(self, pod: Pod, start: Start) -> str:
+        mounts = self.host.tier != isolation.BARE
+        return (
+            ""
+            if self.host.is_simulated
+            else giving.left_out(pod, start.container, self._place(pod).claims, mounts=mounts)
+        )
 
     async def _spec(self, pod: Pod, start: Start, run: str) -> Json:
         if self.host.is_simulated:
@@ -285,6 +325,7 @@ class Worker:
         read = asyncio.gather(*(self.host.objects.get(pod.metadata.namespace, one) for one in wanted))
         tokens, found = await asyncio.gather(self._upkeep.tokens(pod), read)
         objects = dict(zip(wanted, found, strict=True))
+        self._claims.write_files()
         return launch.spec_of(pod, start.container, run, objects, self._place(pod), tokens)
 
     async def _keep_volumes(self, pod: Pod) -> int | None:
@@ -307,6 +348,7 @@ class Worker:
             host.inherited,
             known,
             host.api_server(),
+            Claims(self._claims.prepared, self.directory / FILES, host.cdi_directories),
         )
 
     def refresh_hosts(self) -> None:
@@ -342,7 +384,7 @@ class Worker:
     ) -> int | None:
         """Write the status if it says something new, then delete the pod if it is through; when to look again, if soon."""
         stored: Json = current.decode().get("status") or {}
-        if not _same(status, stored):
+        if not says_the_same(status, stored):
             now = self.host.now()
             soon = [asked + _PATIENCE for asked in self._unanswered(attempts).values() if asked + _PATIENCE > now]
             if soon:
@@ -433,41 +475,9 @@ class Worker:
         if busy or not runtime.remove(self.uid):
             return self.host.now() + SECOND // 2
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
-        self.host.claims.release(self.uid)
+        self.host.occupancy.release(self.uid)
         return -1
 
 
 def _bare_pod(uid: str) -> Pod:
     return Pod(metadata=ObjectMeta(uid=uid))
-
-
-def _forgotten(pod: Pod, attempts: Attempts) -> dict[str, Sequence[Attempt]]:
-    """Attempts that the pod's status tells of and this node has no trace of: their processes are lost (kubelet: the same words)."""
-    found: dict[str, Sequence[Attempt]] = {}
-    for status in pod.status.init_container_statuses + pod.status.container_statuses:
-        if not status.container_id or attempts.get(status.name):
-            continue
-        ended = status.state.terminated
-        if ended is not None:
-            times = (parse_time(text) if text else 0 for text in (ended.started_at, ended.finished_at))
-            end = Exit(ended.exit_code, ended.signal, ended.reason, ended.message, *times)
-        else:
-            text = "The container could not be located when the pod was observed"
-            end = Exit(137, 0, "ContainerStatusUnknown", text, 0, 0)
-        name = run_id(pod.uid, status.name, status.restart_count)
-        found[status.name] = [Attempt(status.restart_count, 0, Run(name, "", runs.EXITED, 0, end.started_at, end))]
-    return found
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal, apart from absent values and from fields that older servers drop."""
-    return bool(_bare(one) == _bare(other))
-
-
-def _bare(value: Any) -> Any:
-    if isinstance(value, dict):
-        pairs = ((key, _bare(item)) for key, item in value.items() if key != "observedGeneration")
-        return {key: item for key, item in pairs if item not in (None, {}, [])}
-    if isinstance(value, list):
-        return [_bare(item) for item in value]
-    return value
