@@ -221,6 +221,12 @@ class Object:
         return f"<{self.kind} {where}{self.meta.name} rv={self.meta.resource_version}>"
 
 
+def forget_views() -> None:
+    """Let go of all views. For whoever is done with one cluster and goes on to the next in the same process."""
+    while _viewed:
+        _viewed.popleft()._views = None
+
+
 def owner_reference(owner: Object, *, block_deletion: bool = True) -> Json:
     """A controller ownerReference to put into a dependent's metadata."""
     return {

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from roadstead.kinds.object import forget_views
 from roadstead.sim.verdict import Verdict, try_seed
 
 SEEDS: Final = 1 << 48
@@ -56,5 +57,6 @@ def _pool(jobs: int) -> multiprocessing.pool.Pool:
 def _try_and_tidy(seed: int) -> Verdict:
     """A simulation runs without the collector; thousands of them in one process need it in between."""
     verdict = try_seed(seed)
+    forget_views()
     gc.collect()
     return verdict
