@@ -21,7 +21,6 @@ from roadstead.controllers.admission.pending import Told
 from roadstead.controllers.admission.refusals import Refusals, WaitingClassKey
 from roadstead.controllers.admission.steps import step_of
 from roadstead.controllers.admission.strays import Look, Strays, Undo
-from roadstead.controllers.admission.ties import Ties
 from roadstead.core.departures import next_time
 from roadstead.core.explain.explanation import Explanation, explain
 from roadstead.core.explain.foresight import Foreseen, foresee
@@ -36,10 +35,7 @@ from roadstead.core.settle import decide
 from roadstead.core.world import World, key_of
 from roadstead.ingest import CLAIM_RESOURCES, RESOURCES, Trouble, fact
 from roadstead.kinds.names import (
-<<<<<<<
-=======
     LIMIT_RANGES,
->>>>>>>
     PLACEMENTS,
     PODS,
     TOPOLOGIES,
@@ -93,49 +89,12 @@ class AdmissionDecider:
         self._refusals = Refusals()
         self._given: list[Given] = []  # to the world since the last decision
         self._must_decide = True
-<<<<<<<
-        self._ties = Ties()
-        self._strays = Strays(self._known[PLACEMENTS], self._known[WORKLOADS])
-=======
         self._dependents = Dependents()
->>>>>>>
+        self._strays = Strays(self._known[PLACEMENTS], self._known[WORKLOADS])
         self._put_off: dict[Key, Evict] = {}  # assumed, and waiting for the admission of the same workload
         self._doubts = Doubts()
         self._now = 0  # of the last decision
 
-    # ------------------------------------------------------------------ what informers see
-
-    def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
-        before = self._known[resource].get(key) if self._ties.concern(resource) else None
-        if self._known[resource].observe(key, current):
-            self._changed[(resource, key)] = None
-            if self._ties.concern(resource):
-                self._ties.follow(resource, key, before, current)
-
-    def _lookup(self, resource: Resource, namespace: str, name: str) -> Object | None:
-        known = self._known.get(resource)
-        return known.get((namespace, name)) if known is not None else None
-
-    def _take_in(self, now: int) -> None:
-        """Bring the world up to date with everything observed. O(changes)."""
-        while self._changed:
-            changed, self._changed = self._changed, {}
-            left = iter(changed)
-            try:
-                for resource, key in left:
-                    self._take_in_one(resource, key, now)
-            finally:
-                # Should an object be more than we can take, all others are still there when the runner asks again.
-                self._changed = dict.fromkeys(left) | self._changed
-
-    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
-        obj = self._known[resource].get(key)
-        troubles: list[Trouble] = []
-        for found in fact(resource, key, obj, self._lookup, troubles):
-            seen = self._as_seen(found)
-            if self._is_news(seen):
-<<<<<<<
-=======
     # ------------------------------------------------------------------ what informers see
 
     def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
@@ -157,7 +116,21 @@ class AdmissionDecider:
     def _take_in(self, now: int) -> None:
         """Bring the world up to date with everything observed. O(changes)."""
         while self._changed:
->>>>>>>
+            changed, self._changed = self._changed, {}
+            left = iter(changed)
+            try:
+                for resource, key in left:
+                    self._take_in_one(resource, key, now)
+            finally:
+                # Should an object be more than we can take, all others are still there when the runner asks again.
+                self._changed = dict.fromkeys(left) | self._changed
+
+    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
+        obj = self._known[resource].get(key)
+        troubles: list[Trouble] = []
+        for found in fact(resource, key, obj, self._lookup, troubles, self._ranges):
+            seen = self._as_seen(found)
+            if self._is_news(seen):
                 self._give(seen)
         if troubles:
             self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
@@ -172,7 +145,7 @@ class AdmissionDecider:
             self._forget(doubted)
         if resource in (WORKLOADS, PLACEMENTS):
             self._strays.watch(key, now, in_flight=key in self._in_flight)
-        self._changed.update(dict.fromkeys(self._ties.on(resource, key)))
+        self._changed.update((subject, None) for subject in self._dependents.of(resource, key, self._known))
 
     def _give(self, given: Given) -> None:
         give(self.world, given)
@@ -210,17 +183,7 @@ class AdmissionDecider:
         plans = decide(self.world, now, self._rules).plans
         if self._journal is not None:
             self._journal(given, now, plans)
-<<<<<<<
         actions: list[Action] = []
-=======
-    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
-        obj = self._known[resource].get(key)
-        troubles: list[Trouble] = []
-        for found in fact(resource, key, obj, self._lookup, troubles, self._ranges):
-            seen = self._as_seen(found)
-            if self._is_news(seen):
-                self._give(seen)
->>>>>>>
         for plan in plans:
             actions += [self._action(command, now) for command in plan.commands if not self._is_put_off(command)]
             whole = {item.workload for item in plan.memory if isinstance(item, Moved) and item.whole_class}
@@ -237,15 +200,8 @@ class AdmissionDecider:
         """Nobody is evicted whose admission is still on its way: what became of that comes first."""
         if not isinstance(command, Evict) or command.workload not in self._in_flight:
             return False
-<<<<<<<
         self._put_off[command.workload] = command
         return True
-=======
-            self._forget(doubted)
-        if resource in (WORKLOADS, PLACEMENTS):
-            self._watch_orphan(key, now)
-        self._changed.update((subject, None) for subject in self._dependents.of(resource, key, self._known))
->>>>>>>
 
     def _refuse_class(self, verdicts: Verdicts) -> None:
         """Its whole class was parked with it: members that nobody looks at share the verdict."""
