@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from roadstead.core.flavors.assignment import Mode
-from roadstead.core.preemption.classic import ClassicSearch, Placeable, Target
+from roadstead.core.preemption.classic import ClassicSearch, Target
 from roadstead.core.preemption.fair import FairSearch
+from roadstead.core.preemption.search import Placeable
 from roadstead.core.queueing.standing import Standing
 from roadstead.core.queueing.turns import usage_order
 from roadstead.core.quota.table import QueueTable

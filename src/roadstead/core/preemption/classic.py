@@ -7,22 +7,14 @@ the workload is placed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
+from roadstead.core.preemption.search import Search
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
-from roadstead.core.queueing.turns import Usage
-from roadstead.core.quota.holds import holder_of
-from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
-from roadstead.core.world import World
 from roadstead.model.queues import PreemptionPolicy
-from roadstead.model.workload import WorkloadKey
-
-Placeable: TypeAlias = Callable[[], bool]
-"""Do nodes and devices suffice in the ledgers as they are right now?"""
 
 
 class Reason(StrEnum):
@@ -85,28 +77,8 @@ def satisfies(policy: PreemptionPolicy, preemptor: Standing, candidate: Standing
             )
 
 
-class ClassicSearch:
-    """One search for one preemptor: `requests` are cells and amounts it needs, `scarce` the cells in which others must give way."""
-
-    def __init__(
-        self,
-        world: World,
-        table: QueueTable,
-        preemptor: Standing,
-        requests: Mapping[Slot, int],
-        scarce: frozenset[Slot],
-        placeable: Placeable | None = None,
-        barred: Collection[WorkloadKey] = (),
-        usage: Usage | None = None,
-    ) -> None:
-        self.world = world
-        self.table = table
-        self.preemptor = preemptor
-        self.requests = requests
-        self.scarce = scarce
-        self.placeable = placeable
-        self.barred = barred
-        self.usage = usage
+class ClassicSearch(Search):
+    """See the module."""
 
     def targets(self) -> list[Target]:
         """Who would have to go, in the order in which they were chosen; empty if nothing helps."""
@@ -141,7 +113,7 @@ class ClassicSearch:
             for candidate in candidates:
                 if not self._is_valid(candidate, borrowing):
                     continue
-                self._remove(candidate)
+                self._remove(candidate.standing, candidate.node)
                 removed.append(candidate)
                 if self._fits(borrowing):
                     self._fill_back(removed, borrowing)
@@ -149,17 +121,17 @@ class ClassicSearch:
             return []
         finally:
             for candidate in removed:
-                self._restore(candidate)
+                self._restore(candidate.standing, candidate.node)
 
     def _fill_back(self, removed: list[Candidate], borrowing: bool) -> None:
         """Put back whoever turned out not to be in the way, last chosen first (the very last one made it fit)."""
         for i in range(len(removed) - 2, -1, -1):
             candidate = removed[i]
-            self._restore(candidate)
+            self._restore(candidate.standing, candidate.node)
             if self._fits(borrowing):
                 del removed[i]
             else:
-                self._remove(candidate)
+                self._remove(candidate.standing, candidate.node)
 
     def _fits(self, borrowing: bool) -> bool:
         node = self.table.node
@@ -169,22 +141,6 @@ class ClassicSearch:
             if amount > node.free(slot):
                 return False
         return self.placeable is None or self.placeable()
-
-    def _remove(self, candidate: Candidate) -> None:
-        hold = candidate.standing.hold
-        assert hold is not None
-        for slot, amount in hold.usage:
-            candidate.node.remove(slot, amount)
-        if self.placeable is not None and hold.placement is not None:
-            self.world.fleet.release(holder_of(candidate.standing.key))
-
-    def _restore(self, candidate: Candidate) -> None:
-        hold = candidate.standing.hold
-        assert hold is not None
-        for slot, amount in hold.usage:
-            candidate.node.add(slot, amount)
-        if self.placeable is not None and hold.placement is not None:
-            self.world.fleet.hold(holder_of(candidate.standing.key), hold.placement)
 
     def _is_valid(self, candidate: Candidate, borrowing: bool) -> bool:
         if candidate.ancestor is None:

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from roadstead.core.fairness.share import Share, share_of
-from roadstead.core.preemption.classic import Placeable, Reason, Target, satisfies
+from roadstead.core.preemption.classic import Reason, Target, satisfies
+from roadstead.core.preemption.search import Placeable, Search
 from roadstead.core.queueing.standing import Standing
 from roadstead.core.queueing.turns import Usage
-from roadstead.core.quota.holds import holder_of
 from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
 from roadstead.core.world import World
@@ -24,7 +24,7 @@ INITIAL_SHARE: Final = "LessThanInitialShare"
 CandidateOrder: TypeAlias = tuple[bool, bool, float, tuple[int, int, str, tuple[str, str]]]
 
 
-class FairSearch:
+class FairSearch(Search):
     """One search for one preemptor, like `ClassicSearch`."""
 
     def __init__(
@@ -39,15 +39,8 @@ class FairSearch:
         barred: Collection[WorkloadKey] = (),
         usage: Usage | None = None,
     ) -> None:
-        self.world = world
-        self.table = table
-        self.preemptor = preemptor
-        self.requests = requests
-        self.scarce = scarce
-        self.placeable = placeable
+        super().__init__(world, table, preemptor, requests, scarce, placeable, barred, usage)
         self.strategies = strategies
-        self.barred = barred
-        self.usage = usage
         self.removed: list[Target] = []
 
     def targets(self) -> list[Target]:
@@ -64,7 +57,7 @@ class FairSearch:
             self._fill_back()
         found, self.removed = self.removed, []
         for target in found:
-            self._restore(target)
+            self._put_back(target)
         return found if fits else []
 
     # --- candidates
@@ -164,9 +157,8 @@ class FairSearch:
     # --- trying
 
     def _take(self, standing: Standing, reason: Reason) -> bool:
-        target = Target(standing, reason)
-        self._remove(target)
-        self.removed.append(target)
+        self._remove(standing, self._queue(standing))
+        self.removed.append(Target(standing, reason))
         self._charge(-1)
         fits = self._fits()
         self._charge(1)
@@ -184,29 +176,15 @@ class FairSearch:
 
     def _fill_back(self) -> None:
         for i in range(len(self.removed) - 2, -1, -1):
-            self._restore(self.removed[i])
+            self._put_back(self.removed[i])
             if self._fits():
                 del self.removed[i]
             else:
-                self._remove(self.removed[i])
+                standing = self.removed[i].standing
+                self._remove(standing, self._queue(standing))
 
-    def _remove(self, target: Target) -> None:
-        hold = target.standing.hold
-        assert hold is not None
-        node = self._queue(target.standing)
-        for slot, amount in hold.usage:
-            node.remove(slot, amount)
-        if self.placeable is not None and hold.placement is not None:
-            self.world.fleet.release(holder_of(target.standing.key))
-
-    def _restore(self, target: Target) -> None:
-        hold = target.standing.hold
-        assert hold is not None
-        node = self._queue(target.standing)
-        for slot, amount in hold.usage:
-            node.add(slot, amount)
-        if self.placeable is not None and hold.placement is not None:
-            self.world.fleet.hold(holder_of(target.standing.key), hold.placement)
+    def _put_back(self, target: Target) -> None:
+        self._restore(target.standing, self._queue(target.standing))
 
 
 class _Ordering:
