@@ -2,7 +2,7 @@
 
     python keeper_driver.py ROOT RUN_ID MODE COMMAND
 
-Modes: `run`; `stop` (as soon as it runs); `cont` and `kill`: the first shim is held at a crash point while others are started, and
+Modes: `run`; `stop` (as soon as it runs, with all the time it needs to end), `stop-soon` (it is killed if it does not); `cont` and `kill`: the first shim is held at a crash point while others are started, and
 then goes on, or is killed. It ends when the run has ended. It may be killed anywhere and run again.
 """
 
@@ -15,11 +15,15 @@ import time
 
 from roadstead.node.keeper import client, runs, tree
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 100.0
+SHIMS_SECONDS = 20.0
 
 
-def drive(root: str, run_id: str, stops: bool, command: str) -> runs.Exit:
-    """Start, stop (as soon as it runs, if asked to) and wait; how the run ended."""
+GRACE_SECONDS = {"stop": 60.0, "stop-soon": 0.2}
+
+
+def drive(root: str, run_id: str, grace_seconds: float | None, command: str) -> runs.Exit:
+    """Start, stop (as soon as it runs, if there is a grace) and wait; how the run ended."""
     env = {"PATH": os.environ["PATH"]}
     deadline = time.monotonic() + DEADLINE_SECONDS
     rounds = 0
@@ -31,8 +35,8 @@ def drive(root: str, run_id: str, stops: bool, command: str) -> runs.Exit:
         assert run is not None
         if run.state == runs.LOST:
             client.settle(root, run_id)
-        elif run.state == runs.RUNNING and stops and os.path.exists(f"{run.path}/ready"):
-            runs.request_stop(root, run_id, signal.SIGTERM, 0.2)
+        elif run.state == runs.RUNNING and grace_seconds is not None and os.path.exists(f"{run.path}/ready"):
+            runs.request_stop(root, run_id, signal.SIGTERM, grace_seconds)
         elif run.state == runs.PREPARED and rounds >= 6:
             client.start(root, run_id)
         elif run.exit is not None and run.state == runs.EXITED and rounds >= 6:
@@ -45,11 +49,10 @@ def drive(root: str, run_id: str, stops: bool, command: str) -> runs.Exit:
 
 
 def _await_shims(root: str, left: list[int]) -> None:
-    """Until the keeper has no children but these; three seconds at most."""
+    """Until the keeper has no children but these, or for long enough."""
     keeper = client.ask(root, {"op": "ping"})["pid"]
-    for _ in range(3000):
-        if tree.children(keeper) == left:
-            return
+    deadline = time.monotonic() + SHIMS_SECONDS
+    while tree.children(keeper) != left and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
@@ -72,5 +75,5 @@ def race(root: str, run_id: str, number: int, command: str) -> None:
 if __name__ == "__main__":
     if sys.argv[3] in ("cont", "kill"):
         race(sys.argv[1], sys.argv[2], signal.SIGCONT if sys.argv[3] == "cont" else signal.SIGKILL, sys.argv[4])
-    end = drive(sys.argv[1], sys.argv[2], sys.argv[3] == "stop", sys.argv[4])
+    end = drive(sys.argv[1], sys.argv[2], GRACE_SECONDS.get(sys.argv[3]), sys.argv[4])
     print(end.exit_code, end.reason)

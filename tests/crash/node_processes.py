@@ -72,7 +72,7 @@ class Processes:
 
     async def _until_served(self) -> None:
         cluster = self.cluster()
-        deadline = asyncio.get_running_loop().time() + 30
+        deadline = asyncio.get_running_loop().time() + 100
         while True:
             try:
                 await cluster.list(NAMESPACES)

@@ -24,14 +24,14 @@ from roadstead.node.keeper import client, runs, tree
 from roadstead.runtime.cluster import Cluster, Create, Delete, Unavailable, Update
 from roadstead.runtime.writing import write_once
 from tests.crash.node_processes import SOURCE, Processes
-from tests.crash.test_node_keeper import START_STEPS, STOP_STEPS
+from tests.crash.test_node_keeper import SHIM_LOST_STEPS, START_STEPS, STOP_STEPS
 from tests.node.agent.world import pod, stop_everything
 
 pytestmark = pytest.mark.crash
 
 AGENT_STEPS = ("agent.started", "agent.reporting", "agent.reported")
 AGENT_STOP_STEPS = ("agent.stopped", "agent.reporting", "agent.deleted")
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 100.0
 
 
 def test_every_step_of_the_agent_is_tried() -> None:
@@ -84,11 +84,13 @@ def test_killed_at_a_step_of_starting_and_ending(tmp_path: Path, step: str) -> N
     async def story() -> None:
         ledger, once = tmp_path / "ledger", tmp_path / "once"
         async with processes(tmp_path / "world") as (made, cluster):
-            await write_once(cluster, Create(PODS, pod("p", f"echo p >> {ledger}; sleep 0.05; exit 7")))
+            is_lost = step in SHIM_LOST_STEPS
+            command = f"echo p >> {ledger}; sleep {100 if is_lost else 0.05}; exit 7"
+            await write_once(cluster, Create(PODS, pod("p", command)))
             ended = terminated(await until_final(made, cluster, "p", f"{step}@{once}"))
             assert once.exists(), f"nothing was killed at {step}"
             count = ledger.read_text().count("p") if ledger.exists() else 0
-            if step in ("shim.4-started", "shim.5-released", "shim.6-executed"):
+            if is_lost:
                 assert count <= 1
                 assert (ended["exitCode"], ended["reason"]) == (137, "ShimLost")
             else:
@@ -160,6 +162,7 @@ def test_random_kills_of_everything_lose_and_repeat_nothing(tmp_path: Path) -> N
                 command = f"echo {name} >> {ledger}; until [ -e {gate} ]; do sleep 0.02; done; exit {codes[name]}"
                 outcome = await write_once(cluster, Create(PODS, pod(name, command)))
                 assert outcome.is_done
+            shims_killed = 0
             for kill in range(30):
                 await made.keep_up("server")
                 await made.keep_up("agent")
@@ -170,7 +173,7 @@ def test_random_kills_of_everything_lose_and_repeat_nothing(tmp_path: Path) -> N
                 elif victim == "keeper":
                     _kill_keeper(root)
                 else:
-                    _kill_a_shim(root, dice)
+                    shims_killed += _kill_a_shim(root, dice)
                 if kill == 20:
                     gate.touch()
             ends = {name: terminated(await until_final(made, cluster, name)) for name in names}
@@ -180,7 +183,7 @@ def test_random_kills_of_everything_lose_and_repeat_nothing(tmp_path: Path) -> N
             wrong = {name: ends[name] for name in names if name not in lost and ends[name]["exitCode"] != codes[name]}
             assert not wrong
             assert all(counts[name] == 1 for name in names if name not in lost)
-            assert len(lost) <= 12
+            assert len(lost) <= shims_killed
 
     asyncio.run(story())
 
@@ -191,10 +194,11 @@ def _kill_keeper(root: str) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _kill_a_shim(root: str, dice: random.Random) -> None:
+def _kill_a_shim(root: str, dice: random.Random) -> bool:
+    """Was there one?"""
     running = [run for run in runs.scan(root) if run.state == runs.RUNNING]
-    if not running:
-        return
-    about = tree.stat(dice.choice(running).pid)
-    if about is not None and about[1] > 1:
-        tree.send(about[1], signal.SIGKILL)
+    about = tree.stat(dice.choice(running).pid) if running else None
+    if about is None or about[1] <= 1:
+        return False
+    tree.send(about[1], signal.SIGKILL)
+    return True

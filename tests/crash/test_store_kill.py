@@ -22,11 +22,15 @@ from tests.crash.store_judge import Judge, Told
 ROOT = Path(__file__).parents[2]
 ROUNDS = 20
 MUTANT_ROUNDS = 25
-START_SECONDS = 30.0
+MOST_AWAITED = 24
+"""On a slow machine a kill waits for up to so many writes: else nothing would be tried."""
+START_SECONDS = 100.0
 
 
-def load_and_kill(directory: Path, ledger: Path, name: str, after_seconds: float, mutant: str = "") -> list[str]:
-    """Let a child write for a while, kill it, and give the lines of its ledger."""
+def load_and_kill(
+    directory: Path, ledger: Path, name: str, after_seconds: float, after_writes: int, mutant: str = ""
+) -> list[str]:
+    """Let a child write for a while, and so many times at least; kill it, and give the lines of its ledger."""
     ledger.write_bytes(b"")
     command = [sys.executable, "-m", "tests.crash.store_child", str(directory), str(ledger), name, mutant]
     child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
@@ -37,6 +41,8 @@ def load_and_kill(directory: Path, ledger: Path, name: str, after_seconds: float
             assert time.monotonic() < deadline, "the child did not start"
             time.sleep(0.002)
         time.sleep(after_seconds)  # the moment of the kill is what is tried, not something waited for
+        while ledger.read_bytes().count(b"ack") < after_writes and time.monotonic() < deadline:
+            time.sleep(0.002)
         assert child.poll() is None, f"the child ended by itself: {child.returncode}"
     finally:
         child.kill()
@@ -65,7 +71,8 @@ def inspect(directory: Path) -> tuple[dict[str, tuple[int, str]], int]:
 def rounds(directory: Path, count: int, seed: int, mutant: str = "") -> Judge:
     judge, chance = Judge(), random.Random(seed)
     for index in range(count):
-        lines = load_and_kill(directory / "data", directory / "ledger", f"r{index}", chance.uniform(0.0, 0.15), mutant)
+        moment = chance.uniform(0.0, 0.15), chance.randrange(MOST_AWAITED)
+        lines = load_and_kill(directory / "data", directory / "ledger", f"r{index}", *moment, mutant)
         judge.read(lines)
         judge.reopened(*inspect(directory / "data"))
         if judge.complaints:
@@ -80,7 +87,7 @@ def test_no_acknowledged_write_is_lost_and_no_version_is_sent_twice(tmp_path: Pa
     judge = rounds(tmp_path, ROUNDS, seed)
     print(f"seed {seed}: {ROUNDS} kills, {judge.acknowledged} acknowledged writes, {len(judge.complaints)} complaints")
     assert judge.complaints == [], f"seed {seed}"
-    assert judge.acknowledged > ROUNDS * 10, "hardly anything was written: the test says nothing"
+    assert judge.acknowledged > ROUNDS * 5, "hardly anything was written: the test says nothing"
 
 
 @pytest.mark.crash

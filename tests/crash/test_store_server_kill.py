@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 ROUNDS = 10
 MUTANT_ROUNDS = 15
 WRITERS = 6
-START_SECONDS = 30.0
+MOST_AWAITED = 24
+START_SECONDS = 100.0
 
 
 async def started(directory: Path, mutant: str) -> asyncio.subprocess.Process:
@@ -79,6 +81,15 @@ async def watch_on(cluster: RemoteCluster, judge: Judge, since: str) -> None:
             judge.saw(Told(int(event.resource_version), event.type, event.object.meta.name, token))
 
 
+async def some_writes(judge: Judge, work: Sequence[asyncio.Future[None]], seconds: float, count: int) -> None:
+    """The moment of the kill, which is what is tried: after some time, and after some writes, which take longer on a slow machine."""
+    enough = judge.acknowledged + count
+    await asyncio.sleep(seconds)
+    async with asyncio.timeout(START_SECONDS):
+        while judge.acknowledged < enough and not any(one.done() for one in work):
+            await asyncio.sleep(0.002)
+
+
 async def until_gone(work: asyncio.Future[None]) -> None:
     with suppress(Unavailable, Expired, asyncio.CancelledError):
         await work
@@ -102,7 +113,7 @@ async def run(directory: Path, count: int, seed: int, mutant: str = "") -> Judge
                 asyncio.ensure_future(write_on(cluster, judge, writer, round_, bool(mutant)))
                 for writer in range(WRITERS)
             ]
-            await asyncio.sleep(chance.uniform(0.02, 0.25))  # the moment of the kill is what is tried
+            await some_writes(judge, work, chance.uniform(0.02, 0.25), chance.randrange(MOST_AWAITED))
             child.kill()
             await child.wait()
             await asyncio.wait_for(asyncio.gather(*map(until_gone, work)), 30)

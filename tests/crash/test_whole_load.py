@@ -17,12 +17,12 @@ from roadstead.kinds.names import CONFIG_MAPS, NAMESPACES
 from roadstead.runtime.cluster import Create
 from tests.crash.store_child import token_of
 from tests.crash.store_judge import Judge
-from tests.crash.test_store_server_kill import WRITERS, until_gone, write_on
+from tests.crash.test_store_server_kill import MOST_AWAITED, WRITERS, some_writes, until_gone, write_on
 
 pytestmark = pytest.mark.crash
 
 ROUNDS = int(os.environ.get("ROADSTEAD_CRASH_ROUNDS", "100"))
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 async def started(home: Home) -> asyncio.subprocess.Process:
@@ -59,7 +59,7 @@ async def run(home: Home, seed: int) -> Judge:
             if judge.complaints or round_ == ROUNDS:
                 return judge
             work = [asyncio.ensure_future(write_on(cluster, judge, writer, round_, False)) for writer in range(WRITERS)]
-            await asyncio.sleep(chance.uniform(0.0, 0.25))  # the moment of the kill is what is tried
+            await some_writes(judge, work, chance.uniform(0.0, 0.25), chance.randrange(MOST_AWAITED))
             child.kill()
             await child.wait()
             await asyncio.wait_for(asyncio.gather(*map(until_gone, work)), 30)
@@ -71,7 +71,7 @@ async def run(home: Home, seed: int) -> Judge:
     return judge
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 def test_what_clients_were_told_holds_after_every_kill(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     judge = asyncio.run(run(Home(tmp_path / "h"), seed))

@@ -50,7 +50,7 @@ async def kill_on(cluster: Whole, dice: random.Random) -> None:
                 cluster.kill(role)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_thirty_jobs_under_random_kills(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")

@@ -3,9 +3,10 @@
     python -m tests.crash.whole_child server|node ARGUMENTS
 
 runs `roadstead server|node ARGUMENTS`. As soon as the file named by ROADSTEAD_TEST_ARM exists, steps are counted: rows that the server
-commits, or what the agent does (ask the keeper, write or delete a pod). The file says `before K` or `after K`: the process removes the
-file and kills itself before or after step K, and appends what that step was to the file beside it. `before` a row means that
-earlier writes of its batch are on the disk and that nobody was told; `after` means that the row is, too.
+commits, or what the agent does (ask the keeper, write or delete a pod). The file says `before K SERIAL` or `after K SERIAL`: the process
+takes the file away (who takes it away first, this or the test, has it) and kills itself before or after step K, and appends what that
+step was to the file beside it. `before` a row means that earlier writes of its batch are on the disk and that nobody was told; `after`
+means that the row is, too. `before ACTION:K` counts only that one action of the agent.
 
 Mutant `skip PREFIX:K`: from the creation of an object whose key starts so, rows are answered for and never written; the K-th kills.
 """
@@ -34,6 +35,7 @@ class Trigger:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._said = ""
         self.mode = ""
         self.at = 0
         self.prefix = ""
@@ -42,18 +44,26 @@ class Trigger:
     def is_armed(self) -> bool:
         try:
             with open(self._path) as file:
-                mode, at = file.read().split()
+                said = file.read()
         except FileNotFoundError:
-            self.mode, self.count = "", 0
-        else:
+            said = ""
+        if said != self._said:  # armed anew: the count begins anew, too
+            self._said, self.count = said, 0
+            self.mode, at, _ = said.split() if said else ("", "0", "")
             self.prefix, _, at = at.rpartition(":")
-            self.mode, self.at = mode, int(at)
+            self.at = int(at)
         return bool(self.mode)
 
     def die(self, step: str) -> None:
+        """Returns if the test was quicker to take the file away: then it is not to die any more."""
+        firing = f"{self._path}.firing"
+        try:
+            os.rename(self._path, firing)
+        except FileNotFoundError:
+            return
         log = os.open(f"{self._path}.deaths", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(log, f"{self.mode} {self.at} {step}\n".encode())
-        os.unlink(self._path)
+        os.unlink(firing)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -64,16 +74,18 @@ def arm_the_store(trigger: Trigger) -> None:
     def commit(self: SqliteLog, rows: Sequence[Row], dead: Sequence[int], floor: int) -> None:
         if not trigger.is_armed():
             return whole(self, rows, dead, floor)
+        done = 0
         for index, row in enumerate(rows):
             is_counted = trigger.count or (row.op == "ADDED" and row.key.startswith(trigger.prefix))
             trigger.count += bool(is_counted) or trigger.mode != "skip"
             if trigger.count == trigger.at:
-                kept = rows[: index + (trigger.mode == "after")]
-                if kept and trigger.mode != "skip":
-                    whole(self, kept, (), floor)
+                if trigger.mode != "skip":
+                    done = index + (trigger.mode == "after")
+                    if done:
+                        whole(self, rows[:done], (), floor)
                 trigger.die(f"{row.op} {row.key}")
         if trigger.mode != "skip" or not trigger.count:
-            whole(self, rows, dead, floor)
+            whole(self, rows[done:], dead, floor)
         return None
 
     SqliteLog.commit = commit  # type: ignore[method-assign]  # the place to die
@@ -82,15 +94,19 @@ def arm_the_store(trigger: Trigger) -> None:
 def arm_the_agent(trigger: Trigger) -> None:
     """Die at something that the agent does to the world."""
 
+    def is_the_one(name: str) -> bool:
+        """Counts it."""
+        if not trigger.is_armed() or trigger.prefix not in ("", name):
+            return False
+        trigger.count += 1
+        return trigger.count == trigger.at
+
     async def act(name: str, action: Callable[[], Awaitable[Any]]) -> Any:
-        armed = trigger.is_armed()
-        if armed:
-            trigger.count += 1
-        is_it = armed and trigger.count == trigger.at
+        is_it = is_the_one(name)
         if is_it and trigger.mode == "before":
             trigger.die(name)
         found = await action()
-        if is_it:
+        if is_it and trigger.mode == "after":
             trigger.die(name)
         return found
 
@@ -113,13 +129,11 @@ def arm_the_agent(trigger: Trigger) -> None:
         await act("settle", lambda: settle(self, run))
 
     def counted_remove(self: ProcessRuntime, pod_uid: str) -> bool:
-        if not trigger.is_armed():
-            return remove(self, pod_uid)
-        trigger.count += 1
-        if trigger.count == trigger.at and trigger.mode == "before":
+        is_it = is_the_one("remove")
+        if is_it and trigger.mode == "before":
             trigger.die("remove")
         done = remove(self, pod_uid)
-        if trigger.count == trigger.at:
+        if is_it and trigger.mode == "after":
             trigger.die("remove")
         return done
 

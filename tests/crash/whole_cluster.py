@@ -35,7 +35,7 @@ REPOSITORY = Path(__file__).parents[2]
 SOURCE = Path(roadstead.__file__).parent.parent
 NODE = "gpu=h100x8,cpu=8,memory=16Gi"
 ROLES = ("server", "node")
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 _LOOK_SECONDS = 0.01
 
 
@@ -51,8 +51,10 @@ class Whole:
         """What the agent gets besides, and through it keeper and shims."""
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.deaths = {"server": 0, "node": 0, "keeper": 0, "shim": 0}
-        self.rearm: dict[str, str] = {}
-        """Role -> what it is armed with at every start."""
+        self._starts = {"server": 0, "node": 0}
+        self._server_of_node = 0
+        """Which start of the server the agent was started beside."""
+        self._armed = 0
         self.ledger = directory / "ledger"
         self.deadline_seconds = DEADLINE_SECONDS
         self.cluster = RemoteCluster("http://localhost", uds=self.home.socket, timeout_seconds=10)
@@ -65,29 +67,32 @@ class Whole:
         self.home.prepare()
         (self.directory / "gates").mkdir(exist_ok=True)
         self.ledger.touch()
-        await self._keep_up()
+        await self._keep_up(*ROLES)
         self._keeping = asyncio.create_task(self._keep_on())
 
     async def _keep_on(self) -> None:
         while True:
-            await self._keep_up()
+            await self._keep_up(*ROLES)
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _keep_up(self) -> None:
-        for role in ROLES:
+    async def _keep_up(self, *roles: str) -> None:
+        for role in roles:
             process = self.processes.get(role)
             if process is None or process.poll() is not None:
                 await self._start(role)
 
     async def _start(self, role: str) -> None:
-        """Until the part says that it is ready. It may be killed meanwhile; it must not end by itself, unless its server died."""
+        """Until the part says that it is ready. It may be killed meanwhile; it must not end by itself, unless its server died. The
+        agent waits for its server, so whoever waits for the agent keeps the server up."""
         deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
         while True:
             self._note_death(role)
-            if role == "node" and self.processes["server"].poll() is not None:
-                await self._start("server")
+            if role == "node":
+                await self._keep_up("server")
             process = self._spawn(role)
             while process.poll() is None:
+                if role == "node":
+                    await self._keep_up("server")
                 found = running(self.home, role)
                 if found is not None and found.pid == process.pid:
                     return
@@ -100,13 +105,16 @@ class Whole:
         if process is None:
             return
         code = process.returncode
-        is_orphan = role == "node" and self.processes["server"].poll() is not None
+        is_orphan = role == "node" and (
+            self.processes["server"].poll() is not None or self._starts["server"] != self._server_of_node
+        )
         assert code == -signal.SIGKILL or is_orphan, f"{role} ended by itself with {code}:\n{self.log(role)}"
         self.deaths[role] += code == -signal.SIGKILL
 
     def _spawn(self, role: str) -> subprocess.Popen[bytes]:
-        if role in self.rearm:
-            self.arm(role, self.rearm[role])
+        self._starts[role] += 1
+        if role == "node":
+            self._server_of_node = self._starts["server"]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([os.fspath(self.source), os.fspath(REPOSITORY)]),
@@ -134,9 +142,10 @@ class Whole:
 
     def arm(self, role: str, what: str) -> None:
         """Have the part die at a step, counted from now: `before K` or `after K`. See whole_child."""
+        self._armed += 1
         path = self.directory / f"arm-{role}"
         scratch = path.with_suffix(".new")
-        scratch.write_text(what)
+        scratch.write_text(f"{what} {self._armed}")
         os.replace(scratch, path)
 
     async def disarm(self, role: str, patience_seconds: float = 1.0) -> bool:
@@ -148,6 +157,8 @@ class Whole:
         try:
             path.unlink()
         except FileNotFoundError:
+            while path.with_name(f"{path.name}.firing").exists() and time.monotonic() < deadline + DEADLINE_SECONDS:
+                await asyncio.sleep(0.001)  # its last word is being written
             return False
         return True
 
@@ -193,16 +204,15 @@ class Whole:
 
     async def until(self, what: str, holds: Callable[[], Awaitable[T]]) -> T:
         """Poll until it holds, with everything kept up. What it gave."""
-        seconds = self.deadline_seconds
-        deadline = asyncio.get_running_loop().time() + seconds
+        began = asyncio.get_running_loop().time()
         while True:
             self.check()
             with suppress(Unavailable):
                 found = await holds()
                 if found:
                     return found
-            if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"not so after {seconds:.0f} s: {what}\n{await self._state()}")
+            if asyncio.get_running_loop().time() > began + self.deadline_seconds:
+                raise AssertionError(f"not so after {self.deadline_seconds:.0f} s: {what}\n{await self._state()}")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def until_nothing(self, what: str, left: Callable[[], Awaitable[Sequence[str]]]) -> None:

@@ -57,7 +57,7 @@ class Ask:
             "completions": self.completions,
             "parallelism": self.completions,
             "template": {
-                "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": containers}
+                "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 60, "containers": containers}
             },
         }
         if self.completions > 1:

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-GATE_SECONDS = 60.0
+GATE_SECONDS = 240.0
 
 
 def main(directory: str, who: str, code: int, seconds: float, gate: str = "") -> int:

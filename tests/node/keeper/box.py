@@ -12,7 +12,7 @@ from typing import Any
 from roadstead.node.keeper import client, runs, tree
 from roadstead.node.keeper.runs import Exit, Run
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class Box:
