@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from operator import add
 from typing import Any, TypeAlias
 
 import msgspec
@@ -17,6 +18,7 @@ import orjson
 
 from roadstead.expr.quantity import Quantity, QuantityError, parse
 from roadstead.ingest.reading import toleration_of
+from roadstead.kinds.core.effective import effective
 from roadstead.kinds.views.common import QuantityLike
 from roadstead.kinds.views.kueue import TolerationView
 from roadstead.model.amounts import CPU, UNLIMITED
@@ -139,24 +141,12 @@ def _canonical(resource: str, nano: int) -> int:
 def _requests(pod: _PodSpec) -> tuple[_Nano, tuple[str, ...]]:
     """(effective requests in nano-units, resources whose request is above their own limit)."""
     exceeded: set[str] = set()
-    running: _Nano = {}
-    for container in pod.containers or ():
-        _add(running, _own_requests(container.resources, exceeded))
-    sidecars: _Nano = {}  # restartable init containers started so far: they stay
-    peak: _Nano = {}
-    for container in pod.init_containers or ():
-        own = _own_requests(container.resources, exceeded)
-        if container.restart_policy == "Always":
-            _add(running, own)
-            _add(sidecars, own)
-            moment = sidecars
-        else:
-            moment = dict(sidecars)
-            _add(moment, own)
-        for name, nano in moment.items():
-            peak[name] = max(peak.get(name, nano), nano)
-    for name, nano in peak.items():
-        running[name] = max(running.get(name, nano), nano)
+    running: _Nano = effective(
+        (_own_requests(one.resources, exceeded) for one in pod.containers or ()),
+        ((_own_requests(one.resources, exceeded), one.restart_policy == "Always") for one in pod.init_containers or ()),
+        add,
+        max,
+    )
     if pod.resources is not None:
         whole = _own_requests(pod.resources, exceeded, missing_from_limits=False)
         limits = _nano(pod.resources.limits)

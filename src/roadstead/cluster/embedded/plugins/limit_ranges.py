@@ -3,11 +3,12 @@ little (k8s plugin/pkg/admission/limitranger, whose texts these are)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
 from roadstead.expr.quantity import Quantity, parse
+from roadstead.kinds.core.effective import effective
 from roadstead.kinds.core.limit_range import CONTAINER, POD
 from roadstead.kinds.errors import access_denied
 from roadstead.kinds.names import LIMIT_RANGES, PODS
@@ -84,36 +85,21 @@ def _amounts(resources: Json, field: str) -> _Amounts:
 
 def _of_the_pod(spec: Json, field: str) -> _Amounts:
     """Requests or limits of a pod: of what runs together, or of the greediest moment of its start; its own numbers come first."""
-    running: _Amounts = {}
-    for container in spec.get("containers") or ():
-        _add(running, _amounts(container.get("resources") or {}, field))
-    beside: _Amounts = {}  # init containers that stay
-    peak: _Amounts = {}
-    for container in spec.get("initContainers") or ():
-        own = _amounts(container.get("resources") or {}, field)
-        if container.get("restartPolicy") == "Always":
-            _add(running, own)
-            _add(beside, own)
-            moment = beside
-        else:
-            moment = dict(own)
-            _add(moment, beside)
-        _raise_to(peak, moment)
-    _raise_to(running, peak)
+    running = effective(
+        (_amounts(one.get("resources") or {}, field) for one in spec.get("containers") or ()),
+        (
+            (_amounts(one.get("resources") or {}, field), one.get("restartPolicy") == "Always")
+            for one in spec.get("initContainers") or ()
+        ),
+        _plus,
+        max,
+    )
     running |= {name: q for name, q in _amounts(spec.get("resources") or {}, field).items() if name in POD_LEVEL}
     return running
 
 
-def _add(into: _Amounts, more: Mapping[str, Quantity]) -> None:
-    for name, quantity in more.items():
-        known = into.get(name)
-        into[name] = quantity if known is None else Quantity(known.nano + quantity.nano, known.format)
-
-
-def _raise_to(amounts: _Amounts, least: Mapping[str, Quantity]) -> None:
-    for name, quantity in least.items():
-        if name not in amounts or quantity > amounts[name]:
-            amounts[name] = quantity
+def _plus(one: Quantity, other: Quantity) -> Quantity:
+    return Quantity(one.nano + other.nano, one.format)
 
 
 _Rule: TypeAlias = Callable[[str, str, Quantity, Quantity | None, Quantity | None], str]
