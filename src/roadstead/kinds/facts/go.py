@@ -160,19 +160,20 @@ NULL_TIMES: Final = frozenset(
 )
 """Times that are neither pointers nor omitted: null where unset."""
 
-EMBEDDED: Final[dict[tuple[str, str], str]] = {
-    (kind, field): "LocalObjectReference"
-    for kind in (
-        "ConfigMapEnvSource",
-        "ConfigMapKeySelector",
-        "ConfigMapProjection",
-        "ConfigMapVolumeSource",
-        "SecretEnvSource",
-        "SecretKeySelector",
-        "SecretProjection",
-    )
-    for field in ("name",)
-} | {("Probe", field): "ProbeHandler" for field in ("exec", "httpGet", "tcpSocket", "grpc")}
+LOCAL_REFERENCES: Final = (
+    "ConfigMapEnvSource",
+    "ConfigMapKeySelector",
+    "ConfigMapProjection",
+    "ConfigMapVolumeSource",
+    "SecretEnvSource",
+    "SecretKeySelector",
+    "SecretProjection",
+)
+"""Types that embed a LocalObjectReference."""
+
+EMBEDDED: Final[dict[tuple[str, str], str]] = {(kind, "name"): "LocalObjectReference" for kind in LOCAL_REFERENCES} | {
+    ("Probe", field): "ProbeHandler" for field in ("exec", "httpGet", "tcpSocket", "grpc")
+}
 """(type, field) -> the embedded struct that declares the field; volumes are handled by `embedded`."""
 
 NAMED_TYPES: Final[dict[tuple[str, str], str]] = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from roadstead.kinds.facts.go import LOCAL_REFERENCES
 from roadstead.kinds.object import Json
 from roadstead.kinds.protobuf.descriptors import parse
 from roadstead.kinds.times import SECOND, format_micro_time, format_time
@@ -28,18 +29,7 @@ EMBEDDED: Final = frozenset(
         ("DeviceClaimConfiguration", "deviceConfiguration"),
         ("DeviceClassConfiguration", "deviceConfiguration"),
     }
-    | {
-        (name, "localObjectReference")
-        for name in (
-            "ConfigMapEnvSource",
-            "ConfigMapKeySelector",
-            "ConfigMapProjection",
-            "ConfigMapVolumeSource",
-            "SecretEnvSource",
-            "SecretKeySelector",
-            "SecretProjection",
-        )
-    }
+    | {(name, "localObjectReference") for name in LOCAL_REFERENCES}
 )
 """(message, field) whose fields stand in JSON where the field would."""
 
