@@ -177,19 +177,13 @@ class ObjectApi:
 
     async def _create(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
-        media = object_media(exchange.header(b"content-type"), kind)
-        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
-        options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))
-        decoded = self._decode(body, media, kind, options)
+        options, decoded = await self._taken_in(exchange, kind, user, query, "CreateOptions")
         written = await self._resources.create(kind, target.namespace, decoded.value, options)
         await self._reply_written(exchange, 201, kind, written, format, decoded.warnings(written.warnings))
 
     async def _update(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
-        media = object_media(exchange.header(b"content-type"), kind)
-        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
-        options = write_options(query, "UpdateOptions", user, exchange.header(b"user-agent"))
-        decoded = self._decode(body, media, kind, options)
+        options, decoded = await self._taken_in(exchange, kind, user, query, "UpdateOptions")
         metadata = decoded.value.get("metadata")
         if not isinstance(metadata, dict) or not metadata.get("name"):
             why = f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
@@ -199,6 +193,15 @@ class ObjectApi:
         )
         status = 201 if written.created else 200
         await self._reply_written(exchange, status, kind, written, format, decoded.warnings(written.warnings))
+
+    async def _taken_in(
+        self, exchange: Exchange, kind: Kind, user: User, query: Query, words: str
+    ) -> tuple[WriteOptions, Decoded]:
+        """The object that was sent, and with which options; `words`: what errors call them."""
+        media = object_media(exchange.header(b"content-type"), kind)
+        body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
+        options = write_options(query, words, user, exchange.header(b"user-agent"))
+        return options, self._decode(body, media, kind, options)
 
     async def _patch(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User, query: Query) -> None:
         format = negotiate(exchange.header(b"accept"))
