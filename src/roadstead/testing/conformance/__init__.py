@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
 
-SUITES: Final = ("api", "dra", "kueue")
+SUITES: Final = ("api", "dra", "kueue", "slurm")
 SHOWN_DIFFERENCES: Final = 20
 REPOSITORY: Final = Path(__file__).parents[4]
 
