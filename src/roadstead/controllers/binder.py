@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from roadstead.controllers.claims.allocating import Readiness, Writes, essence, prepare
 from roadstead.controllers.claims.names import (
@@ -40,7 +40,7 @@ from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.views.claim import ClaimView
 from roadstead.kinds.views.placement import PlacedPodSetView, PlacementView
 from roadstead.kinds.views.pod import PodView
-from roadstead.runtime.cluster import Create, Write
+from roadstead.runtime.cluster import Create, Delete, Write
 from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Present, Read, Step, nobody, same_key
 
 
@@ -54,7 +54,8 @@ def _workloads_of_claim(claim: Object, read: Read) -> Iterable[Key]:
     return dict.fromkeys(key for pod in users_of(claim, read) for key in _workload_of(pod, read))
 
 
-LOOK_AGAIN = SECOND
+NOT_READY: Final = "a driver could not prepare a device that was allocated for this pod (binding conditions); another place is looked for"
+LOOK_AGAIN: Final = SECOND
 """How soon a pod is looked at again whose device another claim still holds."""
 
 
@@ -112,17 +113,23 @@ class Binder:
         bindings: list[Write] = []
         notes: list[Note] = []
         again: list[int] = []
+        failed: list[Note] = []
         for pod_set in spec.pod_sets:
             mine = [pod for pod in pods if pod.meta.labels.get(PODSET_LABEL, MAIN) == pod_set.name]
             for pod, member in assign_members(mine, pod_set, _members_by_claims(mine, pod_set, read)):
                 place = pod_set.members[member]
                 given = {claim.name: claim.allocation for claim in place.claims}
                 readiness = prepare(pod, given, read, claims, now) if uses_claims(pod) else Readiness.READY
+                if readiness is Readiness.FAILED:
+                    failed.append(Note(pod, "Warning", "FailedScheduling", NOT_READY))
                 if readiness is Readiness.IN_USE:
                     again.append(now + LOOK_AGAIN)
                 if readiness is Readiness.READY:
                     bindings.append(Create(PODS, binding(pod, place.node, place.devices, member), "binding"))
                     notes.append(bound_note(pod, place.node))
+        if failed:  # without its Placement the workload is evicted, as when a node fails, and placed anew
+            undo = Delete(placement.ref, placement.meta.uid)
+            return Step(tuple(stage for stage in (claims.stage, (undo,)) if stage), notes=tuple(failed))
         if claims.next_timeout is not None:
             again.append(claims.next_timeout)
         stages = tuple(stage for stage in (claims.stage, tuple(bindings)) if stage)

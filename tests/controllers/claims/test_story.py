@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from roadstead.kinds.names import (
@@ -14,6 +12,7 @@ from roadstead.kinds.names import (
     RESOURCE_CLAIMS,
     WORKLOADS,
 )
+from roadstead.kinds.object import Json
 from roadstead.testing.controllers import Fault
 from tests.controllers.claims.kit import ClaimLab, allocation, devices_of, from_template, shared
 
@@ -255,11 +254,11 @@ def whole(faults: dict[int, Fault], *, lag: int = 0, seed: int = 0) -> ClaimLab:
     lab = ClaimLab(lag=lag, seed=seed)
     lab.template()
     lab.claim("net")
-    members: Sequence[dict[str, object]] = [
+    members: list[dict[str, Json]] = [
         {"gpus": allocation("gpu-0", "gpu-1"), "net": allocation("nic")},
         {"gpus": allocation("gpu-2", "gpu-3"), "net": allocation("nic")},
     ]
-    lab.place(members)  # type: ignore[arg-type]
+    lab.place(members)
     lab.faults = {lab.writes + number: fault for number, fault in faults.items()}
     for name in ("a", "b"):
         lab.pod(name, [from_template(), shared("net", "net")], seconds=5)

@@ -37,6 +37,8 @@ class Readiness(Enum):
     """A device is still held by another claim that will let go of it."""
     PREPARING = "preparing"
     """A driver is still making a device ready (KEP-5007)."""
+    FAILED = "failed"
+    """A driver could not make a device ready, or took too long: it is given back."""
 
 
 @dataclass(slots=True)
@@ -175,7 +177,7 @@ def _prepared(
         reports = {device.name: device.conditions or () for device in status.devices or ()}
         if until <= now or any(has_failed(result, reports.get(result.name, ())) for result in waited):
             _take_back(claim, claim.decode(), pod, writes)
-            return Readiness.WAITING
+            return Readiness.FAILED
         if not all(is_ready(result, reports.get(result.name, ())) for result in waited):
             writes.look_again(until)
             answer = Readiness.PREPARING

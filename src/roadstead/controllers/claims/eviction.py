@@ -4,6 +4,9 @@ Taints are those that drivers publish and those of DeviceTaintRules. The latter 
 Two faults of upstream are not repeated: a toleration with an empty effect tolerates every effect here as well, as its
 documentation says, and a rule whose eviction is over says so after a restart, too.
 
+A pod of an admitted workload would only come back to the same device, which its Placement names. So the Placement goes first: the
+workload is evicted, as when a node fails, and placed anew on devices that it may have.
+
 Kept in memory only: how many pods were evicted for each rule, for its message.
 """
 
@@ -16,7 +19,15 @@ from typing import ClassVar, Final
 from roadstead.controllers.claims.names import BY_CLAIM, claim_for, claims_of, pod_keys, pods_by_claim, uses_claims
 from roadstead.controllers.conditions import get_condition, set_condition
 from roadstead.controllers.node_lifecycle import disrupted
-from roadstead.kinds.names import DEVICE_TAINT_RULES, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES
+from roadstead.kinds.names import (
+    DEVICE_TAINT_RULES,
+    MEMBER_ANNOTATION,
+    PLACEMENTS,
+    PODS,
+    RESOURCE_CLAIMS,
+    RESOURCE_SLICES,
+    WORKLOAD_ANNOTATION,
+)
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.times import format_time, parse_time
 from roadstead.kinds.views.claim import (
@@ -31,7 +42,7 @@ from roadstead.kinds.views.claim import (
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.cluster import Delete, Update
-from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Read, Step
+from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Read, Step, nobody
 
 PUBLISHED: Final = "by-published-device"
 """Index of slices by the devices in them that have taints."""
@@ -141,6 +152,7 @@ class DeviceTaintController:
         RESOURCE_CLAIMS: _claims_pods,
         RESOURCE_SLICES: _slices_pods,
         DEVICE_TAINT_RULES: _rules_pods,
+        PLACEMENTS: nobody,
     }
     indexes: Mapping[tuple[Resource, str], Index] = {
         (PODS, BY_CLAIM): pods_by_claim,
@@ -164,12 +176,14 @@ class DeviceTaintController:
             return Step(again_at=at)
         for rule in rules:
             self._evicted.setdefault(rule, set()).add(pod.meta.uid)
+        stages: list[tuple[Update | Delete, ...]] = []
+        if not has_condition(pod.view(PodView).status.conditions, "DisruptionTarget"):
+            stages.append((Update(PODS, disrupted(pod, _REASON, _MESSAGE, now), "status"),))
+        if (placement := _placement_of(pod, read)) is not None:
+            stages.append((Delete(placement.ref, placement.meta.uid),))
+        stages.append((Delete(pod.ref, pod.meta.uid),))
         note = Note(pod, "Normal", "DeviceTaintManagerEviction", "Marking for deletion")
-        delete = Delete(pod.ref, pod.meta.uid)
-        if has_condition(pod.view(PodView).status.conditions, "DisruptionTarget"):
-            return Step(((delete,),), notes=(note,))
-        mark = Update(PODS, disrupted(pod, _REASON, _MESSAGE, now), "status")
-        return Step(((mark,), (delete,)), notes=(note,))
+        return Step(tuple(stages), notes=(note,))
 
     # ------------------------------------------------------------------ what a rule tells
 
@@ -202,6 +216,15 @@ class DeviceTaintController:
         assert condition is not None
         condition["lastTransitionTime"] = format_time(now)  # of any change: PERIOD counts from it
         return Step(((Update(DEVICE_TAINT_RULES, value, "status"),),))
+
+
+def _placement_of(pod: Object, read: Read) -> Object | None:
+    """The Placement whose member the pod is."""
+    name = pod.meta.annotations.get(WORKLOAD_ANNOTATION)
+    if not name or MEMBER_ANNOTATION not in pod.meta.annotations:
+        return None
+    found = read.get(PLACEMENTS, pod.meta.namespace, name)
+    return found if found is not None and found.meta.deletion_timestamp is None else None
 
 
 def _may_be_evicted(pod: Object) -> bool:
