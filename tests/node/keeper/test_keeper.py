@@ -160,3 +160,19 @@ def test_an_operation_that_does_not_exist_is_named(own_box: Box) -> None:
 def test_the_socket_is_ours_alone(own_box: Box) -> None:
     client.ensure(own_box.root)
     assert os.stat(os.path.join(own_box.root, main.SOCKET)).st_mode & 0o777 == 0o600
+
+
+def test_a_keeper_that_is_killed_as_it_starts_is_followed_by_another(
+    own_box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn, spawned = client._spawn, []
+
+    def killed_at_first(root: str) -> None:
+        spawned.append(root)
+        if len(spawned) > 1:
+            spawn(root)
+
+    monkeypatch.setattr(client, "_spawn", killed_at_first)
+    monkeypatch.setattr(client, "_SPAWN_SECONDS", 0.02)
+    assert own_box.run("exit 6")[0].exit_code == 6
+    assert len(spawned) > 1

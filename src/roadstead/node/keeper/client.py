@@ -12,6 +12,7 @@ from roadstead.node.keeper import locks, runs
 from roadstead.node.keeper.main import LOCK, SOCKET, receive_frame, send_frame
 
 _START_SECONDS = 10.0
+_SPAWN_SECONDS = 1.0  # a keeper that was killed before it took its lock is made good after this
 _ANSWER_SECONDS = 15.0
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from roadstead.node.keeper.main import main; main(sys.argv[2])"
 
@@ -51,7 +52,7 @@ def is_alive(root: str) -> bool:
 def ensure(root: str) -> None:
     """Start a keeper unless one of this version (or newer) is alive; returns when it answers."""
     deadline = time.monotonic() + _START_SECONDS
-    spawned = False
+    spawn_at = 0.0
     while True:
         try:
             answer = _call(root, {"op": "ping"})
@@ -60,11 +61,12 @@ def ensure(root: str) -> None:
             _call(root, {"op": "quit"})  # of an older program: it cannot start our runs, and its shims do without it
         except (OSError, ValueError):
             pass
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise KeeperError(f"no keeper answers in {root} after {_START_SECONDS:.0f} s: see {root}/keeper.log")
-        if not spawned and not is_alive(root):
+        if now >= spawn_at and not is_alive(root):
             _spawn(root)
-            spawned = True
+            spawn_at = now + _SPAWN_SECONDS
         time.sleep(0.005)
 
 
