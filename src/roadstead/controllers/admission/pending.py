@@ -54,13 +54,23 @@ REASONS: Final[dict[Code, str]] = {
     Code.DEVICES_EXHAUSTED: "TopologyPlacementFailed",
     Code.TOPOLOGY_TOO_SMALL: "TopologyPlacementFailed",
     Code.TOPOLOGY_FULL: "TopologyPlacementFailed",
+    Code.CLAIM_NOT_FOUND: "Misconfigured",  # kueue 7.4
+    Code.CLAIM_UNUSABLE: "Misconfigured",
+    Code.CLAIM_INVALID: "Misconfigured",
 }
 """Reason of QuotaReserved=False per code (kueue 2.2, with Kueue's default gates)."""
 
 
 OUT_OF_LINE: Final = frozenset({"Misconfigured", "Suspended", "Deactivated", "AdmissionGated"})
 """Reasons that end when their cause does, and not with the next evaluation."""
-OF_AN_EVALUATION: Final = (Code.NAMESPACE_MISMATCH, Code.REQUESTS_ABOVE_LIMITS, Code.OUT_OF_LIMIT_RANGE)
+OF_AN_EVALUATION: Final = (
+    Code.NAMESPACE_MISMATCH,
+    Code.REQUESTS_ABOVE_LIMITS,
+    Code.OUT_OF_LIMIT_RANGE,
+    Code.CLAIM_NOT_FOUND,
+    Code.CLAIM_UNUSABLE,
+    Code.CLAIM_INVALID,
+)
 """Codes with such a reason that an evaluation found, and the next one may not."""
 ON_ITS_WAY: Final = (Code.NOT_EVALUATED, Code.BEHIND_HEAD)
 IN_LINE: Final = Refusal(Code.NOT_EVALUATED, Verdict.WAIT, Level.QUEUE)

@@ -94,6 +94,14 @@ def _sentence(refusal: Refusal) -> str:
                 f"resources didn't satisfy LimitRange constraints: podSets[{refusal.pod_set}].template.spec{where}: "
                 f"Invalid value: [{refusal.resource}]: requests must not be {side}"
             )
+        case Code.CLAIM_NOT_FOUND:
+            return f"claims of pod set {refusal.pod_set}: {refusal.subject} not found"
+        case Code.CLAIM_UNUSABLE if refusal.limit:
+            return f"claims of pod set {refusal.pod_set}: {refusal.subject} is in use by as many pods as may use it"
+        case Code.CLAIM_UNUSABLE:
+            return f"claims of pod set {refusal.pod_set}: {refusal.subject} is being deleted"
+        case Code.CLAIM_INVALID:
+            return f"claims of pod set {refusal.pod_set}: {refusal.subject}"
         case Code.OVERTAKEN_IN_CYCLE:
             if refusal.blockers:
                 return "Workload has overlapping preemption targets with another workload"
