@@ -40,11 +40,11 @@ def made_name(pod: Object, entry: str) -> str:
 
 def claims_of(pod: Object) -> Iterator[tuple[PodClaimView, str | None]]:
     """The pod's `spec.resourceClaims`, each with the claim's name: "" if none was made yet, None if none is needed."""
-    view = pod.view(PodView)
-    if not view.spec.resource_claims:
+    if not uses_claims(pod):
         return
+    view = pod.view(PodView)
     made = {each.name: each.resource_claim_name for each in view.status.resource_claim_statuses or ()}
-    for entry in view.spec.resource_claims:
+    for entry in view.spec.resource_claims or ():
         yield entry, entry.resource_claim_name or made.get(entry.name, "")
 
 
@@ -63,7 +63,8 @@ def claim_for(pod: Object, entry: PodClaimView, name: str, read: Read) -> Object
 
 
 def uses_claims(pod: Object) -> bool:
-    return bool(pod.view(PodView).spec.resource_claims)
+    """Looked for in its bytes: most pods use none, and need not be decoded to know."""
+    return b'"resourceClaims"' in pod.raw and bool(pod.view(PodView).spec.resource_claims)
 
 
 def pods_by_claim(pod: Object) -> Iterable[str]:
@@ -73,7 +74,7 @@ def pods_by_claim(pod: Object) -> Iterable[str]:
 
 def pods_by_template(pod: Object) -> Iterable[str]:
     """Index function for BY_TEMPLATE."""
-    entries = pod.view(PodView).spec.resource_claims or ()
+    entries = (pod.view(PodView).spec.resource_claims or ()) if uses_claims(pod) else ()
     return [
         f"{pod.meta.namespace}/{entry.resource_claim_template_name}"
         for entry in entries

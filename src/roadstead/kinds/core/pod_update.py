@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
+from roadstead.expr import syntax
 from roadstead.kinds import errors
 from roadstead.kinds.core import checks
 from roadstead.kinds.core.pod_spec import validate_pod_spec
@@ -176,6 +178,7 @@ def validate_pod_status_update(new: Json, old: Json) -> list[FieldError]:
     found: list[FieldError] = []
     if before.get("qosClass") and status.get("qosClass", "") != before["qosClass"]:
         found.append(invalid("status.qosClass", status.get("qosClass", ""), "field is immutable"))
+    _claims_made(status.get("resourceClaimStatuses") or (), old["spec"].get("resourceClaims") or (), found)
     policy = old["spec"].get("restartPolicy", "Always")
     if policy != "Always":
         now = {entry.get("name"): (i, entry) for i, entry in enumerate(status.get("containerStatuses") or ())}
@@ -188,3 +191,19 @@ def validate_pod_status_update(new: Json, old: Json) -> list[FieldError]:
                 why = "may not be transitioned to non-terminated state"
                 found.append(errors.forbidden(f"status.containerStatuses[{i}].state", why))
     return found
+
+
+def _claims_made(statuses: Sequence[Json], claims: Sequence[Json], found: list[FieldError]) -> None:
+    """Which claims were made for the pod: one for each of its own names at most."""
+    names = {claim["name"] for claim in claims}
+    seen: set[str] = set()
+    for i, made in enumerate(statuses):
+        path, name = f"status.resourceClaimStatuses[{i}]", made.get("name", "")
+        if name not in names:
+            found.append(invalid(f"{path}.name", name, "must match the name of an entry in `spec.resourceClaims`"))
+        if name in seen:
+            found.append(errors.duplicate(f"{path}.name", name))
+        seen.add(name)
+        claim = made.get("resourceClaimName")
+        if claim is not None:
+            found.extend(invalid(f"{path}.resourceClaimName", claim, why) for why in syntax.dns_subdomain(claim))
