@@ -7,7 +7,8 @@ from copy import deepcopy
 from typing import Any, Final
 
 from roadstead.integrations.base import JobKind, PodSetInfo, inject, withdraw
-from roadstead.kinds.names import JOB_CONTROLLER_UID_LABEL, JOB_NAME_LABEL, JOBS
+from roadstead.integrations.topology import topology_request
+from roadstead.kinds.names import JOB_CONTROLLER_UID_LABEL, JOB_INDEX_ANNOTATION, JOB_NAME_LABEL, JOBS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.job import JobView
@@ -36,6 +37,9 @@ class BatchJob(JobKind):
         minimum = _min_parallelism(job.meta.annotations)
         if minimum is not None and 0 < minimum < count:
             pod_set["minCount"] = minimum
+        request = topology_request(pod_set["template"], JOB_INDEX_ANNOTATION)
+        if request is not None:
+            pod_set["topologyRequest"] = request
         return [pod_set]
 
     def is_active(self, job: Object, out_of_reach: int = 0) -> bool:
