@@ -27,7 +27,7 @@ from tests.crash.node_processes import SOURCE, Processes
 from tests.crash.test_node_keeper import SHIM_LOST_STEPS, START_STEPS, STOP_STEPS
 from tests.node.agent.world import pod, stop_everything
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
 AGENT_STEPS = ("agent.started", "agent.reporting", "agent.reported")
 AGENT_STOP_STEPS = ("agent.stopped", "agent.reporting", "agent.deleted")

@@ -25,7 +25,7 @@ from roadstead.node import keeper
 from roadstead.node.keeper import client, commands, runs, tree
 from tests.node.keeper.box import Box, is_gone, poll
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
 SOURCE = Path(roadstead.__file__).parent.parent
 DRIVER = Path(__file__).with_name("keeper_driver.py")

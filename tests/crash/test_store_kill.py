@@ -81,7 +81,7 @@ def rounds(directory: Path, count: int, seed: int, mutant: str = "") -> Judge:
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_acknowledged_write_is_lost_and_no_version_is_sent_twice(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     judge = rounds(tmp_path, ROUNDS, seed)
@@ -91,7 +91,7 @@ def test_no_acknowledged_write_is_lost_and_no_version_is_sent_twice(tmp_path: Pa
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(900)
 def test_normal_durability_survives_the_death_of_the_process_and_counts_ahead(tmp_path: Path) -> None:
     judge = rounds(tmp_path, 10, random.randrange(2**32), "normal")
     assert judge.complaints == []
@@ -100,7 +100,7 @@ def test_normal_durability_survives_the_death_of_the_process_and_counts_ahead(tm
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mutant", ["acknowledges-early", "publishes-early", "skips-commits"])
 def test_the_judge_notices(mutant: str, tmp_path: Path) -> None:
     judge = rounds(tmp_path, MUTANT_ROUNDS, 1, mutant)

@@ -126,7 +126,7 @@ async def run(directory: Path, count: int, seed: int, mutant: str = "") -> Judge
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_what_clients_were_told_holds_after_every_kill(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     judge = asyncio.run(run(tmp_path, ROUNDS + 1, seed))
@@ -136,7 +136,7 @@ def test_what_clients_were_told_holds_after_every_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mutant", ["acknowledges-early", "skips-commits"])
 def test_the_judge_notices_through_http(mutant: str, tmp_path: Path) -> None:
     assert asyncio.run(run(tmp_path, MUTANT_ROUNDS, 1, mutant)).complaints
