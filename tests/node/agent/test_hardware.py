@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from roadstead.kinds.names import DEVICE_ATTRIBUTE
 from roadstead.kinds.object import Json
 from roadstead.node.agent.hardware import (
     GPU_DRIVER,
+    LOST_TAINTS,
     NIC_DRIVER,
     NUMA_NODE,
     PCI_BUS,
@@ -128,3 +130,14 @@ def test_who_asks_for_no_share_of_a_shared_gpu_gets_the_whole() -> None:
     assert policy["default"] == memory["value"]
     least, most, step = (parse(policy["validRange"][name]).value for name in ("min", "max", "step"))
     assert (most - least) % step == 0
+
+
+def test_the_manual_names_every_profile_driver_and_attribute() -> None:
+    manual = (Path(__file__).resolve().parents[3] / "docs" / "devices.md").read_text()
+    assert [name for name in all_profiles() if f"`{name}`" not in manual] == []
+    gpu, mig = hardware_of("n1", "h100x1-mig").devices[:2]
+    attributes = {name for one in (gpu, mig) for name in one.published["attributes"]}
+    assert [name for name in attributes if f"`{name.removeprefix('resource.kubernetes.io')}`" not in manual] == [
+        PCIE_ROOT
+    ]
+    assert [name for name in (GPU_DRIVER, NIC_DRIVER, PCIE_ROOT, *LOST_TAINTS.values()) if name not in manual] == []
