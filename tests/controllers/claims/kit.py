@@ -117,7 +117,15 @@ class ClaimLab(Lab):
             },
         )
 
-    def pod(self, name: str, claims: Sequence[Json], *, seconds: float | None = None, workload: str = "gang") -> Json:
+    def pod(
+        self,
+        name: str,
+        claims: Sequence[Json],
+        *,
+        seconds: float | None = None,
+        workload: str = "gang",
+        node: str = "",
+    ) -> Json:
         annotations = {WORKLOAD_ANNOTATION: workload} if workload else {}
         if seconds is not None:
             annotations[RUN_SECONDS] = str(seconds)
@@ -128,7 +136,7 @@ class ClaimLab(Lab):
                 "apiVersion": "v1",
                 "kind": "Pod",
                 "metadata": metadata,
-                "spec": {**pod_spec(), "resourceClaims": list(claims)},
+                "spec": {**pod_spec(), "resourceClaims": list(claims), **({"nodeName": node} if node else {})},
             },
         )
         return created.decode()

@@ -161,6 +161,20 @@ def test_who_comes_later_joins_a_shared_claim() -> None:
         assert [each["name"] for each in claim["status"]["reservedFor"]] == ["a", "b"]
 
 
+def test_a_pod_that_came_to_its_node_by_itself_joins_a_claim_that_is_allocated_for_that_node() -> None:
+    with ClaimLab() as lab:
+        lab.join("n2")
+        for name in ("ours", "unallocated"):
+            lab.claim(name)
+        lab.edit_status(RESOURCE_CLAIMS, "ours", allocation=allocation("gpu-0"))
+        for name, node, claim in (("a", "n1", "ours"), ("b", "n2", "ours"), ("c", "n1", "unallocated")):
+            lab.pod(name, [shared(claim)], workload="", node=node)
+        lab.settle()
+        consumers = lab.the(RESOURCE_CLAIMS, "ours")["status"]["reservedFor"]
+        assert [each["name"] for each in consumers] == ["a"]
+        assert lab.the(RESOURCE_CLAIMS, "unallocated")["status"] == {}
+
+
 def test_no_claim_has_more_than_256_consumers() -> None:
     with ClaimLab() as lab:
         lab.claim("ours")

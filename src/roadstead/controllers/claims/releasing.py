@@ -5,6 +5,9 @@ last of them the allocation goes, in the same write. A claim made for a pod is d
 
 A claim that is allocated and used by nobody is left alone, as upstream: whoever made it so may have a reason. The one exception is
 an allocation that only a node which no longer exists could use (upstream's scheduler takes it back when a pod waits for it).
+
+A pod that came to its node by itself (`spec.nodeName` in what the user wrote) is added to the consumers of what is allocated already;
+nothing is allocated for it.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from roadstead.controllers.claims.names import BY_CLAIM, belongs_to, claims_of, pods_by_claim, uses_claims
+from roadstead.controllers.claims.allocating import reserve
+from roadstead.controllers.claims.names import BY_CLAIM, belongs_to, claims_of, pods_by_claim, users_of, uses_claims
 from roadstead.kinds.names import NODES, PODS, RESOURCE_CLAIMS
 from roadstead.kinds.object import Json, Object, Ref, Resource
+from roadstead.kinds.resource.claim_status import MAX_CONSUMERS
 from roadstead.kinds.views.claim import ClaimView, ConsumerView
-from roadstead.kinds.views.pod import PodView
+from roadstead.kinds.views.pod import PodClaimView, PodView
 from roadstead.runtime.cluster import Delete, Update
 from roadstead.runtime.step import NOTHING, Absent, Index, Key, KeysOf, Read, Step, same_key
 
@@ -71,6 +76,8 @@ class ResourceClaimController:
             return Step(((released(claim, ()),),)) if is_allocated and not kept else NOTHING
         if is_allocated and (lost := _lost_node(claim, kept, read)) is not None:
             return Step(((released(claim, ()),),), confirm=(lost,))
+        if is_allocated and (value := _joined(claim, read)) is not None:
+            return Step(((Update(RESOURCE_CLAIMS, value, "status"),),))
         if not kept and _is_over(claim, read):
             return Step(((Delete(claim.ref, claim.meta.uid),),))
         return NOTHING
@@ -95,6 +102,31 @@ def _is_over(claim: Object, read: Read) -> bool:
         return False
     pod = read.get(PODS, claim.meta.namespace, owner.name)
     return pod is not None and belongs_to(claim, pod) and pod.view(PodView).has_ended
+
+
+def _joined(claim: Object, read: Read) -> Json | None:
+    """The claim with the pods that use it and were put on their node past the queue, as far as its devices can be used there and there
+    is room among its consumers; None if there are none."""
+    allocation = claim.view(ClaimView).status.allocation
+    nodes = {"", allocation.node} if allocation is not None and allocation.node else None
+    value: Json | None = None
+    for pod in users_of(claim, read):
+        view = pod.view(PodView)
+        if not view.spec.node_name or view.has_ended or pod.meta.deletion_timestamp is not None:
+            continue
+        if nodes is not None and view.spec.node_name not in nodes:
+            continue
+        if any(entry.resource_claim_template_name and not belongs_to(claim, pod) for entry in _entries(pod, claim)):
+            continue
+        changed = claim.decode() if value is None else value
+        if len(changed["status"].get("reservedFor") or ()) < MAX_CONSUMERS and reserve(changed, pod):
+            value = changed
+    return value
+
+
+def _entries(pod: Object, claim: Object) -> Iterable[PodClaimView]:
+    """Under which of its names the pod uses the claim."""
+    return (entry for entry, name in claims_of(pod) if name == claim.meta.name)
 
 
 def _lost_node(claim: Object, consumers: Sequence[ConsumerView], read: Read) -> Absent | None:
