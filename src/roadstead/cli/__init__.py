@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Collection
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -30,8 +31,10 @@ VERBS = {
     "sim": "the whole system under a virtual clock, with faults",
     "operator": "our admission in front of a Kubernetes cluster, in the foreground",
     "manifests": "what an administrator applies before `operator` runs there",
+    "import": "a Slurm configuration as nodes, devices, flavors and queues",
 }
-"""Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`."""
+"""Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`; one whose name is a
+word of Python has a dash below behind it (`import_`)."""
 
 
 INTERRUPTED = 130
@@ -45,7 +48,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in ctx.obj:
             return None
-        module = importlib.import_module(f"roadstead.cli.{cmd_name}")
+        module = importlib.import_module(f"roadstead.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}")
         command: click.Command = module.command
         return command
 
