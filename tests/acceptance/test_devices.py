@@ -18,9 +18,13 @@ RACKS = {"a": "r1", "b": "r2", "c": "r1", "d": "r2"}
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two racks of two nodes with four GPUs and four adapters each, and a node with one GPU that can be cut."""
+    """Two racks of two nodes with four GPUs and four adapters each, a node with one GPU that can be cut, and one whose GPU can be shared."""
     found = Cluster(tmp_path_factory.mktemp("home"))
-    nodes = [*(f"{name}=h100x4,cpu=8,memory=16Gi" for name in RACKS), "m=h100x1-mig,cpu=8,memory=16Gi"]
+    nodes = [
+        *(f"{name}=h100x4,cpu=8,memory=16Gi" for name in RACKS),
+        "m=h100x1-mig,cpu=8,memory=16Gi",
+        "s=l4x1-shared,cpu=8,memory=16Gi",
+    ]
     found.roadstead("up", "--port", "0", *(word for node in nodes for word in ("--node", node)))
     try:
         for name, rack in RACKS.items():
@@ -114,6 +118,20 @@ def test_one_gpu_for_three_pods(machines: Cluster) -> None:
         seen[device] = uuid
     assert len(seen) == len(set(seen.values())) == 3
     end(machines, "gpu-partitions")
+
+
+def test_shares_of_one_gpu(machines: Cluster) -> None:
+    machines.kubectl("apply", "-f", str(EXAMPLES / "gpu-shares.yaml"))
+    pods = pods_of(machines, "gpu-shares", 3)
+    assert {pod["spec"]["nodeName"] for pod in pods} == {"s"}
+    shares = set()
+    for pod in pods:
+        (result,) = given(machines, pod)
+        assert result["consumedCapacity"] == {"memory": "4Gi"}
+        shares.add(result["shareID"])
+        assert said(machines, pod) == [f"{result['device']} 0 4Gi"]
+    assert len(shares) == 3
+    end(machines, "gpu-shares")
 
 
 def test_a_gang_in_one_rack_leaves_the_rack_alone_where_one_gpu_is_taken(machines: Cluster, tmp_path: Path) -> None:
