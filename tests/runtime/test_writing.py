@@ -124,6 +124,8 @@ THE_POD = Ref(PODS, "default", "p")
         (Present(THE_POD, "u"), stored(deletionTimestamp="2027-01-15T08:00:00Z"), False),
         (Present(THE_POD, "earlier"), stored(), False),
         (Present(THE_POD, "u"), None, False),
+        (Present(THE_POD, "u", stored().meta.resource_version), stored(), True),
+        (Present(THE_POD, "u", "another"), stored(), False),
     ],
 )
 def test_what_the_server_confirms(fact: Confirmation, found: Object | None, holds: bool) -> None:

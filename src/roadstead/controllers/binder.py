@@ -37,10 +37,12 @@ from roadstead.kinds.names import (
     WORKLOADS,
 )
 from roadstead.kinds.object import Json, Object, Resource
+from roadstead.kinds.roadstead.released import NOBODY, release, released
 from roadstead.kinds.views.claim import ClaimView
+from roadstead.kinds.views.kueue import WorkloadView
 from roadstead.kinds.views.placement import PlacedPodSetView, PlacementView
 from roadstead.kinds.views.pod import PodView
-from roadstead.runtime.cluster import Create, Delete, Write
+from roadstead.runtime.cluster import Create, Delete, Update, Write
 from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Present, Read, Step, nobody, same_key
 
 
@@ -116,7 +118,8 @@ class Binder:
         failed: list[Note] = []
         for pod_set in spec.pod_sets:
             mine = [pod for pod in pods if pod.meta.labels.get(PODSET_LABEL, MAIN) == pod_set.name]
-            for pod, member in assign_members(mine, pod_set, _members_by_claims(mine, pod_set, read)):
+            gone = released(placement.meta.annotations, pod_set.name)
+            for pod, member in assign_members(mine, pod_set, _members_by_claims(mine, pod_set, read), gone):
                 place = pod_set.members[member]
                 given = {claim.name: claim.allocation for claim in place.claims}
                 readiness = prepare(pod, given, read, claims, now) if uses_claims(pod) else Readiness.READY
@@ -134,10 +137,33 @@ class Binder:
             again.append(claims.next_timeout)
         stages = tuple(stage for stage in (claims.stage, tuple(bindings)) if stage)
         if not stages:
-            return Step(again_at=min(again, default=None))
+            return _release(placement, workload, pods) or Step(again_at=min(again, default=None))
         # The view may still show a Placement that an admission which failed left behind, beside the Workload as the next one made it.
-        present = Present(placement.ref, placement.meta.uid)
+        # It may show one whose members have been released since, too.
+        present = Present(placement.ref, placement.meta.uid, placement.meta.resource_version)
         return Step(stages, again_at=min(again, default=None), notes=tuple(notes), confirm=(present,))
+
+
+def _release(placement: Object, workload: Object, pods: Sequence[Object]) -> Step | None:
+    """Give back the places of members that nobody will need again: as many as there are more than pods that are not reclaimable, of
+    those that no live pod has. (A gang that is admitted anew gets no place for pods that were done before.) Only while every pod has its member: then nobody can be on his way to one of these."""
+    if any(_wants_node(pod) for pod in pods):
+        return None
+    view = workload.view(WorkloadView)
+    done = {item.name: item.count for item in view.status.reclaimable_pods}
+    wanted = {item.name: max(0, item.count - done.get(item.name, 0)) for item in view.spec.pod_sets}
+    changed: Json | None = None
+    for pod_set in placement.view(PlacementView).spec.pod_sets if done else ():
+        gone = released(placement.meta.annotations, pod_set.name)
+        surplus = len(pod_set.members) - len(gone) - wanted.get(pod_set.name, len(pod_set.members))
+        if surplus <= 0:
+            continue
+        taken = gone | _held([pod for pod in pods if pod.meta.labels.get(PODSET_LABEL, MAIN) == pod_set.name])
+        free = [number for number in reversed(range(len(pod_set.members))) if number not in taken][:surplus]
+        if free:
+            changed = placement.decode() if changed is None else changed
+            release(changed, pod_set.name, frozenset(free))
+    return Step(((Update(PLACEMENTS, changed),),)) if changed is not None else None
 
 
 def _members_by_claims(pods: Sequence[Object], pod_set: PlacedPodSetView, read: Read) -> dict[str, int]:
@@ -162,13 +188,16 @@ def _members_by_claims(pods: Sequence[Object], pod_set: PlacedPodSetView, read: 
 
 
 def assign_members(
-    pods: Sequence[Object], pod_set: PlacedPodSetView, meant: Mapping[str, int] = MappingProxyType({})
+    pods: Sequence[Object],
+    pod_set: PlacedPodSetView,
+    meant: Mapping[str, int] = MappingProxyType({}),
+    gone: frozenset[int] = NOBODY,
 ) -> list[tuple[Object, int]]:
     """Which unbound pod of `pods` (all live pods of the set) gets which member: what it was `meant` for already (by its name), else
-    its own completion index if that is free, else the lowest free member; nobody if none is free. Pods in order of index, then name.
+    its own completion index if that is free, else the lowest free member; nobody if none is free. Members that are `gone` are nobody's. Pods in order of index, then name.
     O(pods log pods).
     """
-    held = {int(text) for pod in pods if (text := pod.meta.annotations.get(MEMBER_ANNOTATION, "")).isdigit()}
+    held = _held(pods) | gone
     free = [number for number in range(len(pod_set.members)) if number not in held]
     waiting = sorted((pod for pod in pods if _wants_node(pod)), key=lambda pod: (_index_of(pod) or 0, pod.meta.name))
     given: list[tuple[Object, int]] = []
@@ -192,6 +221,12 @@ def assign_members(
     rest = (number for number in free if number not in taken)
     given += list(zip(others, rest, strict=False))
     return given
+
+
+def _held(pods: Iterable[Object]) -> frozenset[int]:
+    """Members that these pods have."""
+    found = (pod.meta.annotations.get(MEMBER_ANNOTATION, "") for pod in pods)
+    return frozenset(int(text) for text in found if text.isdigit())
 
 
 def _wants_node(pod: Object) -> bool:

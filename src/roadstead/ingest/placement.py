@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from roadstead.ingest.dra import BAD, allocation_of
 from roadstead.ingest.reading import Notes, amounts, view
 from roadstead.kinds.object import Object
+from roadstead.kinds.roadstead.released import released
 from roadstead.kinds.views.placement import MemberView, PlacementView
 from roadstead.model.dra import Allocation
 from roadstead.model.workload import Member, Placement, PodClass, PodSetPlacement
 
 
 def placement_of(obj: Object, notes: Notes, pods: Mapping[str, PodClass]) -> Placement | None:
-    """Where every member of the gang is, or None if the object can't be read. `pods`: what its pod sets run."""
+    """Where every member of the gang is that needs its place still, or None if the object can't be read. `pods`: what its pod sets run."""
     found = view(obj, PlacementView, notes)
     if found is None:
         return None
@@ -21,7 +22,11 @@ def placement_of(obj: Object, notes: Notes, pods: Mapping[str, PodClass]) -> Pla
         tuple(
             PodSetPlacement(
                 name=pod_set.name,
-                members=tuple(_member(member, notes) for member in pod_set.members),
+                members=tuple(
+                    _member(member, notes)
+                    for number, member in enumerate(pod_set.members)
+                    if number not in released(obj.meta.annotations, pod_set.name)
+                ),
                 requests=amounts(pod_set.requests, notes, f"requests of pod set {pod_set.name}"),
                 shared=shared_claims(pods.get(pod_set.name)),
             )

@@ -53,10 +53,11 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The server, asked now, has this very object, and nobody is deleting it."""
+    """The server, asked now, has this very object, and nobody is deleting it; with `version`, in this very version."""
 
     ref: Ref
     uid: str
+    version: str = ""
 
 
 Confirmation: TypeAlias = Absent | Empty | Present

@@ -47,7 +47,9 @@ async def _holds_now(cluster: Cluster, fact: Confirmation) -> bool:
         return not (await cluster.list(fact.resource, fact.namespace)).items
     found = await cluster.get(fact.ref)
     if isinstance(fact, Present):
-        return found is not None and found.meta.uid == fact.uid and not found.meta.deletion_timestamp
+        if found is None or found.meta.uid != fact.uid or found.meta.deletion_timestamp:
+            return False
+        return fact.version in ("", found.meta.resource_version)
     return found is None or fact.uid not in ("", found.meta.uid)
 
 

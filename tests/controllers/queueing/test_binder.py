@@ -110,7 +110,7 @@ def test_a_placement_is_asked_for_before_anybody_is_bound_by_it() -> None:
         caches[PODS].put(Object.of(PODS, bound))
         step = Binder().reconcile(given.key, View(caches), lab.clock)
         assert [write.ref.name for write in step.writes] == [bound["metadata"]["name"]]
-        assert step.confirm == (Present(given.ref, given.meta.uid),)
+        assert step.confirm == (Present(given.ref, given.meta.uid, given.meta.resource_version),)
 
 
 def _indexes(resource: Resource) -> dict[str, Index]:

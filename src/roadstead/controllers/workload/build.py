@@ -144,7 +144,7 @@ def says_the_same(kind: JobKind, job: Object, is_suspended: bool, workload: Obje
     """True if the Workload still describes the job (kueue 5.1.5).
 
     A suspended job is compared whole: names, counts and templates. A running one, whose template the API keeps as it was
-    started, by the number of pods that was admitted.
+    started, by the number of pods that was admitted: all of them, or those that were left to do.
     """
     stored = workload.view(WorkloadView)
     current = kind.pod_sets(job)
@@ -153,7 +153,11 @@ def says_the_same(kind: JobKind, job: Object, is_suspended: bool, workload: Obje
         if admission is None:
             return True
         admitted = {item.name: item.count for item in admission.pod_set_assignments}
-        return all(admitted.get(item["name"]) in (item["count"], None) for item in current)
+        done = {item.name: item.count for item in stored.status.reclaimable_pods}
+        return all(
+            admitted.get(item["name"]) in (item["count"], None, item["count"] - done.get(item["name"], 0))
+            for item in current
+        )
     if len(current) != len(stored.spec.pod_sets):
         return False
     return all(

@@ -14,6 +14,7 @@ from typing import ClassVar
 from roadstead.expr.quantity import canonical
 from roadstead.kinds.names import POD_DEVICES_ANNOTATION
 from roadstead.kinds.object import Json
+from roadstead.kinds.roadstead.released import released
 from roadstead.sim.judges.base import (
     Change,
     Judge,
@@ -122,5 +123,7 @@ def _places(path: str, placement: Json) -> Iterator[Place]:
     for pod_set in placement["spec"]["podSets"]:
         requests = tuple(sorted((name, canonical(name, amount)) for name, amount in pod_set["requests"].items()))
         for number, member in enumerate(pod_set["members"]):
+            if number in released(placement["metadata"].get("annotations") or {}, pod_set["name"]):
+                continue
             who = f"{path}/{pod_set['name']}/{number}"
             yield Place(who, member["node"], tuple(member.get("devices") or ()), requests)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from roadstead.kinds.names import MEMBER_ANNOTATION, POD_DEVICES_ANNOTATION
 from roadstead.kinds.object import Json
+from roadstead.kinds.roadstead.released import released
 from roadstead.sim.judges.base import (
     Change,
     Judge,
@@ -84,6 +85,8 @@ class PodsJudge(Judge):
         if not number.isdigit() or int(number) >= len(pod_set["members"]):
             self.complain(f"pod {path} is bound as member {number!r} of {len(pod_set['members'])}")
             return
+        if int(number) in released(placement["metadata"].get("annotations") or {}, pod_set["name"]):
+            self.complain(f"pod {path} is bound as member {number} of {workload}, whose place was given back")
         member = pod_set["members"][int(number)]
         devices = [name for name in annotation(pod, POD_DEVICES_ANNOTATION).split(",") if name]
         if (member["node"], member.get("devices") or []) != (node_of(pod), devices):
