@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from roadstead.slurm.language.errors import NODE_CONFIGURATION, Refused, Rejected
+from roadstead.slurm.language.errors import INVALID_GRES, NODE_CONFIGURATION, Refused, Rejected
 from roadstead.slurm.language.fleet import Cluster
 from roadstead.slurm.language.gres import check_counts
 from roadstead.slurm.language.hostlist import Hostlist, HostlistError
@@ -16,7 +16,7 @@ from roadstead.slurm.language.options import understand
 from roadstead.slurm.language.placement import Placement, place
 from roadstead.slurm.language.placement.model import Impossible, Waits
 from roadstead.slurm.language.releases import NEWEST, SLASHED, Release
-from roadstead.slurm.language.request import JobRequest, reconcile
+from roadstead.slurm.language.request import GPU, JobRequest, reconcile
 
 FRAMES: Final = {
     "sbatch": "error: Batch job submission failed: ",
@@ -106,20 +106,40 @@ def _placed(
         return Answer(0, taken, _text(command, said), None, err.reason, request)
     if "hold" in flags:
         return Answer(0, taken, _text(command, said), None, "JobHeldUser", request)
+    half = _half(command, request, cluster)
+    if half:
+        return Answer(1, "", _text(command, [*said, *half]), None, "", request)
     if command == "srun" and placement.step_error:
         return Answer(1, "", _text(command, [*said, *_step_refusal(request, placement)]), None, "", request)
     return Answer(0, taken, _text(command, said), placement, "", request)
 
 
+def _half(command: str, request: JobRequest, cluster: Cluster) -> list[str]:
+    """`srun --exclusive --gpus-per-node=N` with more GPUs than lie on one socket: its job gets those of one, its step asks for all."""
+    if command != "srun" or not request.exclusive or request.tasks is not None:
+        return []
+    for demand in request.demands:
+        if demand.name != GPU or demand.type or not demand.per_node:
+            continue
+        for node in cluster.placement_nodes():
+            on_first = sum(1 for device in node.devices if device.name == GPU and device.socket in (0, -1))
+            if node.sockets > 1 and 0 < on_first < demand.per_node:
+                return [
+                    f"error: Step requested gres_per_node=gpu:{demand.per_node} is more than the job's gres_per_node=gpu:{on_first}",
+                    f"error: Unable to create step for job {JOB}: {INVALID_GRES}",
+                ]
+    return []
+
+
 def _step_refusal(request: JobRequest, placement: Placement) -> list[str]:
     framed = f"error: Unable to create step for job {JOB}: {placement.step_error}"
-    gpus = sum(demand.per_job for demand in request.demands)
+    gpus = min((demand.per_job for demand in request.demands if demand.per_job), default=0)
     nodes = len(placement.shares)
     if request.generated_by_nodes:
         gpus = nodes // (request.tasks_per_gpu or 1)
     if request.tasks_per_gpu and not gpus and not any(demand.asks and not demand.per_job for demand in request.demands):
         return [f"error: {placement.step_error}"]
-    if request.generated_by_nodes and gpus < nodes:
+    if gpus and gpus < nodes and not request.generated:
         return [f"error: Step requested gres=gpu:{gpus} is less than the requested min nodes={nodes}", framed]
     return [framed]
 

@@ -153,7 +153,7 @@ class _Work:
             self._tasks_per_gpu(request.tasks_per_gpu)
         for each in self.demands.values():
             if each.name == GPU:
-                each.cpus_per = request.cpus_per_gpu or 0
+                each.cpus_per = 0 if each.type else request.cpus_per_gpu or 0
                 each.memory_per = request.memory_per_gpu or 0
 
     def _tasks_per_gpu(self, tasks_per_gpu: int) -> None:
@@ -217,6 +217,9 @@ class _Work:
             demands = [each for each in demands if each.name not in mixed or each.type]
         if failed:
             raise Refused(*self.said, f"error: {INVALID_GRES}")
+        for each in demands:
+            if each.name == GPU:
+                each.cpus_per = self.request.cpus_per_gpu or 0
         if self.tasks is None and self.nodes_fixed and self.min_nodes and any(each.per_task for each in demands):
             self.tasks = self.min_nodes * (self.tasks_per_node or 1)
         done = replace(
@@ -250,8 +253,8 @@ class _Work:
             if self.release < SLASHED:
                 return "--cpus-per-gpu is mutually exclusive with --cpus-per-task"
             return "--cpus-per-task, --tres-per-task=cpu:#, and --cpus-per-gpu are mutually exclusive"
-        if demand.name == GPU and self.uneven:
-            return f"{failed}, -n/--ntasks has to be a multiple of --ntasks-per-gpu."
+        if self.uneven:
+            return f"{failed}, -n/--ntasks has to be a multiple of --ntasks-per-{demand.name}."
         idle = self._without_gpus(demand)
         if idle:
             return idle

@@ -19,6 +19,8 @@ class Offer:
     most: dict[int, int] = field(default_factory=dict)
     least_cpus: int = 0
     max_tasks: int = 1 << 30
+    counted: dict[int, int] = field(default_factory=dict)
+    """Devices by demand, no more than `--mem-per-gpu` leaves memory for."""
 
 
 def per_task_cpus(request: JobRequest) -> int:
@@ -41,9 +43,10 @@ def offer(node: Node, request: JobRequest, tasks: int | None, near: bool) -> Off
     sockets = tuple(socket for socket in range(node.sockets) if node.cores_free(socket))
     most: dict[int, int] = {}
     max_tasks = 1 << 30
-    least = 0
+    least = needed_for_gpus = 0
     preferred: list[int] = []
     places_of: dict[int, list[int]] = {}
+    counted: dict[int, int] = {}
     for number, demand in enumerate(request.demands):
         if not demand.asks:
             continue
@@ -74,8 +77,15 @@ def offer(node: Node, request: JobRequest, tasks: int | None, near: bool) -> Off
                 return None
             most[number] = min(most[number], fit)
             least += _fixed(demand, request) * demand.cpus_per
-        if demand.memory_per and _fixed(demand, request) * demand.memory_per > node.memory_free:
-            return None
+            if demand.per_job and not demand.per_task:
+                needed_for_gpus = most[number] * demand.cpus_per
+        if demand.memory_per:
+            fit = node.memory_free // demand.memory_per
+            if not fit or _fixed(demand, request) > fit:
+                return None
+            counted[number] = min(most[number], fit)
+            if demand.per_task:
+                max_tasks = min(max_tasks, fit // demand.per_task)
         if not most[number]:
             return None
     cpus = _by_memory(node, request, cpus)
@@ -85,10 +95,12 @@ def offer(node: Node, request: JobRequest, tasks: int | None, near: bool) -> Off
         max_tasks = min(max_tasks, request.most_tasks_per_node)
     if request.tasks_per_socket:
         max_tasks = min(max_tasks, request.tasks_per_socket * len(sockets))
+        if max(least, needed_for_gpus) > max_tasks * cpus_each:
+            return None
     cpus = min(cpus // cpus_each * cpus_each, max(max_tasks * cpus_each, least))
     if cpus < needed_cpus(request) and not request.overcommit:
         return None
-    return Offer(node, cpus, sockets, most, least, max_tasks)
+    return Offer(node, cpus, sockets, most, least, max_tasks, counted)
 
 
 def _fixed(demand: Demand, request: JobRequest) -> int:

@@ -84,6 +84,8 @@ def _size(request: JobRequest, nodes: Sequence[Node]) -> Size:
     most = request.max_nodes or len(nodes)
     if tasks is not None:
         most = min(most, tasks)
+        if request.most_tasks_per_node:
+            most = min(most, request.most_tasks_per_node * (request.min_nodes or 1))
         if request.tasks_per_node:
             least = max(least, -(-tasks // request.tasks_per_node))
     by_job = False
@@ -111,29 +113,30 @@ def _choose(request: JobRequest, offers: Sequence[Offer], size: Size) -> list[tu
     each = per_task_cpus(request)
     least = least_cpus(request)
     cpus = (size.tasks if size.tasks is not None else size.least * (request.tasks_per_node or 1)) * each
+    homeless = 0
     if request.overcommit:
-        cpus = size.least
+        cpus, homeless = size.least, size.tasks or 0
     still = size.least
     left = {number: demand.per_job for number, demand in enumerate(request.demands) if demand.per_job}
     chosen: list[tuple[Offer, int]] = []
     for made in offers:
-        if len(chosen) >= size.most or (
-            len(chosen) >= size.wanted and cpus <= 0 and not any(v > 0 for v in left.values())
-        ):
+        short = cpus > 0 or homeless > 0 or any(gpus > 0 for gpus in left.values())
+        if len(chosen) >= size.most or (len(chosen) >= size.wanted and not short):
             break
         reserve = max(still - 1, 0) * least
         use = made.cpus if request.exclusive else min(made.cpus, max(cpus - reserve, least))
         for number in left:
-            gives = made.most.get(number, 0)
-            if request.gres_flags == "enforce-binding":
+            gives = made.counted.get(number, made.most.get(number, 0))
+            if request.gres_flags == "enforce-binding" and use <= 1:
                 gives = min(gives, _near(request, made, request.demands[number], use, size))
             left[number] -= gives
         use = max(use, made.least_cpus)
         chosen.append((made, use))
         still -= 1
         cpus -= use
-    enough = len(chosen) >= size.least and cpus <= 0 and not any(v > 0 for v in left.values())
-    return chosen if enough else None
+        homeless -= made.max_tasks
+    short = cpus > 0 or homeless > 0 or any(gpus > 0 for gpus in left.values())
+    return None if short or len(chosen) < size.least else chosen
 
 
 def _share(request: JobRequest, chosen: Sequence[tuple[Offer, int]], size: Size, step: Step) -> Placement:
@@ -141,7 +144,9 @@ def _share(request: JobRequest, chosen: Sequence[tuple[Offer, int]], size: Size,
     tasks = size.tasks if size.tasks is not None else len(chosen) * (request.tasks_per_node or 1)
     rooms = [use for _, use in chosen]
     counts = _spread(request, chosen, rooms, tasks)
-    given = _gpus_by_job(request, [(made, count * each) for (made, _), count in zip(chosen, counts, strict=True)], size)
+    told = least_cpus(request) if request.tasks_per_node else 0
+    cores = [(made, max(count * each, told)) for (made, _), count in zip(chosen, counts, strict=True)]
+    given = _gpus_by_job(request, cores, size)
     for number, demand in enumerate(request.demands):
         if demand.cpus_per and demand.per_job:
             rooms = [max(room, gpus * demand.cpus_per) for room, gpus in zip(rooms, given[number], strict=True)]
@@ -212,10 +217,11 @@ def _gpus_by_job(request: JobRequest, chosen: Sequence[tuple[Offer, int]], size:
                 limit = made.most.get(number, 0)
                 if near:
                     limit = min(limit, _near(request, made, demand, use, size))
-                elif request.gres_flags == "enforce-binding":
-                    break
+                elif request.gres_flags == "enforce-binding" and use <= 1:
+                    continue
                 if demand.name == GPU and request.most_tasks_per_node and request.tasks_per_gpu:
-                    limit = min(limit, max(request.most_tasks_per_node // request.tasks_per_gpu, 1))
+                    tasks, each = request.most_tasks_per_node, request.tasks_per_gpu
+                    limit = min(limit, max(tasks // each if request.generated else -(-tasks // each), 1))
                 more = min(limit - counts[index], left - behind)
                 if more > 0:
                     counts[index] += more

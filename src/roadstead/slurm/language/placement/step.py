@@ -25,7 +25,8 @@ class Step:
             return None
         fixed = request.min_nodes is not None and request.min_nodes == request.max_nodes
         derived = any(demand.per_task and (demand.per_job or (fixed and demand.per_node)) for demand in request.demands)
-        if request.asked_tasks is None and (derived or (fixed and request.tasks_per_gpu)):
+        told = any(demand.per_job for demand in request.demands) and not request.generated_by_nodes
+        if request.asked_tasks is None and (derived or (fixed and request.tasks_per_gpu and not told)):
             return nodes
         if not request.tasks_per_gpu or request.asked_tasks is None:
             return None
@@ -35,7 +36,7 @@ class Step:
     def refusal(self, request: JobRequest, shares: Sequence[NodeShare]) -> str:
         """Why there cannot be such a step, or ""."""
         gpus = [demand for demand in request.demands if demand.name == GPU]
-        if gpus and not any(demand.asks for demand in gpus):
+        if not any(demand.asks for demand in gpus) and (gpus or request.tasks_per_gpu):
             return INVALID_GRES
         if any(
             demand.asks and demand.name != GPU and demand.type and not _stocked(demand, shares)
