@@ -49,6 +49,7 @@ HAS_EFFECT = {
     "resources.quotaCheckStrategy",
     "resources.excludeResourcePrefixes",
     "resources.transformations",
+    "resources.deviceClassMappings",
     "featureGates",
     "objectRetentionPolicies",
     "roadstead.preemption.turns",
@@ -139,6 +140,9 @@ def test_resources() -> None:
     outputs = (Output("credits", -500_000_000), Output("memory", 5 * 2**30 * 10**9))
     expected = ResourceRules(("example.com/",), (Transformation("mig", outputs, True, "gpu"),))
     assert found.rules(PLACE_ALL).resources == expected
+    mapping = {"name": "example.com/gpu", "deviceClassNames": ["big", "small"]}
+    classes = meaning(resources={"deviceClassMappings": [mapping]}).rules(PLACE_ALL).resources.device_classes
+    assert classes == (("big", "example.com/gpu"), ("small", "example.com/gpu"))
     assert meaning(resources={"quotaCheckStrategy": "IgnoreUndeclared"}).rules(PLACE_ALL).resources.ignore_undeclared
 
 

@@ -175,6 +175,11 @@ def _resources(stanza: Resources | None) -> ResourceRules:
             for each in stanza.transformations or ()
         ),
         ignore_undeclared=stanza.quota_check_strategy == "IgnoreUndeclared",
+        device_classes=tuple(
+            (device_class, mapping.name)
+            for mapping in stanza.device_class_mappings or ()
+            for device_class in mapping.device_class_names or ()
+        ),
     )
 
 

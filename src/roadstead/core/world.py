@@ -157,6 +157,7 @@ class World:
         claims, is_relevant = self.fleet.claims, True
         if noun is DeviceClass:
             claims.set_class(key[1], fact)
+            self._mark_stale()  # what claims are charged depends on it
         elif noun is ResourceSlice:
             claims.set_slice(key[1], fact)
         elif noun is DeviceTaintRule:

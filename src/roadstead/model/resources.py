@@ -39,6 +39,8 @@ class ResourceRules:
     excluded_prefixes: tuple[str, ...] = ()
     transformations: tuple[Transformation, ...] = ()
     ignore_undeclared: bool = False
+    device_classes: tuple[tuple[str, ResourceName], ...] = ()
+    """DeviceClass -> the quota resource that its devices count under (deviceClassMappings: KEP-2941)."""
 
 
 PLAIN = ResourceRules()

@@ -98,7 +98,17 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"resources": {"transformations": [{"input": "a"}, {"input": "a"}]}}, "resources.transformations", "input 'a' is there 2 times"),
     ({"resources": {"transformations": [{"input": "a", "strategy": "Drop"}]}}, "resources.transformations[0].strategy", "must be Retain or Replace"),
     ({"resources": {"transformations": [{"input": "a", "outputs": {"b": "lots"}}]}}, "resources.transformations[0].outputs[b]", "is no quantity"),
-    ({"resources": {"deviceClassMappings": [{"name": "x"}]}}, "resources.deviceClassMappings", "not supported"),
+    ({"resources": {"deviceClassMappings": [{"name": "x"}]}}, "resources.deviceClassMappings[0].deviceClassNames", "1 to 8"),
+    (
+        {"resources": {"deviceClassMappings": [{"name": "x", "deviceClassNames": ["a"], "sources": [{"counter": {}}]}]}},
+        "resources.deviceClassMappings[0].sources",
+        "not supported",
+    ),
+    (
+        {"resources": {"deviceClassMappings": [{"name": n, "deviceClassNames": ["a"]} for n in ("one", "two")]}},
+        "resources.deviceClassMappings",
+        "'a' is in 2 places",
+    ),
     ({"roadstead": {"preemption": {"turns": -1}}}, "roadstead.preemption.turns", "-1 is negative"),
     ({"roadstead": {"preemption": {"turn": 1}}}, "roadstead.preemption.turn", "did you mean turns?"),
     ({"multiKueue": {"origin": "here"}}, "multiKueue", "MultiKueue is not supported"),

@@ -15,6 +15,7 @@ from roadstead.core.flavors.match import matches_affinity, untolerated_taint
 from roadstead.core.memory import Tried
 from roadstead.core.queueing.standing import Standing
 from roadstead.core.quota.charges import charged
+from roadstead.core.quota.device_charges import NotCountedError, claim_charges
 from roadstead.core.quota.table import GroupTable, QueueTable
 from roadstead.core.quota.tree import Slot
 from roadstead.core.world import World
@@ -57,7 +58,7 @@ def assign(
     pod_sets = standing.fact.pod_sets
     result = Assignment()
     remembered: list[tuple[tuple[str, int], ...]] = [()] * len(pod_sets)
-    for wanted in _wanted(table, standing, counts, resources):
+    for wanted in _wanted(world, table, standing, counts, resources):
         first = wanted.members[0]
         chosen = [
             PodSetChoice(pod_sets[i], size, requests)
@@ -114,9 +115,9 @@ class _Wanted:
 
 
 def _wanted(
-    table: QueueTable, standing: Standing, counts: Sequence[int] | None, resources: ResourceRules
+    world: World, table: QueueTable, standing: Standing, counts: Sequence[int] | None, resources: ResourceRules
 ) -> tuple[_Wanted, ...]:
-    """The same for every workload of a class as long as no queue and no flavor changes: worked out once for each table."""
+    """The same for every workload of a class as long as no queue, flavor or DeviceClass changes: worked out once for each table."""
     key: Any = standing.shape if counts is None else (standing.shape, *counts)
     if resources is not PLAIN:
         key = (resources, key)
@@ -124,7 +125,7 @@ def _wanted(
     if known is None:
         sizes = effective_counts(standing) if counts is None else counts
         known = tuple(
-            _wants(table, standing.fact.pod_sets, sizes, members, resources)
+            _wants(world, table, standing.fact.pod_sets, sizes, members, resources)
             for members in _groups(standing.fact.pod_sets)
         )
         table.memo[key] = known
@@ -132,6 +133,7 @@ def _wanted(
 
 
 def _wants(
+    world: World,
     table: QueueTable,
     pod_sets: Sequence[PodSet],
     sizes: Sequence[int],
@@ -139,6 +141,15 @@ def _wants(
     resources: ResourceRules,
 ) -> _Wanted:
     requests = tuple(_requests(table, pod_sets[i], sizes[i], resources) for i in members)
+    if any(pod_sets[i].pod.claims for i in members):
+        try:
+            for i, each in zip(members, requests, strict=True):
+                _add_claims(world, table, each, pod_sets[i], sizes[i], resources)
+        except NotCountedError as error:
+            refusal = Refusal(
+                Code.CLAIM_INVALID, Verdict.CHANGE, Level.QUEUE, pod_sets[members[0]].name, subject=str(error)
+            )
+            return _Wanted(tuple(members), tuple(sizes[i] for i in members), requests, (), refusal)
     total: dict[ResourceName, int] = {}
     for each in requests:
         for resource, amount in each.items():
@@ -171,6 +182,23 @@ def _requests(table: QueueTable, pod_set: PodSet, count: int, resources: Resourc
     if table.covers_pods:
         requests[PODS] = count
     return dict(sorted(requests.items()))
+
+
+def _add_claims(
+    world: World,
+    table: QueueTable,
+    requests: dict[ResourceName, int],
+    pod_set: PodSet,
+    count: int,
+    resources: ResourceRules,
+) -> None:
+    classes = world.fleet.claims.inventory.classes
+    for name, amount in claim_charges(pod_set.pod.claims, resources, classes, table.group_of):
+        if name in table.group_of or not resources.ignore_undeclared:
+            requests[name] = requests.get(name, 0) + amount * count
+    in_order = sorted(requests.items())
+    requests.clear()
+    requests.update(in_order)
 
 
 def _groups(pod_sets: Sequence[PodSet]) -> list[list[int]]:

@@ -19,6 +19,8 @@ from roadstead.kinds.durations import parse_duration
 Found: TypeAlias = Iterator[tuple[str, str]]
 """(field path, what is wrong)"""
 
+MAPPINGS_MAX: Final = 16
+CLASSES_MAX: Final = 8
 STRATEGIES: Final = ("LessThanOrEqualToFinalShare", "LessThanInitialShare")
 OURS: Final = "batch/job"
 FRAMEWORKS: Final = (
@@ -41,7 +43,6 @@ _UNSUPPORTED: Final = {
     "tls": "versions and ciphers of TLS cannot be chosen: they are those of Python's default context. Leave it out",
     "metrics.customLabels": "labels of metrics cannot be chosen. Leave it out",
     "integrations.externalFrameworks": "jobs of other controllers are not supported. Leave it out",
-    "resources.deviceClassMappings": "quota for DeviceClasses is not supported. Leave it out",
 }
 
 
@@ -179,6 +180,27 @@ def _resources(r: Resources) -> Found:
                 parse(amount)
             except QuantityError as error:
                 yield f"{path}.outputs[{name}]", f"{amount!r} is no quantity: {error}"
+    yield from _mappings(r)
+
+
+def _mappings(r: Resources) -> Found:
+    """Quota for DeviceClasses (KEP-2941; kueue.md 7.4)."""
+    path, mappings = "resources.deviceClassMappings", r.device_class_mappings or ()
+    if len(mappings) > MAPPINGS_MAX:
+        yield path, f"has {len(mappings)} entries: at most {MAPPINGS_MAX} are allowed"
+    yield from _twice(path, [each.name for each in mappings], "name")
+    classes = [name for each in mappings for name in each.device_class_names or ()]
+    for name, count in Counter(classes).items():
+        if count > 1:
+            yield path, f"DeviceClass {name!r} is in {count} places: its devices can count under one name only"
+    for number, each in enumerate(mappings):
+        here = f"{path}[{number}]"
+        for problem in qualified_name(each.name) if each.name else ["is missing: name the quota resource"]:
+            yield f"{here}.name", problem
+        if not 1 <= len(each.device_class_names or ()) <= CLASSES_MAX:
+            yield f"{here}.deviceClassNames", f"must name 1 to {CLASSES_MAX} DeviceClasses"
+        if each.sources:
+            yield f"{here}.sources", "not supported: devices are counted, not their counters or capacity. Leave it out"
 
 
 def _selector(c: Configuration) -> Found:

@@ -118,11 +118,17 @@ class Transformation(Part, frozen=True):
     outputs: Mapping[str, QuantityLike] | None = None
 
 
+class DeviceClassMapping(Part, frozen=True):
+    name: str = ""
+    device_class_names: tuple[str, ...] | None = None
+    sources: tuple[Mapping[str, Any], ...] | None = None
+
+
 class Resources(Part, frozen=True):
     quota_check_strategy: str | None = None
     exclude_resource_prefixes: tuple[str, ...] | None = None
     transformations: tuple[Transformation, ...] | None = None
-    device_class_mappings: tuple[Mapping[str, Any], ...] | None = None
+    device_class_mappings: tuple[DeviceClassMapping, ...] | None = None
 
 
 class WorkloadRetention(Part, frozen=True):
