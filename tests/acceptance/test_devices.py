@@ -66,6 +66,13 @@ def given(cluster: Cluster, pod: Any) -> list[Any]:
     return results
 
 
+def reported(cluster: Cluster, pod: Any) -> list[tuple[str, str]]:
+    """What drivers say of the claim's devices."""
+    (status,) = pod["status"]["resourceClaimStatuses"]
+    claim = json.loads(cluster.kubectl("get", "resourceclaim", status["resourceClaimName"], "-o", "json").stdout)
+    return [(one["device"], one["networkData"]["hardwareAddress"]) for one in claim["status"].get("devices", ())]
+
+
 def attribute(cluster: Cluster, result: Any, name: str) -> Any:
     """What the slices say of a device."""
     (found,) = (
@@ -102,6 +109,8 @@ def test_two_gpus_on_one_root_next_to_an_adapter(machines: Cluster) -> None:
     ]
     (told,) = pod["status"]["containerStatuses"][0]["allocatedResourcesStatus"]
     assert [one["health"] for one in told["resources"]] == ["Healthy"] * 3
+    machines.until(lambda: bool(reported(machines, pod)), "the adapter is reported")
+    assert reported(machines, pod) == [(nic["device"], attribute(machines, nic, "dra.net/mac"))]
     end(machines, "gpus-next-to-nic")
 
 

@@ -114,6 +114,12 @@ async def test_containers_see_the_claims_that_they_name_and_files_of_them(tmp_pa
         assert (seen["CUDA_VISIBLE_DEVICES"], seen["NCCL_IB_HCA"]) == ("", "=mlx5_2")
         assert seen["ROADSTEAD_CLAIM_MINE_DEVICES"] == "rdma2"
         assert lines(it, ended, "blind") == {"CUDA_VISIBLE_DEVICES": ""}
+        stored = await it.cluster.get(Ref(RESOURCE_CLAIMS, "default", "c"))
+        assert stored is not None
+        (told,) = stored.decode()["status"]["devices"]
+        assert (told["driver"], told["pool"], told["device"]) == (NIC, "n1", "rdma2")
+        assert told["networkData"]["interfaceName"] == "rdma2"
+        assert {one["type"]: one["status"] for one in told["conditions"]} == {"Ready": "True", "NetworkReady": "True"}
         statuses = {one["name"]: one.get("allocatedResourcesStatus") for one in ended["status"]["containerStatuses"]}
         assert statuses["blind"] is None
         assert statuses["main"] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,14 +13,17 @@ from typing import Final
 from roadstead.kinds.names import RESOURCE_CLAIMS
 from roadstead.kinds.object import Ref
 from roadstead.kinds.times import SECOND
-from roadstead.node.agent.claims import cdi, checking, record, visible
+from roadstead.node.agent.claims import cdi, checking, record, reporting, visible
 from roadstead.node.agent.claims.checking import NotPrepared
 from roadstead.node.agent.claims.record import Prepared
 from roadstead.node.agent.hardware import Hardware
 from roadstead.node.agent.occupancy import Use
 from roadstead.node.agent.views import Pod
 from roadstead.node.keeper.crash import crashpoint
-from roadstead.runtime.cluster import Cluster
+from roadstead.runtime.cluster import Cluster, Result, Update
+from roadstead.runtime.writing import write_once
+
+log = logging.getLogger(__name__)
 
 FILES: Final = "claims"
 """Where the files of its claims are in a pod's directory."""
@@ -45,6 +49,7 @@ class Preparation:
         self._prepared = record.read(directory)
         self._delay = 0
         self._not_before = 0
+        self._unreported = {claim.name: claim for claim in self.prepared if reporting.has_report(claim)}
         self.problem = ""
         """Why the pod cannot start yet, as of the last look."""
 
@@ -62,6 +67,8 @@ class Preparation:
 
         Costs nothing for pods without claims, and once a pod's claims are prepared: allocations do not change while they are in use.
         """
+        if self._unreported:
+            await self._report()
         if self._prepared is not None or not (pod.spec.resource_claims or pod.status.extended_resource_claim_status):
             return None
         if self._now() < self._not_before:
@@ -77,8 +84,26 @@ class Preparation:
         record.write(self._directory, prepared)
         crashpoint("agent.prepared")
         self._prepared = prepared
+        self._unreported = {claim.name: claim for claim in prepared if reporting.has_report(claim)}
         self.problem = ""
+        await self._report()
         return None
+
+    async def _report(self) -> None:
+        """Say what is to be said of devices in the claims' status. What cannot be written just now is left for the next look: the pod
+        need not wait for it."""
+        for name, claim in list(self._unreported.items()):
+            stored = await self._cluster.get(Ref(RESOURCE_CLAIMS, claim.namespace, name))
+            value = None if stored is None else reporting.report(claim, stored, self._now())
+            if value is not None:
+                outcome = await write_once(self._cluster, Update(RESOURCE_CLAIMS, value, "status"))
+                if not outcome.is_done:
+                    log.log(
+                        logging.DEBUG if outcome.result is Result.CONFLICT else logging.WARNING,
+                        "status of ResourceClaim %s: %s %s", name, outcome.result, outcome.message,
+                    )  # fmt: skip
+                    continue
+            del self._unreported[name]
 
     async def _check(self, pod: Pod) -> Prepared:
         wanted = list(checking.entries(pod))
