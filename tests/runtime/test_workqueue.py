@@ -124,3 +124,38 @@ def test_a_worker_that_is_cancelled_just_as_a_key_comes_ends_all_the_same(steps:
         return has_ended
 
     assert asyncio.run(story())
+
+
+def test_one_worker_is_woken_for_a_key_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the worker that was woken is cancelled before it runs."""
+    woken = 0
+    wait = WorkQueue._wait
+
+    async def counted(queue: WorkQueue) -> None:
+        nonlocal woken
+        await wait(queue)
+        woken += 1
+
+    monkeypatch.setattr(WorkQueue, "_wait", counted)
+
+    async def story() -> set[tuple[str, str]]:
+        queue = WorkQueue(HandClock())
+        got: set[tuple[str, str]] = set()
+
+        async def work() -> None:
+            got.add(await queue.take())
+
+        workers = [asyncio.create_task(work()) for _ in range(4)]
+        await asyncio.sleep(0)
+        queue.add(A)
+        workers[0].cancel()
+        queue.add(B)
+        for _ in range(4):
+            await asyncio.sleep(0)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        return got
+
+    assert asyncio.run(story()) == {A, B}
+    assert woken == 2

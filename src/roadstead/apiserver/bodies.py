@@ -133,8 +133,11 @@ def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, mode:
         )
         message = f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(body)})"
         raise bad_request(message)
+    is_plain = (
+        media != JSON or orjson.dumps(value) == body
+    )  # as most clients write it: what was read is all that was written
     value = checked_kind(value, kind, registry)
-    duplicates = duplicate_fields(body) if mode != "Ignore" and media == JSON else ()
+    duplicates = () if mode == "Ignore" or is_plain else duplicate_fields(body)
     if duplicates and mode == "Strict":
         unknown = kind.schema.check(copy.deepcopy(value), "Warn")
         raise kind.schema.error("strict decoding error: " + ", ".join(_in_document_order(body, unknown, duplicates)))

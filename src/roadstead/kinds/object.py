@@ -1,7 +1,8 @@
 """One version of one API object, as every part of the shell passes it around: encoded bytes plus what is asked most often.
 
 `raw` is the truth. `decode()` gives a fresh dict that the caller may edit and write back, so fields that nobody here knows
-survive; `view(T)` gives a frozen msgspec Struct for reading, decoded once per version and type and shared by all readers.
+survive; `view(T)` gives a frozen msgspec Struct for reading, decoded once per version and type and shared by all readers. What is read
+from JSON never holds itself, so the collector of garbage has nothing to look for in views and metadata (`gc=False`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Ref(NamedTuple):
     name: str
 
 
-class OwnerReference(msgspec.Struct, frozen=True, rename="camel"):
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel", gc=False):
     api_version: str
     kind: str
     name: str
@@ -51,7 +52,7 @@ class OwnerReference(msgspec.Struct, frozen=True, rename="camel"):
     block_owner_deletion: bool | None = None
 
 
-class ObjectMeta(msgspec.Struct, frozen=True, rename="camel"):
+class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """metadata, for reading. Times are the API's own strings (RFC 3339)."""
 
     name: str = ""
@@ -84,17 +85,17 @@ class Brief(NamedTuple):
     phase: str = ""
 
 
-class _Envelope(msgspec.Struct, frozen=True, rename="camel"):
+class _Envelope(msgspec.Struct, frozen=True, rename="camel", gc=False):
     api_version: str = ""
     kind: str = ""
     metadata: ObjectMeta = ObjectMeta()
 
 
-class _BriefSpec(msgspec.Struct, frozen=True, rename="camel"):
+class _BriefSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
     node_name: str = ""
 
 
-class _BriefStatus(msgspec.Struct, frozen=True, rename="camel"):
+class _BriefStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
     phase: str = ""
 
 

@@ -26,7 +26,7 @@ class WorkQueue:
         self._delayed: list[tuple[int, Key]] = []
         self._due: dict[Key, int] = {}
         self._failures: dict[Key, int] = {}
-        self._changed = asyncio.Event()
+        self._waiting: deque[asyncio.Future[None]] = deque()  # workers without a key
         self.adds = 0
         """Keys made ready so far."""
         self.retries = 0
@@ -47,7 +47,7 @@ class WorkQueue:
             self._queued.add(key)
             self._ready.append(key)
             self.adds += 1
-            self._changed.set()
+            self._wake_one()
 
     def add_at(self, key: Key, when: int) -> None:
         """Add `key` at a time; of several times the earliest counts."""
@@ -55,7 +55,8 @@ class WorkQueue:
         if due is None or when < due:
             self._due[key] = when
             heapq.heappush(self._delayed, (when, key))
-            self._changed.set()
+            if self._delayed[0][0] == when:
+                self._wake_one()
 
     def add_after_failure(self, key: Key, at_least: float = 0.0) -> None:
         """Add `key` after a back-off that doubles with each failure in a row (10 ms to 30 s), or `at_least` seconds."""
@@ -77,13 +78,33 @@ class WorkQueue:
                 self._queued.discard(key)
                 self._working.add(key)
                 return key
-            self._changed.clear()
-            timeout = None
-            if self._delayed:
-                timeout = max(0.0, (self._delayed[0][0] - self._clock.now()) / SECOND)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Until a key may be there: one was added, or the first of the delayed ones is due."""
+        timeout = None
+        if self._delayed:
+            timeout = max(0.0, (self._delayed[0][0] - self._clock.now()) / SECOND)
+        woken = asyncio.get_running_loop().create_future()
+        self._waiting.append(woken)
+        try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):  # unlike wait_for (before 3.12) it never swallows a cancellation
-                    await self._changed.wait()
+                    await woken
+        except asyncio.CancelledError:
+            if woken.done() and not woken.cancelled():
+                self._wake_one()  # the key that this was woken for is somebody else's now
+            raise
+        finally:
+            if woken in self._waiting:
+                self._waiting.remove(woken)
+
+    def _wake_one(self) -> None:
+        while self._waiting:
+            woken = self._waiting.popleft()
+            if not woken.done():
+                woken.set_result(None)
+                return
 
     def done(self, key: Key) -> None:
         self._working.discard(key)

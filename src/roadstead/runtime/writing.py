@@ -23,7 +23,10 @@ async def carry_out(cluster: Cluster, stages: Sequence[Stage]) -> list[tuple[Wri
     """
     done: list[tuple[Write, Outcome]] = []
     for stage in stages:
-        outcomes = await asyncio.gather(*(write_once(cluster, write) for write in stage))
+        if len(stage) == 1:
+            outcomes = [await write_once(cluster, stage[0])]  # the usual case needs no task of its own
+        else:
+            outcomes = await asyncio.gather(*(write_once(cluster, write) for write in stage))
         done.extend(zip(stage, outcomes, strict=True))
         if not all(outcome.is_done for outcome in outcomes):
             break

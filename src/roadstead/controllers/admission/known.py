@@ -25,7 +25,7 @@ class Known:
         return self.objects.get(key)
 
     def observe(self, key: Key, current: Object | None) -> bool:
-        """Take what an informer shows; False if it is older than what is known and was ignored."""
+        """Take what an informer shows; False if it is no news: older than what is known, or just that."""
         if current is None:
             if key in self._awaited:
                 return False  # the end of a predecessor: what we created comes after it
@@ -41,8 +41,9 @@ class Known:
             del self._awaited[key]
         self._superseded.pop(key, None)
         self._buried.pop(key, None)
+        before = self.objects.get(key)
         self.objects[key] = current
-        return True
+        return before is None or before.version != current.version
 
     def created(self, key: Key, new: Object) -> None:
         """We created this object."""

@@ -22,7 +22,7 @@ class DeviceName(NamedTuple):
         return "/".join(part for part in self if part)
 
 
-class DeviceTolerationView(msgspec.Struct, frozen=True, rename="camel"):
+class DeviceTolerationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     key: str = ""
     operator: str = "Equal"
     value: str = ""
@@ -30,14 +30,14 @@ class DeviceTolerationView(msgspec.Struct, frozen=True, rename="camel"):
     toleration_seconds: int | None = None
 
 
-class DeviceTaintView(msgspec.Struct, frozen=True, rename="camel"):
+class DeviceTaintView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     key: str = ""
     value: str = ""
     effect: str = ""
     time_added: str | None = None
 
 
-class DeviceResultView(msgspec.Struct, frozen=True, rename="camel"):
+class DeviceResultView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One device that a claim was given."""
 
     request: str = ""
@@ -55,25 +55,25 @@ class DeviceResultView(msgspec.Struct, frozen=True, rename="camel"):
         return DeviceName(self.driver, self.pool, self.device, self.share_id or "")
 
 
-class DeviceResultsView(msgspec.Struct, frozen=True, rename="camel"):
+class DeviceResultsView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     results: tuple[DeviceResultView, ...] | None = None
 
 
-class FieldRequirementView(msgspec.Struct, frozen=True, rename="camel"):
+class FieldRequirementView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     key: str = ""
     operator: str = ""
     values: tuple[str, ...] | None = None
 
 
-class NodeTermView(msgspec.Struct, frozen=True, rename="camel"):
+class NodeTermView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     match_fields: tuple[FieldRequirementView, ...] | None = None
 
 
-class NodeTermsView(msgspec.Struct, frozen=True, rename="camel"):
+class NodeTermsView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     node_selector_terms: tuple[NodeTermView, ...] | None = None
 
 
-class AllocationView(msgspec.Struct, frozen=True, rename="camel"):
+class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     devices: DeviceResultsView = DeviceResultsView()
     node_selector: NodeTermsView | None = None
     allocation_timestamp: str | None = None
@@ -92,7 +92,7 @@ class AllocationView(msgspec.Struct, frozen=True, rename="camel"):
         return ""
 
 
-class ConsumerView(msgspec.Struct, frozen=True, rename="camel"):
+class ConsumerView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Who uses a claim: a pod, or something else that speaks for several."""
 
     api_group: str = ""
@@ -105,7 +105,7 @@ class ConsumerView(msgspec.Struct, frozen=True, rename="camel"):
         return self.resource == "pods" and not self.api_group
 
 
-class AllocatedDeviceView(msgspec.Struct, frozen=True, rename="camel"):
+class AllocatedDeviceView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """What a driver reports about a device that is allocated."""
 
     driver: str = ""
@@ -119,13 +119,13 @@ class AllocatedDeviceView(msgspec.Struct, frozen=True, rename="camel"):
         return DeviceName(self.driver, self.pool, self.device, self.share_id or "")
 
 
-class ClaimStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class ClaimStatusView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     allocation: AllocationView | None = None
     reserved_for: tuple[ConsumerView, ...] | None = None
     devices: tuple[AllocatedDeviceView, ...] | None = None
 
 
-class ClaimView(msgspec.Struct, frozen=True, rename="camel"):
+class ClaimView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     metadata: ObjectMeta = ObjectMeta()
     status: ClaimStatusView = ClaimStatusView()
 
@@ -134,28 +134,28 @@ class ClaimView(msgspec.Struct, frozen=True, rename="camel"):
         return self.status.reserved_for or ()
 
 
-class PoolView(msgspec.Struct, frozen=True, rename="camel"):
+class PoolView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     name: str = ""
     generation: int = 0
 
 
-class SliceDeviceView(msgspec.Struct, frozen=True, rename="camel"):
+class SliceDeviceView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     name: str = ""
     taints: tuple[DeviceTaintView, ...] | None = None
 
 
-class SliceSpecView(msgspec.Struct, frozen=True, rename="camel"):
+class SliceSpecView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     driver: str = ""
     pool: PoolView = PoolView()
     devices: tuple[SliceDeviceView, ...] | None = None
 
 
-class SliceView(msgspec.Struct, frozen=True, rename="camel"):
+class SliceView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     metadata: ObjectMeta = ObjectMeta()
     spec: SliceSpecView = SliceSpecView()
 
 
-class TaintSelectorView(msgspec.Struct, frozen=True, rename="camel"):
+class TaintSelectorView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     driver: str | None = None
     pool: str | None = None
     device: str | None = None
@@ -169,16 +169,16 @@ class TaintSelectorView(msgspec.Struct, frozen=True, rename="camel"):
         )
 
 
-class TaintRuleSpecView(msgspec.Struct, frozen=True, rename="camel"):
+class TaintRuleSpecView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     device_selector: TaintSelectorView | None = None
     taint: DeviceTaintView = DeviceTaintView()
 
 
-class TaintRuleStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class TaintRuleStatusView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     conditions: tuple[Condition, ...] | None = None
 
 
-class TaintRuleView(msgspec.Struct, frozen=True, rename="camel"):
+class TaintRuleView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     metadata: ObjectMeta = ObjectMeta()
     spec: TaintRuleSpecView = TaintRuleSpecView()
     status: TaintRuleStatusView = TaintRuleStatusView()

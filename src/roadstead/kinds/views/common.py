@@ -13,7 +13,7 @@ QuantityLike: TypeAlias = str | int | float
 """A quantity as JSON may write it; `expr.quantity` gives it meaning."""
 
 
-class Condition(msgspec.Struct, frozen=True, rename="camel"):
+class Condition(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """metav1.Condition; also the older conditions of pods, nodes and jobs, which have the same fields and a few more."""
 
     type: str = ""
@@ -41,22 +41,22 @@ def has_condition(conditions: Sequence[Condition], type: str) -> bool:
     return found is not None and found.is_true
 
 
-class LabelSelectorRequirement(msgspec.Struct, frozen=True, rename="camel"):
+class LabelSelectorRequirement(msgspec.Struct, frozen=True, rename="camel", gc=False):
     key: str = ""
     operator: str = ""
     values: tuple[str, ...] | None = None
 
 
-class LabelSelectorView(msgspec.Struct, frozen=True, rename="camel"):
+class LabelSelectorView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     match_labels: Mapping[str, str] | None = None
     match_expressions: tuple[LabelSelectorRequirement, ...] | None = None
 
 
-class ConditionsStatus(msgspec.Struct, frozen=True, rename="camel"):
+class ConditionsStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
     conditions: tuple[Condition, ...] = ()
 
 
-class Conditioned(msgspec.Struct, frozen=True, rename="camel"):
+class Conditioned(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Any kind that reports by conditions."""
 
     metadata: ObjectMeta = ObjectMeta()

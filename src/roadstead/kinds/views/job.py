@@ -10,7 +10,7 @@ from roadstead.kinds.object import Json, ObjectMeta
 from roadstead.kinds.views.common import Condition
 
 
-class JobSpecView(msgspec.Struct, frozen=True, rename="camel"):
+class JobSpecView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     parallelism: int | None = None
     completions: int | None = None
     completion_mode: str = "NonIndexed"
@@ -29,12 +29,12 @@ class JobSpecView(msgspec.Struct, frozen=True, rename="camel"):
     template: Json = {}
 
 
-class UncountedView(msgspec.Struct, frozen=True, rename="camel"):
+class UncountedView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     succeeded: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
 
 
-class JobStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class JobStatusView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     active: int = 0
     ready: int | None = None
     succeeded: int = 0
@@ -48,7 +48,7 @@ class JobStatusView(msgspec.Struct, frozen=True, rename="camel"):
     uncounted_terminated_pods: UncountedView | None = None
 
 
-class JobView(msgspec.Struct, frozen=True, rename="camel"):
+class JobView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     metadata: ObjectMeta = ObjectMeta()
     spec: JobSpecView = JobSpecView()
     status: JobStatusView = JobStatusView()

@@ -7,7 +7,7 @@ import msgspec
 from roadstead.kinds.object import ObjectMeta
 
 
-class LeaseSpecView(msgspec.Struct, frozen=True, rename="camel"):
+class LeaseSpecView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Times are MicroTime strings (`kinds.times`)."""
 
     holder_identity: str | None = None
@@ -17,6 +17,6 @@ class LeaseSpecView(msgspec.Struct, frozen=True, rename="camel"):
     lease_transitions: int | None = None
 
 
-class LeaseView(msgspec.Struct, frozen=True, rename="camel"):
+class LeaseView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     metadata: ObjectMeta = ObjectMeta()
     spec: LeaseSpecView = LeaseSpecView()

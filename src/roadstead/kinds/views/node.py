@@ -11,25 +11,25 @@ from roadstead.kinds.views.common import Condition, QuantityLike
 from roadstead.kinds.views.kueue import TaintView
 
 
-class NodeSpecView(msgspec.Struct, frozen=True, rename="camel"):
+class NodeSpecView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     unschedulable: bool = False
     taints: tuple[TaintView, ...] | None = None
     provider_id: str = msgspec.field(default="", name="providerID")
 
 
-class NodeAddressView(msgspec.Struct, frozen=True, rename="camel"):
+class NodeAddressView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     type: str = ""
     address: str = ""
 
 
-class NodeStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class NodeStatusView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     capacity: Mapping[str, QuantityLike] = {}
     allocatable: Mapping[str, QuantityLike] = {}
     conditions: tuple[Condition, ...] = ()
     addresses: tuple[NodeAddressView, ...] = ()
 
 
-class NodeView(msgspec.Struct, frozen=True, rename="camel"):
+class NodeView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     metadata: ObjectMeta = ObjectMeta()
     spec: NodeSpecView = NodeSpecView()
     status: NodeStatusView = NodeStatusView()

@@ -11,34 +11,34 @@ from roadstead.kinds.views.kueue import TolerationView
 ENDED_PHASES = ("Succeeded", "Failed")
 
 
-class TerminatedView(msgspec.Struct, frozen=True, rename="camel"):
+class TerminatedView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     exit_code: int = 0
     reason: str = ""
     finished_at: str | None = None
 
 
-class WaitingView(msgspec.Struct, frozen=True, rename="camel"):
+class WaitingView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     reason: str = ""
     message: str = ""
 
 
-class ContainerStateView(msgspec.Struct, frozen=True, rename="camel"):
+class ContainerStateView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     waiting: WaitingView | None = None
     terminated: TerminatedView | None = None
 
 
-class ContainerStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class ContainerStatusView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     name: str = ""
     ready: bool = False
     restart_count: int = 0
     state: ContainerStateView | None = None
 
 
-class SchedulingGateView(msgspec.Struct, frozen=True, rename="camel"):
+class SchedulingGateView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     name: str = ""
 
 
-class PodClaimView(msgspec.Struct, frozen=True, rename="camel"):
+class PodClaimView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One of `spec.resourceClaims`: a claim by name, or a template of one."""
 
     name: str = ""
@@ -46,14 +46,14 @@ class PodClaimView(msgspec.Struct, frozen=True, rename="camel"):
     resource_claim_template_name: str | None = None
 
 
-class PodClaimStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class PodClaimStatusView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Which claim was made for one of `spec.resourceClaims`; without a name the pod needs none."""
 
     name: str = ""
     resource_claim_name: str | None = None
 
 
-class PodSpecView(msgspec.Struct, frozen=True, rename="camel"):
+class PodSpecView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     node_name: str = ""
     scheduling_gates: tuple[SchedulingGateView, ...] | None = None
     restart_policy: str = "Always"
@@ -64,7 +64,7 @@ class PodSpecView(msgspec.Struct, frozen=True, rename="camel"):
     resource_claims: tuple[PodClaimView, ...] | None = None
 
 
-class PodStatusView(msgspec.Struct, frozen=True, rename="camel"):
+class PodStatusView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
@@ -74,7 +74,7 @@ class PodStatusView(msgspec.Struct, frozen=True, rename="camel"):
     resource_claim_statuses: tuple[PodClaimStatusView, ...] | None = None
 
 
-class PodView(msgspec.Struct, frozen=True, rename="camel"):
+class PodView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     metadata: ObjectMeta = ObjectMeta()
     spec: PodSpecView = PodSpecView()
     status: PodStatusView = PodStatusView()
