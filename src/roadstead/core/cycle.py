@@ -9,6 +9,7 @@ ClusterQueue, decided together. It leaves the world as found; `World.assume(plan
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from roadstead.core.departures import drain, give_up, next_time, out_of_patience
@@ -28,7 +29,7 @@ from roadstead.core.quota.tree import QuotaNode, Usage
 from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
-from roadstead.model.workload import Admission, PodClass, PodSetAssignment, WorkloadKey
+from roadstead.model.workload import Admission, Placement, PodClass, PodSetAssignment, WorkloadKey
 
 DEFAULT_LEVELS: Final = PodSetAsk("", 0, PodClass()).levels
 
@@ -129,7 +130,8 @@ class _Cycle:
         else:
             self.world.tree.add(node, assignment.cells)
         if entry.found is not None:
-            self.world.fleet.hold(holder_of(entry.standing.key), entry.found.placement)
+            place = entry.found.placement
+            self.world.fleet.hold(holder_of(entry.standing.key), _kept(place) if mode is Mode.PREEMPT else place)
             self.fleet_changed = True
         if mode is Mode.PREEMPT:
             self._evict(entry)
@@ -157,7 +159,7 @@ class _Cycle:
             return
         answer = self.world.fleet.could_ever_place(entry.ask)
         if isinstance(answer, Found):
-            self.world.fleet.hold(holder_of(entry.standing.key), answer.placement)
+            self.world.fleet.hold(holder_of(entry.standing.key), _kept(answer.placement))
             self.fleet_changed = True
 
     def _must_recompute(self, entry: Entry, assignment: Assignment) -> bool:
@@ -355,6 +357,13 @@ class _Cycle:
                     refusal = refusal.blocked_by(fleet_blockers(self.world, (), refusal.resource))
                 refused[pod.pod] = refusal
             self.verdicts.append(Verdicts(pod.key, pod.uid, (refusal,)))
+
+
+def _kept(placement: Placement) -> Placement:
+    """A place that is kept for who does not start yet: what its ResourceClaims would be given there is nobody else's to rely on."""
+    if not any(pod_set.shared for pod_set in placement.pod_sets):
+        return placement
+    return Placement(tuple(replace(pod_set, shared=()) for pod_set in placement.pod_sets))
 
 
 def _has_topology(ask: PodSetAsk) -> bool:
