@@ -95,19 +95,36 @@ def test_a_short_job_costs_its_queues_no_write() -> None:
         assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
 
 
-def test_a_job_with_nobody_beside_it_costs_its_queues_nothing_for_ten_seconds() -> None:
+def test_a_job_with_nobody_beside_it_costs_its_queues_nothing_for_twenty_seconds() -> None:
     with lab() as world:
         furnished(world)
         before = len(world.ledger)
-        world.create(JOBS, job("train", seconds=8))
+        world.create(JOBS, job("train", seconds=15))
         world.advance(60)
         assert world.job_state("train") == "Complete"
         world.create(JOBS, job("longer", seconds=60))
-        world.advance(9)
+        world.advance(18)
         assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
         world.advance(3)
         assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 1
         assert world.the(LOCAL_QUEUES, "default")["status"]["admittedWorkloads"] == 1
+
+
+def test_long_jobs_that_follow_one_another_cost_their_queues_nothing() -> None:
+    with lab() as world:
+        furnished(world)
+        world.create(JOBS, job("first", seconds=60))
+        world.advance(30)
+        before = len(world.ledger)
+        for number in range(3):
+            world.advance(40)  # the one before has ended, some seconds ago
+            world.create(JOBS, job(f"next-{number}", seconds=30))
+        world.advance(20)
+        assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
+        assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 1
+        world.advance(60)
+        assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 0
+        assert world.the(LOCAL_QUEUES, "default")["status"]["admittedWorkloads"] == 0
 
 
 def test_who_comes_to_wait_is_counted_within_three_seconds() -> None:
@@ -127,7 +144,7 @@ def test_counts_are_written_once_in_a_few_seconds_however_much_happens() -> None
         for number in range(20):
             world.create(JOBS, job(f"job-{number}", cpu="100m", seconds=60))
             world.settle()
-        world.advance(11)
+        world.advance(21)
         writes = [entry for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")]
         assert len(writes) <= 2
         assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 20

@@ -8,8 +8,9 @@ from roadstead.runtime.step import SECOND, Key
 
 LOOK_EVERY: Final = 3 * SECOND
 """Counts are added up at most so often, and what is urgent is written then."""
-WRITE_WITHIN: Final = 10 * SECOND
-"""Any other change is written so long after it was first noticed, if it still is one."""
+WRITE_WITHIN: Final = 20 * SECOND
+"""Any other change is written so long after it was first noticed, if it still is one: a job that is over by then, or has been followed by
+one like it, has cost its queues nothing."""
 
 
 class Patience:

@@ -1,9 +1,9 @@
 """Status of ClusterQueues and LocalQueues (kueue 1.2, 1.4).
 
 Conditions are written at once. Counts change with every workload, so they are written late and together: a change in who waits or
-in what is borrowed within three seconds, because others act on it; what runs and what it uses within ten, and only if it is still
-a change then (`patience`). A short job that
-finds room costs its queues no write at all; `roadstead queue` and `why` read the workloads themselves and never lag.
+in what is borrowed within three seconds, because others act on it; what runs and what it uses within twenty, and only if it is
+still a change then (`patience`). A short job that finds room costs its queues no write at all, and neither do long ones that follow one
+another; `roadstead queue` and `why` read the workloads themselves and never lag.
 """
 
 from __future__ import annotations
