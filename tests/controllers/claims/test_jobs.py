@@ -205,6 +205,25 @@ def test_a_pod_of_no_queue_gets_its_claims_too(lab: DeviceLab) -> None:
     lab.check_free()
 
 
+def test_what_is_kept_for_who_waits_for_a_victim_is_nobody_elses_yet() -> None:
+    """A pod of no queue shares the claim of a job that waits for a victim's device: it waits, too."""
+    with DeviceLab() as lab:
+        lab.equip(devices=1, cpu="1")
+        lab.create(JOBS, claiming("low", from_template("one"), seconds=30, labels=LOW))
+        lab.advance(2)
+        spec = claiming("x", shared("ours"))["spec"]["template"]["spec"]
+        metadata = {"name": "bare", "annotations": {"test/run-seconds": "20"}}
+        lab.create(PODS, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        lab.advance(1)
+        lab.create(JOBS, claiming("high", shared("ours"), seconds=5, labels=HIGH))
+        for _ in range(90):
+            lab.advance(1)
+            lab.check_claims()
+        assert [lab.job_state(name) for name in ("low", "high")] == ["Complete", "Complete"]
+        assert lab.the(PODS, "bare")["status"]["phase"] == "Succeeded"
+        lab.check_free()
+
+
 def test_a_gang_that_shares_a_claim_runs_beside_its_device() -> None:
     with DeviceLab() as lab:
         lab.equip(nodes=2)
@@ -298,7 +317,7 @@ def test_the_undisturbed_story_is_covered_by_the_faults() -> None:
         assert lab.writes - lab.first_write <= 100
 
 
-FAULTS = [(at, Fault.CRASH_AFTER) for at in range(100)]
+FAULTS = [(at, Fault.CRASH_AFTER) for at in range(0, 100, 2)]
 FAULTS += [(at, fault) for fault in (Fault.CONFLICT, Fault.LOST_ANSWER) for at in range(0, 100, 5)]
 
 
@@ -308,7 +327,7 @@ def test_one_fault_at_any_write_changes_nothing(at: int, fault: Fault) -> None:
         check_outcome(lab)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_views_that_lag_change_nothing(seed: int) -> None:
     with story({}, lag=seed % 5 + 1, seed=seed) as lab:
         check_outcome(lab)
