@@ -146,14 +146,14 @@ class Binder:
 
 def _release(placement: Object, workload: Object, pods: Sequence[Object]) -> Step | None:
     """Give back the places of members that nobody will need again: as many as there are more than pods that are not reclaimable, of
-    those that no live pod has. (A gang that is admitted anew gets no place for pods that were done before.) Only while every pod has its member: then nobody can be on his way to one of these."""
+    those that no live pod has. (A gang that is admitted anew gets no place for pods that were done before; an elastic one may have become smaller.) Only while every pod has its member: then nobody can be on his way to one of these."""
     if any(_wants_node(pod) for pod in pods):
         return None
     view = workload.view(WorkloadView)
     done = {item.name: item.count for item in view.status.reclaimable_pods}
     wanted = {item.name: max(0, item.count - done.get(item.name, 0)) for item in view.spec.pod_sets}
     changed: Json | None = None
-    for pod_set in placement.view(PlacementView).spec.pod_sets if done else ():
+    for pod_set in placement.view(PlacementView).spec.pod_sets:
         gone = released(placement.meta.annotations, pod_set.name)
         surplus = len(pod_set.members) - len(gone) - wanted.get(pod_set.name, len(pod_set.members))
         if surplus <= 0:

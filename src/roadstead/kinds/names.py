@@ -50,6 +50,8 @@ PODSET_LABEL: Final = "kueue.x-k8s.io/podset"  # on pods: which pod set they bel
 JOB_UID_LABEL: Final = "kueue.x-k8s.io/job-uid"  # on Workloads
 ADMISSION_GATE_ANNOTATION: Final = "kueue.x-k8s.io/admission-gated-by"
 """On jobs and Workloads: comma list of controllers; while it is not empty, the workload is not admitted (KEP-6915)."""
+ELASTIC_ANNOTATION: Final = "kueue.x-k8s.io/elastic-job"
+"""On jobs and Workloads: "true" lets the job have fewer pods while it runs (KEP-77)."""
 PRIORITY_BOOST_ANNOTATION: Final = "kueue.x-k8s.io/priority-boost"
 """On Workloads: a signed integer, added to the priority where the gate PriorityBoost is on (KEP-7990)."""
 IN_USE_FINALIZER: Final = "kueue.x-k8s.io/resource-in-use"

@@ -10,10 +10,12 @@ from hashlib import sha1
 from typing import Any, Final
 
 from roadstead.integrations.base import JobKind, max_execution_of, priority_class_of, queue_of
+from roadstead.integrations.elastic import is_elastic
 from roadstead.integrations.gates import gates_of
 from roadstead.kinds import structural
 from roadstead.kinds.names import (
     ADMISSION_GATE_ANNOTATION,
+    ELASTIC_ANNOTATION,
     IN_USE_FINALIZER,
     JOB_UID_LABEL,
     KUEUE,
@@ -132,6 +134,7 @@ def build_workload(job: Object, pod_sets: list[Json], priority: Priority, labels
                 OWNER_NAME_ANNOTATION: job.meta.name,
                 **{key: value for key, value in job.meta.annotations.items() if key.startswith(PROVISIONING_PREFIX)},
                 **({ADMISSION_GATE_ANNOTATION: gates} if gates else {}),
+                **({ELASTIC_ANNOTATION: "true"} if is_elastic(job.meta.annotations) else {}),
             },
             "finalizers": [IN_USE_FINALIZER],
             "ownerReferences": [owner_reference(job)],
@@ -153,6 +156,10 @@ def says_the_same(kind: JobKind, job: Object, is_suspended: bool, workload: Obje
         if admission is None:
             return True
         admitted = {item.name: item.count for item in admission.pod_set_assignments}
+        if is_elastic(workload.meta.annotations) and all(
+            mine["count"] == theirs.count for mine, theirs in zip(current, stored.spec.pod_sets, strict=False)
+        ):
+            return True  # it has shrunk since it was admitted
         done = {item.name: item.count for item in stored.status.reclaimable_pods}
         return all(
             admitted.get(item["name"]) in (item["count"], None, item["count"] - done.get(item["name"], 0))

@@ -58,6 +58,7 @@ from roadstead.controllers.workload.waking import (
 )
 from roadstead.integrations import for_owner
 from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, max_execution_of, priority_class_of, queue_of
+from roadstead.integrations.elastic import is_elastic, smaller
 from roadstead.integrations.gates import gates_of, set_gates
 from roadstead.integrations.job import BatchJob
 from roadstead.kinds.names import (
@@ -161,6 +162,8 @@ class WorkloadController:
             assert condition is not None
             return self._release(job, value, suspended, workload, condition.reason, condition.message, read, now)
         if not says_the_same(self.kind, job, suspended, workload):
+            if not suspended and holds_quota(workload) and (shrunk := smaller(self.kind.pod_sets(job), workload)):
+                return in_order(Update(WORKLOADS, shrunk))
             return self._resolve_difference(job, value, suspended, workload, read)
         update = self._follow_spec(job, value, suspended, workload, read)
         if update is not None:
@@ -252,7 +255,7 @@ class WorkloadController:
         return in_order(Update(WORKLOADS, changed))
 
     def _progress(self, job: Object, workload: Object, now: int) -> Step:
-        counts = self.kind.reclaimable(job)
+        counts = {} if is_elastic(job.meta.annotations) else self.kind.reclaimable(job)
         changed = with_reclaimable(workload, counts) if counts else None
         if self._policy.pods_ready is not None:
             value = workload.decode() if changed is None else changed

@@ -10,7 +10,7 @@ from roadstead.kinds.custom import CustomStrategy, custom_kind, rule_error
 from roadstead.kinds.errors import FieldError, invalid
 from roadstead.kinds.kueue.resource_flavor import toleration_rules
 from roadstead.kinds.metadata import check_annotations, check_labels
-from roadstead.kinds.names import KUEUE, WORKLOADS
+from roadstead.kinds.names import ELASTIC_ANNOTATION, KUEUE, WORKLOADS
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind
 from roadstead.model.amounts import CPU
@@ -248,7 +248,7 @@ def _without_topology(admission: Json) -> Any:
 def _only_shrinks(new: Json, old: Json) -> bool:
     """An elastic workload may give pods back while it runs."""
     annotations = old["metadata"].get("annotations") or {}
-    if annotations.get("kueue.x-k8s.io/elastic-job") != "true":
+    if annotations.get(ELASTIC_ANNOTATION) != "true":
         return False
     before, after = old["spec"].get("podSets") or [], new["spec"].get("podSets") or []
     if len(before) != len(after):
