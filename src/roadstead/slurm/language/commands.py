@@ -60,7 +60,8 @@ def submit(
         return _placed(command, request, cluster, asked.flags, said, release)
     except Refused as err:
         lines = [*said, *(line for line in err.lines if line not in said)]
-        return Answer(err.code, "", _text(command, lines) + "".join(f"{line}\n" for line in err.bare))
+        before, after = ("".join(f"{line}\n" for line in some) for some in (err.before, err.bare))
+        return Answer(err.code, "", before + _text(command, lines) + after)
     except Rejected as err:
         return Answer(1, "", _text(command, [*said, *err.before, FRAMES[command] + err.text]))
 

@@ -13,12 +13,14 @@ NODE_CONFIGURATION: Final = "Requested node configuration is not available"
 class Refused(Exception):
     """The command ends here. `lines` go to stderr after `sbatch: `; `code` is the exit status (255 where an option is malformed)."""
 
-    def __init__(self, *lines: str, code: int = 1, bare: tuple[str, ...] = ()) -> None:
-        super().__init__("; ".join((*lines, *bare)))
+    def __init__(self, *lines: str, code: int = 1, before: tuple[str, ...] = (), bare: tuple[str, ...] = ()) -> None:
+        super().__init__("; ".join((*before, *lines, *bare)))
+        self.before = before
+        """Lines printed first, without the command's name in front."""
         self.lines = lines
         self.code = code
         self.bare = bare
-        """Lines printed without the command's name in front."""
+        """Lines printed last, without the command's name in front."""
 
 
 class Rejected(Exception):

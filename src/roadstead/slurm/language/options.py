@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from roadstead.slurm.language.commandline import CommandLine, Given, read
@@ -16,6 +17,7 @@ from roadstead.slurm.language.errors import Refused
 from roadstead.slurm.language.numbers import mebibytes, positive
 from roadstead.slurm.language.releases import GRES_TWICE, NEWEST, SLASHED, Release
 from roadstead.slurm.language.request import JobRequest
+from roadstead.slurm.language.times import MomentError, minutes, moment, signal_wish
 
 GRES_FLAGS: Final = ("disable-binding", "enforce-binding")
 NEWER_GRES_FLAGS: Final = ("allow-task-sharing", "one-task-per-sharing", "multiple-tasks-per-sharing")
@@ -23,6 +25,10 @@ _BIND: Final = re.compile(
     r"(?:closest|none|single:(?!-).*|per_task:(?!-).*|(?:mask_gpu|map_gpu):(?P<list>.*))", re.IGNORECASE | re.DOTALL
 )
 _NEWER_BIND: Final = re.compile(r"(?:mask|map):(?P<list>.*)", re.IGNORECASE | re.DOTALL)
+_DISTRIBUTION: Final = re.compile(
+    r"(?:\*|block|cyclic|arbitrary)(?::(?:\*|block|cyclic|fcyclic)){0,2}(?:,(?:no)?pack)?|(?:no)?pack"
+)
+_ANY_DAY: Final = datetime(2000, 1, 1)
 _FREQUENCY: Final = re.compile(r"(?:memory=)?(?:low|medium|high|highm1|\d+)|verbose", re.IGNORECASE)
 
 
@@ -42,7 +48,7 @@ def understand(argv: Sequence[str], environment: Mapping[str, str] | None = None
     line = read(argv, environment)
     values: dict[str, Any] = {}
     for given in line.given:
-        reader = READERS.get(given.option.name)
+        reader = READERS.get(given.option.name) or CHECKED.get(given.option.name)
         if reader is not None:
             reader(values, given, release)
     _exclude(line, release)
@@ -90,16 +96,16 @@ def _memory(key: str) -> Reader:
 
 def _nodes(values: dict[str, Any], given: Given, release: Release) -> None:
     text = given.value or ""
-    first, dash, last = text.partition("-")
+    first, dash, last = text.partition("-") if not text.startswith("-") else (text, "", "")
     low = _node_count(first)
-    high = _node_count(last) if dash else low
-    if high < low:
+    high = (_node_count(last) if last else -1) if dash else low
+    if high < low and high:
         raise Refused(f"error: Maximum node count {high} is less than minimum node count {low}", code=255)
-    values["min_nodes"], values["max_nodes"] = low, high
+    values["min_nodes"], values["max_nodes"] = (low, high or None) if low > 0 else (None, None)
 
 
 def _node_count(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([km]?)", text, re.IGNORECASE)
+    match = re.fullmatch(r"\s*([+-]?\d+)([km]?)\s*", text, re.IGNORECASE)
     if match is None:
         raise Refused(f'error: "{text}" is not a valid node count', code=255)
     return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20}[match[2].lower()]
@@ -146,6 +152,56 @@ def _gres_flags(values: dict[str, Any], given: Given, release: Release) -> None:
     values["gres_flags"] = text.lower()
 
 
+def _time(values: dict[str, Any], given: Given, release: Release) -> None:
+    if minutes(given.value or "") is None:
+        raise Refused(f"error: Invalid --{given.option.name} specification", code=255)
+
+
+def _signal(values: dict[str, Any], given: Given, release: Release) -> None:
+    if signal_wish(given.value or "") is None:
+        raise Refused("error: Invalid --signal specification", code=255)
+
+
+def _moment(values: dict[str, Any], given: Given, release: Release) -> None:
+    try:
+        moment(given.value or "", _ANY_DAY, with_elevenses=release >= SLASHED)
+    except MomentError as err:
+        plain = (str(err),) if err.position >= 0 else ()
+        raise Refused(f"error: Invalid --{given.option.name} specification", code=255, before=plain) from err
+
+
+def _distribution(values: dict[str, Any], given: Given, release: Release) -> None:
+    text = (given.value or "").lower()
+    wrong = f"error: Invalid --{given.option.name} specification"
+    if text.startswith("plane"):
+        if not re.fullmatch(r"plane=0*[1-9]\d*", text):
+            raise Refused("error: Invalid plane size or size not specified", wrong, code=255)
+    elif not _DISTRIBUTION.fullmatch(text):
+        raise Refused(wrong, code=255)
+    values["distribution"] = text
+
+
+def _checked_count(values: dict[str, Any], given: Given, release: Release) -> None:
+    positive(f"--{given.option.name}", given.value or "")
+
+
+def _checked_memory(values: dict[str, Any], given: Given, release: Release) -> None:
+    if mebibytes(given.value or "") is None:
+        raise Refused(f"error: Invalid --{given.option.name} specification", code=255)
+
+
+CHECKED: Final[Mapping[str, Reader]] = {
+    "time": _time,
+    "time-min": _time,
+    "signal": _signal,
+    "begin": _moment,
+    "deadline": _moment,
+    "tmp": _checked_memory,
+    "mincpus": _checked_count,
+    "threads-per-core": _checked_count,
+}
+"""Options that are looked at and have no part in placement."""
+
 READERS: Final[Mapping[str, Reader]] = {
     "nodes": _nodes,
     "ntasks": _count("tasks"),
@@ -170,7 +226,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "gpu-bind": _gpu_bind,
     "gpu-freq": _gpu_freq,
     "gres-flags": _gres_flags,
-    "distribution": _text("distribution"),
+    "distribution": _distribution,
     "exclusive": _flag("exclusive"),
     "overcommit": _flag("overcommit"),
     "partition": _text("partition"),
@@ -236,4 +292,8 @@ def _settle(request: JobRequest, line: CommandLine, release: Release) -> tuple[J
                 f"number of requested nodes {low}. Ignoring --ntasks-per-node."
             )
             request = replace(request, tasks_per_node=None)
+    if line.command == "sbatch" and request.distribution.startswith("plane=") and request.min_nodes:
+        plane = int(request.distribution.removeprefix("plane="))
+        if (request.min_nodes - 1) * plane >= (request.tasks or (request.min_nodes if low == high else 1)):
+            raise Refused("error: Too few processes for the requested {plane,node} distribution")
     return request, warnings
