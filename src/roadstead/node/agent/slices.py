@@ -125,7 +125,7 @@ class _Pool:
 
     def _differs(self, spec: Json, stored: tuple[Object, Json]) -> bool:
         obj, value = stored
-        return not _same(spec, value["spec"]) or not any(
+        return not says_the_same(spec, value["spec"]) or not any(
             owner.uid == self._node.meta.uid for owner in obj.meta.owner_references
         )
 
@@ -167,7 +167,7 @@ def _with_times(spec: Json, old: Json) -> Json:
     return {**spec, "devices": devices}
 
 
-def _same(one: Any, other: Any) -> bool:
+def says_the_same(one: Any, other: Any) -> bool:
     """Do both mean the same? Amounts by value, times of taints apart."""
     return bool(_bare(one) == _bare(other))
 
