@@ -39,14 +39,16 @@ def test_every_recorded_hostlist_is_reproduced() -> None:
     }
 
 
-KNOWN_DIFFERENCES = 120
-"""Of the answers observed, mostly accidents of 22.05.8 in combinations of three options and more. Only ever lowered."""
+EVERY = 5
+KNOWN_DIFFERENCES = 18
+"""Of every fifth answer observed: mostly accidents of 22.05.8 in combinations of three options and more. Only ever lowered. The
+conformance runner goes through all of them."""
 
 
 def test_answers_observed_beyond_the_recordings() -> None:
     differences = judge("slurm/judge.py").differences
-    observed = list(records(DATA / "observed" / "gres.jsonl.gz"))
+    observed = list(records(DATA / "observed" / "gres.jsonl.gz"))[::EVERY]
     differing = [vector["id"] for vector in observed if differences(vector["expect"], result(vector), False)]
-    assert len(observed) > 7900
+    assert len(observed) > 1500
     assert len(differing) <= KNOWN_DIFFERENCES
     assert not [key for key in differing if key.startswith("single")]
