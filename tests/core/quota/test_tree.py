@@ -159,3 +159,12 @@ def test_incremental_usage_equals_usage_counted_anew(
         assert tree.cohorts[name].usage.get(slot, 0) == fresh.cohorts[name].usage.get(other, 0)
     for at in range(3):
         assert tree.queue(f"q{at}").available(slot) == fresh.queue(f"q{at}").available(other)
+    for name in ("R", "C"):
+        node = tree.cohorts[name]
+        assert node.borrowing((slot,)) == [child for child in node.children if child.is_borrowing(slot)]
+    tree.rebuild(
+        {n.name: n for n in nodes if isinstance(n, ClusterQueue)}, {n.name: n for n in nodes if isinstance(n, Cohort)}
+    )
+    for name in ("R", "C"):
+        node = tree.cohorts[name]
+        assert node.borrowing((slot,)) == [child for child in node.children if child.is_borrowing(slot)]

@@ -209,8 +209,8 @@ class ClassicSearch(Search):
         return hierarchical, others
 
     def _exceeding_queues(self, ancestor: QuotaNode, skipped: QuotaNode) -> Iterable[QuotaNode]:
-        for child in ancestor.children:
-            if child is skipped or not self._exceeds(child):
+        for child in ancestor.borrowing(self.scarce):
+            if child is skipped:
                 continue
             if child.is_queue:
                 yield child

@@ -9,7 +9,7 @@ Rules: Kueue KEP-79 "Hierarchical Cohorts" (`pkg/cache/scheduler/resource_node.g
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from roadstead.core.undo import UndoLog
@@ -29,6 +29,7 @@ class QuotaNode:
 
     __slots__ = (
         "borrow",
+        "borrowers",
         "changed",
         "children",
         "cyclic",
@@ -65,6 +66,7 @@ class QuotaNode:
         self.local: dict[Slot, int] = {}
         self.usage: dict[Slot, int] = {}
         self.potential: dict[Slot, int] = {}
+        self.borrowers: dict[Slot, set[QuotaNode]] = {}  # children that use more than their own quota, see `borrowing`
         self.changed = 0  # generation of the last change here that may have freed quota
         self.generation = 0  # of the whole tree, the latest of its members; kept at its root
 
@@ -115,6 +117,14 @@ class QuotaNode:
     def is_borrowing(self, slot: Slot) -> bool:
         return self.usage.get(slot, 0) > self.subtree.get(slot, 0)
 
+    def borrowing(self, slots: Iterable[Slot]) -> list[QuotaNode]:
+        """Children that use more than their own (subtree) quota in one of these slots, in the order of `children`. O(b log b),
+        b their number, however many children there are."""
+        found: set[QuotaNode] = set()
+        for slot in slots:
+            found.update(self.borrowers.get(slot, ()))
+        return sorted(found, key=_place)
+
     def lowest_fit(self, slot: Slot, amount: int) -> tuple[int, bool]:
         """(height of the smallest subtree whose quota holds `amount` more, may it be reclaimed from above that subtree).
 
@@ -141,9 +151,12 @@ class QuotaNode:
             usage = node.usage
             used = usage.get(slot, 0)
             usage[slot] = used + amount
+            parent = node.parent
+            if parent is not None and used <= node.subtree.get(slot, 0) < used + amount:
+                parent.borrowers.setdefault(slot, set()).add(node)
             if node.local:
                 amount -= min(amount, max(0, node.local.get(slot, 0) - used))
-            node = node.parent
+            node = parent
 
     def remove(self, slot: Slot, amount: int) -> None:
         """The exact inverse of `add`."""
@@ -152,11 +165,14 @@ class QuotaNode:
             usage = node.usage
             used = usage.get(slot, 0)
             usage[slot] = used - amount
+            parent = node.parent
+            if parent is not None and used - amount <= node.subtree.get(slot, 0) < used:
+                parent.borrowers[slot].discard(node)
             if node.local:
                 amount = min(amount, max(0, used - node.local.get(slot, 0)))
             elif used < amount:
                 amount = max(0, used)
-            node = node.parent
+            node = parent
 
     def path(self) -> list[QuotaNode]:
         """This node and its ancestors, root last."""
@@ -278,6 +294,7 @@ class QuotaTree:
         node.subtree = {}
         node.local = {}
         node.potential = {}
+        node.borrowers = {}
         if not node.is_queue:
             node.usage = {}
 
@@ -305,12 +322,19 @@ class QuotaTree:
                 for slot, quota in child.subtree.items():
                     subtree[slot] = subtree.get(slot, 0) + quota - child.local.get(slot, 0)
                 for slot, used in child.usage.items():
+                    if used > child.subtree.get(slot, 0):
+                        node.borrowers.setdefault(slot, set()).add(child)
                     above = used - child.local.get(slot, 0)
                     if above > 0:
                         node.usage[slot] = node.usage.get(slot, 0) + above
             node.subtree = subtree
             node.local = {s: max(0, subtree.get(s, 0) - limit) for s, limit in node.lend.items()}
         root.generation = max(node.changed for node in order)
+
+
+def _place(node: QuotaNode) -> tuple[bool, str]:
+    """Where a node stands among the children of its parent: queues first, each kind by name."""
+    return (not node.is_queue, node.name)
 
 
 def _cut_cycles(members: Sequence[QuotaNode]) -> None:
