@@ -16,6 +16,8 @@ from roadstead.cluster.embedded.resources import Resources
 from roadstead.controllers.workload.build import UnknownClass, build_workload, resolve_priority
 from roadstead.core.explain.foresight import Foreseen, Outlook
 from roadstead.ingest import RESOURCES, Lookup, Trouble, fact
+from roadstead.ingest.devices import of_template
+from roadstead.ingest.pod_class import claim_refs
 from roadstead.integrations import for_resource
 from roadstead.integrations.base import JobKind, queue_of
 from roadstead.kinds.errors import StatusError, bad_request
@@ -143,8 +145,11 @@ class Planner:
             metadata = {**(template.get("metadata") or {}), "name": f"{job.meta.name[:50]}-0"}
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
             created, note = _facts(await self._create(kind, job.meta.namespace, pod), queued_at, self._read)
+            resolve = of_template(job.meta.namespace, self._read.get)
+            claims = tuple(each for ref in claim_refs(template["spec"]) if (each := resolve(ref)) is not None)
             for first in created:
                 assert isinstance(first, Pod)
+                first = replace(first, pod=replace(first.pod, claims=claims)) if claims else first
                 facts += [
                     replace(first, name=f"{job.meta.name[:50]}-{at}", uid=f"{first.uid}-{at:04}")
                     for at in range(min(count, PODS_LIMIT))

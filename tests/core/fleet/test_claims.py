@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from roadstead.core.explain.sentences import sentence
 from roadstead.core.fleet.ask import Found
 from roadstead.core.undo import UndoLog
 from roadstead.model.dra import Attribute, Claim, Device, DeviceTaintRule, NodeChoice, PodClaim, Request, ResourceSlice
@@ -308,3 +309,26 @@ def test_a_placement_without_claims_is_as_before() -> None:
     assert found(fleet.place(one(1, pods(1, 2)))).placement == Placement(
         (PodSetPlacement("main", (Member("a", ("gpu-0", "gpu-1")),), pods(1, 2).requests),)
     )
+
+
+def test_who_has_devices_of_a_class_is_known_whichever_way_they_were_asked_for() -> None:
+    fleet = fleet_with([node("a", 8, 4), node("b", 8, 2, labels={"pool": "x"})], [published("a", 4), published("b", 2)])
+    fleet.hold("workload:ns/claims", holding("a", 0))
+    fleet.hold("workload:ns/counts", Placement((PodSetPlacement("main", (Member("b", ("gpu-1",)),), ((GPU, 1),)),)))
+    fleet.hold("workload:ns/none", Placement((PodSetPlacement("main", (Member("a"),), (("cpu", 1000),)),)))
+
+    assert fleet.holders_of("gpu") == ("workload:ns/claims", "workload:ns/counts")
+    assert fleet.holders_of("gpu", [("pool", "x")]) == ("workload:ns/counts",)
+
+
+def test_a_gang_that_almost_fits_hears_which_domain_came_closest() -> None:
+    fleet = fleet_with(
+        [
+            node(n, 8, g, labels={"block": "b", "rack": r})
+            for n, g, r in (("a", 4, "r1"), ("b", 2, "r2"), ("c", 3, "r2"))
+        ],
+        [],
+    )
+    refusal = refused(fleet.place(ask(6, pods(1, 1), TopologyRequest(required="rack"))))
+    assert (refusal.resource, refusal.needed, refusal.available, refusal.closest) == (GPU, 6, 5, "b/r2")
+    assert "closest is b/r2" in sentence(refusal) or "the best place, b/r2," in sentence(refusal)

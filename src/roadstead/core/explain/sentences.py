@@ -194,11 +194,11 @@ def _topology_fact(refusal: Refusal, who: str) -> str:
 
 
 def _counts(refusal: Refusal) -> str:
-    if not refusal.counts:
-        return ""
-    causes = (f"{count} {_CAUSES.get(cause, f'short of {cause}')}" for cause, count in refusal.counts)
-    closest = f"; closest is {refusal.closest}" if refusal.closest and refusal.code is not Code.TOPOLOGY_FULL else ""
-    return f" (nodes left out: {', '.join(causes)}{closest})"
+    causes = [f"{count} {_CAUSES.get(cause, f'short of {cause}')}" for cause, count in refusal.counts]
+    said = [f"nodes left out: {', '.join(causes)}"] if causes else []
+    if refusal.closest and refusal.code is not Code.TOPOLOGY_FULL:
+        said.append(f"closest is {refusal.closest}")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _advice(refusal: Refusal) -> str:

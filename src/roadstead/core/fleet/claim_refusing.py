@@ -16,6 +16,7 @@ from roadstead.core.fleet.claim_room import ClaimRoom, Claims, fewest
 from roadstead.core.fleet.claims import ClaimBook
 from roadstead.core.fleet.counting import Counts
 from roadstead.core.fleet.ledger import NodeLine, fits
+from roadstead.core.fleet.refusing import roomiest
 from roadstead.core.fleet.search import Shortfall, Want
 from roadstead.model.dra import Claim, DeviceRequest
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
@@ -80,7 +81,7 @@ def refuse_claims(
         one = max(fewest(demand.claims), 1)
         needed, available = one * want.count, one * short.fit * demand.slice_size
         if not want.unconstrained:
-            closest = "/".join(_roomiest(counts, want.level)) or closest
+            closest = "/".join(roomiest(counts, want.level)) or closest
     return Refusal(
         Code.TOPOLOGY_TOO_SMALL if empty else _code(counts, want),
         Verdict.CHANGE if empty else Verdict.WAIT,
@@ -105,12 +106,6 @@ def _code(counts: Counts, want: Want) -> Code:
     if not want.unconstrained and sum(domain.slices for domain in counts.domains[0].values()) >= slices:
         return Code.TOPOLOGY_FULL
     return Code.DEVICES_EXHAUSTED
-
-
-def _roomiest(counts: Counts, level: int) -> tuple[str, ...]:
-    """The domain of a level with the most room; ties: by name."""
-    domains = counts.domains[level].values()
-    return min(((-domain.slices, domain.values) for domain in domains), default=(0, ()))[1]
 
 
 def _lack(line: NodeLine, claims: Claims, book: ClaimBook, *, empty: bool) -> Lack:

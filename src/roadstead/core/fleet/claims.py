@@ -16,9 +16,12 @@ from typing import Final, TypeAlias
 
 from roadstead.core.dra.features import Features
 from roadstead.core.dra.inventory import Inventory
+from roadstead.core.dra.nodes import NodeFacts
+from roadstead.core.dra.outcome import AllocationError
 from roadstead.core.dra.usage import Usage
 from roadstead.core.fleet.ledger import Holder
 from roadstead.core.undo import UndoLog
+from roadstead.expr.cel.errors import CompileError, EvaluationError
 from roadstead.model.dra import (
     Allocation,
     DeviceClass,
@@ -27,7 +30,7 @@ from roadstead.model.dra import (
     ResourceClaim,
     ResourceSlice,
 )
-from roadstead.model.workload import Placement, PodSetPlacement
+from roadstead.model.workload import Member, Placement, PodSetPlacement
 
 DEVICE_ATTRIBUTE: Final = "roadstead.dev/device"
 """Attribute of a published device: the name under which its node lists it."""
@@ -360,6 +363,22 @@ class ClaimBook:
         if listed is not None:
             self._listed[device] = listed
             self._as_listed.setdefault(listed, {})[device] = None
+
+    def has_some_of(self, node: NodeFacts, device_class: str, member: Member) -> bool:
+        """Does a member on this node have a device that the class selects, by a claim or by its listed name? O(devices of the node)."""
+        mine = {result.id for _, given in member.claims for result in given.results if not result.admin}
+        for name in member.devices:
+            mine.update(self._as_listed.get((node.name, name), ()))
+        if not mine:
+            return False
+        of = self.inventory.classes[device_class]
+        try:
+            return any(
+                each.id in mine and all(each.facts.selected(text) for text in of.selectors if text is not None)
+                for each in self.inventory.view(node).order
+            )
+        except (AllocationError, CompileError, EvaluationError):
+            return True
 
     def listed(self, device: DeviceId) -> Listed | None:
         """The node that lists a device, and under which name; None if none does."""

@@ -151,8 +151,11 @@ class Fleet:
         return self._held_by_pods[resource]
 
     def holders_of(self, resource: ResourceName, node_labels: Iterable[tuple[str, str]] = ()) -> tuple[Holder, ...]:
-        """Who holds some of the resource on nodes with these labels, by name. O(nodes + holds)."""
+        """Who holds some of the resource on nodes with these labels, by name. Of a DeviceClass: devices that are in it, by claims or
+        counted. O(nodes + holds)."""
         wanted = tuple(node_labels)
+        if resource in self.claims.inventory.classes:
+            return self._holders_of_class(resource, wanted)
         found = {
             holder
             for line in self._lines.values()
@@ -160,6 +163,18 @@ class Fleet:
             for holder, share in line.holders.items()
             if share.amounts.get(resource)
         }
+        return tuple(sorted(found))
+
+    def _holders_of_class(self, name: str, node_labels: tuple[tuple[str, str], ...]) -> tuple[Holder, ...]:
+        found = set()
+        for holder, placement in self._holds.items():
+            for pod_set in placement.pod_sets:
+                for member in pod_set.members:
+                    line = self._lines.get(member.node)
+                    if line is None or any(line.labels.get(key) != value for key, value in node_labels):
+                        continue
+                    if self.claims.has_some_of(line.facts, name, member):
+                        found.add(holder)
         return tuple(sorted(found))
 
     # --- questions ---

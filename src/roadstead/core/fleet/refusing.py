@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from roadstead.core.fleet.ask import PodSetAsk
 from roadstead.core.fleet.counting import Counts
+from roadstead.core.fleet.domain import Values
 from roadstead.core.fleet.matching import TEMPORARY
 from roadstead.core.fleet.search import Shortfall, Want
 from roadstead.model.amounts import PODS, ResourceName
@@ -55,7 +56,14 @@ def refuse(
         limit=available if assume_empty else needed,
         subject="" if want.unconstrained else counts.demand.levels[want.level],
         counts=causes,
+        closest="" if want.unconstrained or want.count == 1 else "/".join(roomiest(counts, want.level)),
     )
+
+
+def roomiest(counts: Counts, level: int) -> Values:
+    """The domain of a level with the most room; ties: by name. () if none has any."""
+    domains = counts.domains[level].values()
+    return min(((-domain.slices, domain.values) for domain in domains if domain.slices), default=(0, ()))[1]
 
 
 def never(now: Refusal, when_empty: Refusal) -> Refusal:
