@@ -44,6 +44,12 @@ class Publication:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stored: dict[str, Object] = field(default_factory=dict)
     """Its slices by name, as the view has them."""
+    settled: object = None
+    """What it was when there was nothing to write: while it is that, there is nothing."""
+
+    def state(self, node: Object) -> object:
+        """All that slices are made from, and those there are."""
+        return node.meta.uid, self.health.lost, [obj.version for obj in self.stored.values()]
 
 
 class Publisher:
@@ -97,7 +103,11 @@ class Publisher:
         node = one.node()
         if node is None:
             return False
-        for stage in slices.writes(node, one.hardware, one.health.lost, one.stored.values()):
+        state = one.state(node)
+        if state == one.settled:
+            return True
+        stages = slices.writes(node, one.hardware, one.health.lost, one.stored.values())
+        for stage in stages:
             for write in stage:
                 outcome = await write_once(self._cluster, write)
                 if outcome.is_done or outcome.result is Result.MISSING:
@@ -105,4 +115,6 @@ class Publisher:
                 level = logging.DEBUG if outcome.result in (Result.CONFLICT, Result.EXISTS) else logging.WARNING
                 log.log(level, "slice %s: %s %s", write.ref.name, outcome.result, outcome.message)
                 return False
+        if not stages:
+            one.settled = state
         return True
