@@ -102,7 +102,7 @@ def latency(cohorts: int, queues: int, flavors: int, rounds: int = 100) -> str:
     total = cohorts * queues
     world = a_world(cohorts, queues, flavors, flavors * 20)
     fill(world, WORKLOADS, total)
-    drive("", world, QUOTA_ONLY)
+    decide(world, 0, QUOTA_ONLY)
     waiting = sum(standing.hold is None for standing in world.workloads.values())
     gc.collect()
     gc.freeze()
