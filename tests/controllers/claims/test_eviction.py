@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roadstead.controllers.claims.eviction import tolerates
+from roadstead.controllers.claims.tainted import tolerates
 from roadstead.kinds.names import DEVICE_TAINT_RULES, PLACEMENTS, PODS, RESOURCE_SLICES
 from roadstead.kinds.object import Json
 from roadstead.kinds.views.claim import DeviceTaintView, DeviceTolerationView
@@ -117,6 +117,17 @@ def test_what_a_driver_taints_evicts_until_a_newer_generation_says_otherwise() -
         assert pods(lab) == ["a", "b"], "it only keeps new ones away"
         publish(lab, "gpu-2", generation=2)
         lab.advance(1)
+        assert pods(lab) == ["a"]
+
+
+def test_a_newer_generation_without_the_taint_lets_them_stay() -> None:
+    with ClaimLab() as lab:
+        lab.template()
+        publish(lab, "gpu-0")
+        publish(lab, generation=2)
+        lab.place([{"gpus": allocation("gpu-0", "gpu-1")}])
+        lab.pod("a", [from_template()])
+        lab.advance(5)
         assert pods(lab) == ["a"]
 
 
@@ -236,6 +247,8 @@ def test_after_a_restart_an_eviction_that_is_over_is_still_called_completed() ->
         (DeviceTolerationView(key="k", operator="Exists"), True),
         (DeviceTolerationView(operator="Exists"), True),
         (DeviceTolerationView(key="k", value="v"), True),
+        (DeviceTolerationView(value="v"), True),
+        (DeviceTolerationView(value="w"), False),
         (DeviceTolerationView(key="k", value="w"), False),
         (DeviceTolerationView(key="l", operator="Exists"), False),
         (DeviceTolerationView(key="k", operator="Exists", effect="NoExecute"), True),

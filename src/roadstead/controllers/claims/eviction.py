@@ -12,11 +12,12 @@ Kept in memory only: how many pods were evicted for each rule, for its message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from roadstead.controllers.claims.names import BY_CLAIM, claim_for, claims_of, pod_keys, pods_by_claim, uses_claims
+from roadstead.controllers.claims.names import BY_CLAIM, pod_keys, pods_by_claim, uses_claims
+from roadstead.controllers.claims.tainted import counted, hit_by, leaves_at, may_be_evicted, progress, results_of
 from roadstead.controllers.conditions import get_condition, set_condition
 from roadstead.controllers.node_lifecycle import disrupted
 from roadstead.kinds.names import (
@@ -35,7 +36,6 @@ from roadstead.kinds.views.claim import (
     DeviceName,
     DeviceResultView,
     DeviceTaintView,
-    DeviceTolerationView,
     SliceView,
     TaintRuleView,
 )
@@ -45,7 +45,7 @@ from roadstead.runtime.cluster import Delete, Update
 from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Read, Step, nobody
 
 PUBLISHED: Final = "by-published-device"
-"""Index of slices by the devices in them that have taints."""
+"""Index of slices by the devices in them."""
 USED: Final = "by-used-device"
 """Index of claims by all devices that they were given, admin access too."""
 PERIOD: Final = 10 * SECOND
@@ -60,7 +60,7 @@ _RULE: Final = "rule:"
 def slices_by_device(found: Object) -> Iterable[str]:
     """Index function for PUBLISHED."""
     spec = found.view(SliceView).spec
-    return [str(DeviceName(spec.driver, spec.pool.name, device.name)) for device in spec.devices or () if device.taints]
+    return [str(DeviceName(spec.driver, spec.pool.name, device.name)) for device in spec.devices or ()]
 
 
 def claims_by_used_device(claim: Object) -> Iterable[str]:
@@ -79,7 +79,7 @@ def _own_key(pod: Object, read: Read) -> Iterable[Key]:
 
 def _rules_hitting(pod: Object, read: Read) -> Iterator[Key]:
     """The rules whose status a change of this pod may concern."""
-    devices = [result.name for result in _results_of(pod, read)]
+    devices = [result.name for result in results_of(pod, read)]
     for rule in read.list(DEVICE_TAINT_RULES):
         selector = rule.view(TaintRuleView).spec.device_selector
         if selector is not None and any(selector.selects(device) for device in devices):
@@ -95,44 +95,17 @@ def _claims_pods(claim: Object, read: Read) -> Iterable[Key]:
 
 
 def _slices_pods(found: Object, read: Read) -> Iterable[Key]:
-    for device in slices_by_device(found):
-        for claim in read.by_index(RESOURCE_CLAIMS, USED, device):
-            yield from pod_keys(claim, read)
+    spec = found.view(SliceView).spec
+    for device in spec.devices or ():
+        if device.taints:
+            name = str(DeviceName(spec.driver, spec.pool.name, device.name))
+            for claim in read.by_index(RESOURCE_CLAIMS, USED, name):
+                yield from pod_keys(claim, read)
 
 
 def _rules_pods(rule: Object, read: Read) -> Iterable[Key]:
     yield (_RULE, rule.meta.name)
-    yield from (pod.key for pod in _hit_by(rule.view(TaintRuleView), read))
-
-
-def _results_of(pod: Object, read: Read) -> Iterator[DeviceResultView]:
-    """What the pod's claims were given, of those that are reserved for it."""
-    for entry, name in claims_of(pod):
-        claim = claim_for(pod, entry, name or "", read)
-        if claim is None:
-            continue
-        view = claim.view(ClaimView)
-        if view.status.allocation is not None and any(each.uid == pod.meta.uid for each in view.consumers):
-            yield from view.status.allocation.results
-
-
-def _hit_by(rule: TaintRuleView, read: Read) -> list[Object]:
-    """Pods with a device that the rule selects, in order of namespace and name. O(claims)."""
-    selector = rule.spec.device_selector
-    if selector is None:
-        return []
-    pods: dict[Key, Object] = {}
-    for claim in read.list(RESOURCE_CLAIMS):
-        view = claim.view(ClaimView)
-        allocation = view.status.allocation
-        if allocation is None or not any(selector.selects(result.name) for result in allocation.results):
-            continue
-        uids = {each.uid for each in view.consumers}
-        for key in pod_keys(claim, read):
-            pod = read.get(PODS, *key)
-            if pod is not None and pod.meta.uid in uids:
-                pods[key] = pod
-    return [pods[key] for key in sorted(pods)]
+    yield from (pod.key for pod in hit_by(rule.view(TaintRuleView), read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +140,7 @@ class DeviceTaintController:
         if key[0] == _RULE:
             return self._tell(key[1], read, now)
         pod = read.get(PODS, *key)
-        if pod is None or not _may_be_evicted(pod):
+        if pod is None or not may_be_evicted(pod):
             return NOTHING
         at, rules = evict_at(pod, read)
         if at is None:
@@ -201,14 +174,14 @@ class DeviceTaintController:
             not_before = parse_time(known["lastTransitionTime"]) + PERIOD
             if not_before > now:
                 return Step(again_at=not_before)
-        reason, message, is_running = _progress(view, read)
+        reason, message, is_running = progress(view, read)
         evicted = len(self._evicted.get(rule.meta.uid, ()))
         if reason == "NotStarted" and (
             evicted or (known is not None and known.get("reason") in ("PodsPendingEviction", "Completed"))
         ):
             reason = "Completed"
         if evicted:
-            told = f"{_count(evicted, 'pod')} evicted since starting the controller."
+            told = f"{counted(evicted, 'pod')} evicted since starting the controller."
             message = f"{message} {told}" if message else told
         if not set_condition(value, _CONDITION, is_running, reason, message, now):
             return NOTHING
@@ -227,71 +200,6 @@ def _placement_of(pod: Object, read: Read) -> Object | None:
     return found if found is not None and found.meta.deletion_timestamp is None else None
 
 
-def _may_be_evicted(pod: Object) -> bool:
-    view = pod.view(PodView)
-    return bool(view.spec.node_name) and not view.has_ended and pod.meta.deletion_timestamp is None
-
-
-def _progress(rule: TaintRuleView, read: Read) -> tuple[str, str, bool]:
-    """Reason, message and whether it is true that pods are being evicted."""
-    effect = rule.spec.taint.effect
-    if effect == "None":
-        return "NoEffect", _dry_run(rule, read), False
-    if effect != "NoExecute":
-        return "OtherEffect", "Eviction only happens for the NoExecute effect.", False
-    pods = [pod for pod in _hit_by(rule, read) if _may_be_evicted(pod) and _is_due(pod, rule, read)]
-    if not pods:
-        return "NotStarted", "", False
-    spaces = len({pod.meta.namespace for pod in pods})
-    count = "1 pod needs" if len(pods) == 1 else f"{len(pods)} pods need"
-    where = _namespaces(spaces)
-    return "PodsPendingEviction", f"{count} to be evicted in {where}.", True
-
-
-def _is_due(pod: Object, rule: TaintRuleView, read: Read) -> bool:
-    """It is to leave because of this rule, now or later."""
-    selector, taint = rule.spec.device_selector, rule.spec.taint
-    return selector is not None and any(
-        _leaves_at(result, taint) is not None for result in _results_of(pod, read) if selector.selects(result.name)
-    )
-
-
-def _dry_run(rule: TaintRuleView, read: Read) -> str:
-    """What would happen if the effect were NoExecute."""
-    selector = rule.spec.device_selector
-    published = allocated = 0
-    if selector is not None:
-        for found in read.list(RESOURCE_SLICES):
-            spec = found.view(SliceView).spec
-            published += sum(
-                selector.selects(DeviceName(spec.driver, spec.pool.name, device.name)) for device in spec.devices or ()
-            )
-        allocated = len(
-            {
-                result.name
-                for claim in read.list(RESOURCE_CLAIMS)
-                if (allocation := claim.view(ClaimView).status.allocation) is not None
-                for result in allocation.results
-                if selector.selects(result.name)
-            }
-        )
-    pods = [pod for pod in _hit_by(rule, read) if _may_be_evicted(pod) and _is_due(pod, rule, read)]
-    spaces = len({pod.meta.namespace for pod in pods})
-    return (
-        f"{_count(published, 'published device')} selected. {_count(allocated, 'allocated device')} selected. "
-        f"{_count(len(pods), 'pod')} would be evicted in {_namespaces(spaces)} if the effect was NoExecute. "
-        "This information will not be updated again. Recreate the DeviceTaintRule to trigger an update."
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _namespaces(number: int) -> str:
-    return "1 namespace" if number == 1 else f"{number} different namespaces"
-
-
 # ---------------------------------------------------------------------- when
 
 
@@ -299,9 +207,9 @@ def evict_at(pod: Object, read: Read) -> tuple[int | None, tuple[str, ...]]:
     """When the first of the pod's devices is tolerated no longer (None: never, as things are), and the uids of the rules behind it."""
     times = [
         (at, taint.rule)
-        for result in _results_of(pod, read)
+        for result in results_of(pod, read)
         for taint in _taints_of(result, read)
-        if taint.view.effect == "NoExecute" and (at := _leaves_at(result, taint.view)) is not None
+        if taint.view.effect == "NoExecute" and (at := leaves_at(result, taint.view)) is not None
     ]
     first = min((at for at, _ in times), default=None)
     return first, tuple(dict.fromkeys(rule for at, rule in times if at == first and rule))
@@ -321,22 +229,3 @@ def _taints_of(result: DeviceResultView, read: Read) -> Iterator[_Taint]:
         spec_of_rule = rule.view(TaintRuleView).spec
         if spec_of_rule.device_selector is not None and spec_of_rule.device_selector.selects(device):
             yield _Taint(spec_of_rule.taint, rule.meta.uid)
-
-
-def _leaves_at(result: DeviceResultView, taint: DeviceTaintView) -> int | None:
-    """When whoever was given this device has to leave because of this taint; None: never."""
-    since = parse_time(taint.time_added) if taint.time_added else 0
-    matching = [one for one in result.tolerations or () if tolerates(one, taint)]
-    if not matching:
-        return since
-    patience: Sequence[int] = [one.toleration_seconds for one in matching if one.toleration_seconds is not None]
-    return since + max(min(patience), 0) * SECOND if patience else None
-
-
-def tolerates(toleration: DeviceTolerationView, taint: DeviceTaintView) -> bool:
-    """An empty effect tolerates all effects, an empty key with Exists all keys."""
-    if toleration.effect not in ("", "NoExecute"):
-        return False
-    if toleration.operator == "Exists":
-        return toleration.key in ("", taint.key)
-    return toleration.key == taint.key and toleration.value == taint.value
