@@ -2,8 +2,9 @@
 
 Boundary: Workloads are created, watched and finished over HTTP on the Unix socket by one process (this one); the server (API,
 durable storage, admission, controllers of queues and workloads, Events; no client throttle) is another. Only Workload objects: no
-Jobs, no pods. CPU and memory are the server's, this process's CPU is told apart. Kueue's numbers were recorded with its own runner
-on a machine of this size (two cores): manager, kube-apiserver and etcd together.
+Jobs, no pods; quota decides, and only flavors with a topology are placed, as there. CPU and memory are the server's, this process's
+CPU is told apart. Kueue's numbers were recorded with its own runner on a machine of this size (two cores): manager, kube-apiserver
+and etcd together.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SHORT = 0.1
 
 def run() -> Iterator[str]:
     """A tenth of the baseline: 1,500 workloads, which take 6.6 s at best."""
-    yield f"   a tenth of the load, {SHORT:.0%} of each class: what is ideal shrinks with it; Kueue's numbers are of the whole load"
+    yield "   a tenth of the load: what is ideal shrinks with it, and of Kueue's numbers only those by workload compare"
     yield from measure(loads.BASELINE.scaled(SHORT))
 
 
@@ -60,9 +61,8 @@ def measure(load: loads.Load) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _server(directory: Path) -> Iterator[tuple[str, int]]:
-    wrapped = os.environ.get("PROFILER", "").split()
     server = subprocess.Popen(
-        [*wrapped, sys.executable, "-m", "benchmarks._kueue_server", str(directory)], stdout=subprocess.PIPE
+        [sys.executable, "-m", "benchmarks._kueue_server", str(directory)], stdout=subprocess.PIPE
     )
     try:
         assert server.stdout is not None
