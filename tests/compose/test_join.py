@@ -145,3 +145,12 @@ def test_papers_follow_what_is_published_and_are_renewed_in_time(
             await asyncio.gather(keeping, return_exceptions=True)
 
     asyncio.run(story())
+
+
+def test_a_node_of_claims_alone_publishes_its_slices_and_sees_no_others() -> None:
+    more = set(rights([NodeOptions("n1", "h100x8", by_claims=True)])) - set(rights([NodeOptions("n1", "h100x8")]))
+    assert {(right.resource, right.verb, right.selector) for right in more} == {
+        ("resourceslices", "create", None),
+        ("resourceslices", "list", ("spec.nodeName", "n1")),
+        ("resourceslices", "watch", ("spec.nodeName", "n1")),
+    }

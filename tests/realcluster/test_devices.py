@@ -17,11 +17,12 @@ from roadstead.node.agent.hardware import hardware_of
 from roadstead.node.agent.profiles import all_profiles
 from roadstead.runtime.cluster import Create
 from tests.acceptance.cluster import EXAMPLES
-from tests.realcluster.machine import TAINT, Kubectl, Machine, until
+from tests.realcluster.machine import TAINT, Kubectl, Machine, job, until
 from tests.realcluster.server import RealServer
 
 pytestmark = pytest.mark.realcluster
 
+GPU = "nvidia.com/gpu"
 PIECES = "env | grep -E '^(CUDA|ROADSTEAD_CLAIM_.*_DEVICES|NCCL)' | sort; exec sleep 60"
 
 
@@ -104,3 +105,34 @@ def test_what_its_scheduler_allocates_is_what_the_process_finds(machine: Machine
             kubectl.run("delete", "resourceslice", value["metadata"]["name"])
         for value in classes():
             kubectl.run("delete", "deviceclass", value["metadata"]["name"])
+
+
+def test_a_node_of_claims_alone_publishes_and_devices_by_count_are_claims_there(
+    whole_cluster: RealServer, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """Its scheduler makes a claim of `nvidia.com/gpu: 1` (KEP-5004), and the process finds what that claim holds."""
+    found = Machine(whole_cluster, tmp_path, "told=l4x1,devices=claims", "told")
+    device_class = {**classes()[0], "metadata": {"name": "counted.nvidia.com"}}
+    device_class["spec"]["extendedResourceName"] = GPU
+    try:
+        found.start()
+        assert GPU not in kubectl.get("node", "told")["status"]["allocatable"]
+        until(
+            lambda: kubectl.run("get", "resourceslice", "00-gpu.nvidia.com-told").returncode == 0,
+            "the slice is published",
+        )
+        kubectl.apply(device_class)
+        resources = {"limits": {GPU: "1"}, "requests": {GPU: "1"}}
+        kubectl.apply(job("counted", PIECES, "told", container={"resources": resources}))
+        (pod,) = kubectl.until_running("counted", 1)
+        made = pod["status"]["extendedResourceClaimStatus"]
+        claim: Any = kubectl.get("resourceclaim", made["resourceClaimName"])
+        (result,) = claim["status"]["allocation"]["devices"]["results"]
+        assert (result["pool"], result["device"]) == ("told", "gpu-0")
+        said = until(lambda: kubectl("logs", pod["metadata"]["name"]).splitlines(), "the process said what it found")
+        assert said[0] == "CUDA_VISIBLE_DEVICES=0"
+        assert all("=gpu-0" in line for line in said[1:])
+    finally:
+        found.end()
+        kubectl.run("delete", "resourceslice", "00-gpu.nvidia.com-told")
+        kubectl.run("delete", "deviceclass", "counted.nvidia.com")

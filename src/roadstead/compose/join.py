@@ -27,7 +27,7 @@ from roadstead.compose.agent import serve_node
 from roadstead.compose.preflight import must_answer, must_grant
 from roadstead.compose.rights import Right
 from roadstead.compose.running import Refused, first_of, stopped
-from roadstead.kinds.names import CONFIG_MAPS, EVENTS, LEASES, NODES, PODS
+from roadstead.kinds.names import CONFIG_MAPS, EVENTS, LEASES, NODES, PODS, RESOURCE_SLICES
 from roadstead.kinds.object import Ref, Resource
 from roadstead.node.agent.node_object import LEASE_NAMESPACE
 from roadstead.node.agent.options import AgentOptions, NodeOptions, Tls
@@ -147,6 +147,10 @@ def rights(nodes: Sequence[NodeOptions]) -> list[Right]:
         found |= {_right(PODS, "", verb, selector=("spec.nodeName", node.name)) for verb in ("list", "watch")}
         found |= {_right(LEASES, "", verb, namespace=LEASE_NAMESPACE, name=node.name) for verb in ("get", "update")}
         found.add(_right(LEASES, "", "create", namespace=LEASE_NAMESPACE))
+        if node.by_claims:  # what is its own, a node may change: no server says so before there is something
+            found.add(_right(RESOURCE_SLICES, "", "create"))
+            own = ("spec.nodeName", node.name)
+            found |= {_right(RESOURCE_SLICES, "", verb, selector=own) for verb in ("list", "watch")}
     return sorted(found, key=str)
 
 

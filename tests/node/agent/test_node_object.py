@@ -44,3 +44,10 @@ def test_what_others_wrote_stays_and_taints_that_were_taken_off_stay_off() -> No
     assert node["spec"] == {"unschedulable": True}
     assert node["metadata"]["labels"]["zone"] == "z"
     assert "NetworkUnavailable" in {one["type"] for one in node["status"]["conditions"]}
+
+
+def test_devices_by_claims_alone_are_not_counted() -> None:
+    node = node_object.node(NodeOptions("n1", "h100x8", by_claims=True), "bare", "192.0.2.7", 10250, None, NOW)
+    assert "nvidia.com/gpu" not in node["status"]["allocatable"]
+    assert node["metadata"]["annotations"]["roadstead.dev/node-devices"] == "[]"
+    assert node["metadata"]["labels"]["nvidia.com/gpu.count"] == "8"

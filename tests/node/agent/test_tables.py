@@ -129,6 +129,7 @@ def test_an_unknown_profile_is_answered_with_the_known_ones() -> None:
 
 def test_nodes_on_the_command_line() -> None:
     assert NodeOptions.parse("n1=h100x8,cpu=4,memory=8Gi,pods=7") == NodeOptions("n1", "h100x8", "4", "8Gi", 7)
+    assert NodeOptions.parse("n1=h100x8,devices=claims") == NodeOptions("n1", "h100x8", by_claims=True)
     assert NodeOptions.parse("n1", simulate=True) == NodeOptions("n1", "cpu", simulate=True)
     assert doctest.testmod(options).failed == 0
 
@@ -139,7 +140,8 @@ def test_nodes_on_the_command_line() -> None:
         ("=cpu", "does not name a node"),
         ("N1=cpu", "does not name a node"),
         ("n1=what", "There is no node profile 'what'"),
-        ("n1=cpu,gpus=4", "there is no setting 'gpus'; there are cpu, memory, pods"),
+        ("n1=cpu,gpus=4", "there is no setting 'gpus'; there are cpu, memory, pods, devices"),
+        ("n1=h100x8,devices=both", "devices=both is neither count nor claims"),
         ("n1=", "'n1=' names no profile after n1=: write n1=PROFILE, one of "),
         ("n1=,cpu=4", "names no profile after n1="),
         ("n1=cpu,pods=x", "pods=x is not a whole number"),

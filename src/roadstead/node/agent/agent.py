@@ -156,20 +156,21 @@ class Agent:
             self._known_pods,
             self._addresses,
             self.options.host,
-            gives_devices=self.options.is_guest,
+            gives_devices=self.options.is_guest and not node.by_claims,
             api_server=self.options.api_server,
             hardware=hardware_of(node.name, node.profile),
             cdi_directories=self.options.cdi_directories,
         )
 
     def _publish(self, beats: Sequence[Heartbeat]) -> None:
-        """Keep the ResourceSlices of the nodes. Clusters of others are not told: their schedulers would count the
-        same devices twice, as `nvidia.com/gpu` and by claims."""
-        if self.options.is_guest:
+        """Keep the ResourceSlices of the nodes. Clusters of others are told only of those whose devices are not counted as well: their
+        schedulers would give out the same ones twice."""
+        told = [beat for beat in beats if beat.node.by_claims or not self.options.is_guest]
+        if not told:
             return
-        hosts = [self.hosts[beat.node.name] for beat in beats]
-        wanted = [Publication(host.hardware, host.health, beat.seen) for host, beat in zip(hosts, beats, strict=True)]
-        narrowed = Narrowed(self.cluster, "", publisher.selector(list(self.hosts)))
+        hosts = [self.hosts[beat.node.name] for beat in told]
+        wanted = [Publication(host.hardware, host.health, beat.seen) for host, beat in zip(hosts, told, strict=True)]
+        narrowed = Narrowed(self.cluster, "", publisher.selector([host.name for host in hosts]))
         publishing = Publisher(narrowed, wanted, self.options.lease_interval / SECOND)
         self._keep("watching slices", publishing.informer.run)
         self._keep("publishing devices", publishing.run)

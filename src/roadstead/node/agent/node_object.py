@@ -48,7 +48,7 @@ def allocatable(options: NodeOptions) -> dict[str, str]:
     cpu = options.cpu or (looks.cpu if options.simulate else machine_cpus())
     memory = options.memory or (looks.memory if options.simulate else machine_memory())
     offered = {"cpu": normalize(cpu), "memory": normalize(memory), "pods": str(options.pods)}
-    if looks.resource:
+    if looks.resource and not options.by_claims:
         offered[looks.resource] = str(looks.devices)
     return offered
 
@@ -86,7 +86,8 @@ def node(options: NodeOptions, tier: str, address: str, port: int, old: Json | N
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels(options, tier)}
     annotations = metadata.get("annotations") or {}
     gone = health.lost(annotations)
-    inventory = [{**one, "healthy": one["name"] not in gone} for one in profile(options.profile).inventory]
+    counted = [] if options.by_claims else profile(options.profile).inventory
+    inventory = [{**one, "healthy": one["name"] not in gone} for one in counted]
     metadata["annotations"] = {**annotations, NODE_DEVICES_ANNOTATION: orjson.dumps(inventory).decode()}
     if old is None and options.taints:
         value["spec"]["taints"] = [asdict(taint) for taint in options.taints]

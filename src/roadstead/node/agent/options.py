@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,8 @@ from roadstead.node.agent.profiles import all_profiles, profile
 
 DEFAULT_PODS: Final = 500
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
-_SETTINGS = ("cpu", "memory", "pods")
+_SETTINGS = ("cpu", "memory", "pods", "devices")
+_WAYS = ("count", "claims")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -71,10 +72,13 @@ class NodeOptions:
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     """Given to the node when it is made, as kubelet's --register-with-taints."""
+    by_claims: bool = False
+    """Devices are given by claims alone: the node offers no `nvidia.com/gpu` to be counted. On clusters of others a node does either,
+    since their schedulers do not know that both are the same devices."""
 
     @classmethod
     def parse(cls, text: str, *, simulate: bool = False) -> NodeOptions:
-        """From `name=profile[,cpu=4][,memory=8Gi][,pods=100]`; ValueError says what is wrong.
+        """From `name=profile[,cpu=4][,memory=8Gi][,pods=100][,devices=claims]`; ValueError says what is wrong.
 
         >>> NodeOptions.parse("n1=h100x8,cpu=4").profile
         'h100x8'
@@ -96,8 +100,11 @@ class NodeOptions:
             raise ValueError(f"node {name}: there is no setting {unknown[0]!r}; there are {', '.join(_SETTINGS)}.")
         if not given.get("pods", "1").isdigit():
             raise ValueError(f"node {name}: pods={given['pods']} is not a whole number.")
+        if (way := given.get("devices", _WAYS[0])) not in _WAYS:
+            raise ValueError(f"node {name}: devices={way} is neither count nor claims: how pods ask for its devices.")
         pods = int(given.get("pods", DEFAULT_PODS))
-        return cls(name, kind or "cpu", given.get("cpu", ""), given.get("memory", ""), pods, simulate)
+        found = cls(name, kind or "cpu", given.get("cpu", ""), given.get("memory", ""), pods, simulate)
+        return replace(found, by_claims=way == "claims")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,11 @@ _RETRY_SECONDS: Final = (0.2, 10.0)
 
 
 def selector(nodes: Sequence[str]) -> Selector:
-    """The slices of these nodes; for many nodes, of all that an agent keeps."""
-    return Selector(labels=f"{SLICES_LABEL}={nodes[0]}" if len(nodes) == 1 else SLICES_LABEL)
+    """The slices of these nodes; for many nodes, of all that an agent keeps. Real servers let a node see its own alone, by field
+    (kubernetes `AuthorizeNodeWithSelectors`)."""
+    if len(nodes) == 1:
+        return Selector(labels=f"{SLICES_LABEL}={nodes[0]}", fields=f"spec.nodeName={nodes[0]}")
+    return Selector(labels=SLICES_LABEL)
 
 
 @dataclass(slots=True, eq=False)
