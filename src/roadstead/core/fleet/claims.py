@@ -45,12 +45,19 @@ Mark: TypeAlias = tuple[tuple[DeviceId, str], ...]
 class ClaimBook:
     """Mutable; facts and what is spoken for can be undone, holds are undone by the Fleet."""
 
-    def __init__(self, undo: UndoLog, changed: Callable[[str], None], took: Callable[[str, str, int], None]) -> None:
+    def __init__(
+        self,
+        undo: UndoLog,
+        changed: Callable[[str], None],
+        took: Callable[[str, str, int], None],
+        is_handed_out: Callable[[str, str], bool],
+    ) -> None:
         """`changed(node)`: what claims find on the node ("": on all nodes) may be different now. `took(node, device, by)`: claims have
-        (1) a device that the node lists, or no more (-1)."""
+        (1) a device that the node lists, or no more (-1). `is_handed_out(node, device)`: does a holder have it by its listed name?"""
         self._undo = undo
         self._changed = changed
         self._took = took
+        self._is_handed_out = is_handed_out
         self.inventory = Inventory(Features())
         self.usage = self.inventory.usage
         self.nothing = Usage()
@@ -70,7 +77,6 @@ class ClaimBook:
         self._listed: dict[DeviceId, Listed] = {}
         self._as_listed: dict[Listed, dict[DeviceId, None]] = {}
         self._taken: dict[DeviceId, Listed] = {}  # by claims, as their nodes were told
-        self._handed_out: Counter[Listed] = Counter()
         self._barred: dict[DeviceId, Listed] = {}
         self._versions: Counter[str] = Counter()
         self._states: dict[str, frozenset[object]] = {}
@@ -289,13 +295,14 @@ class ClaimBook:
         """What is pencilled in at the moment."""
         return self._pencilled
 
-    def hand_out(self, node: str, device: str, by: int) -> None:
-        """A device that the node lists is handed out by its name (1), or given back (-1)."""
-        listed = (node, device)
-        self._handed_out[listed] += by
-        if not self._handed_out[listed]:
-            del self._handed_out[listed]
-        for each in self._as_listed.get(listed, ()):
+    @property
+    def lists_devices(self) -> bool:
+        """Some published device is one that its node lists."""
+        return bool(self._listed)
+
+    def hand_out(self, node: str, device: str) -> None:
+        """A device that the node lists was handed out by its name, or given back. O(1)."""
+        for each in self._as_listed.get((node, device), ()):
             self._agree(each)
 
     def _use(self, allocation: Allocation, by: int) -> None:
@@ -320,7 +327,7 @@ class ClaimBook:
         elif taken is not None:
             del self._taken[device]
             self._took(*taken, -1)
-        is_barred, barred = listed is not None and self._handed_out[listed] > 0, device in self._barred
+        is_barred, barred = listed is not None and self._is_handed_out(*listed), device in self._barred
         if is_barred and not barred and listed is not None:
             self._barred[device] = listed
             self.usage.bar(device)

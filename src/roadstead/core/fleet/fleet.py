@@ -35,7 +35,7 @@ class Fleet:
         self._undo = undo
         self._lines: dict[str, NodeLine] = {}
         self._holds: dict[Holder, Placement] = {}
-        self.claims = ClaimBook(undo, self._claims_changed, self._claimed)
+        self.claims = ClaimBook(undo, self._claims_changed, self._claimed, self._is_handed_out)
         """What is published and claimed of devices: classes, slices, taint rules, ResourceClaims; and who speaks for which."""
         self.claim_room = ClaimRoom(self.claims)
         self._counting = Counting(self._lines, self.claim_room)
@@ -101,8 +101,9 @@ class Fleet:
         if old is not None:
             for name in dict.fromkeys(member.node for pod_set in old.pod_sets for member in pod_set.members):
                 line = self._lines[name]
-                self._hand_out(line, line.holders[holder], -1)
+                share = line.holders[holder]
                 line.give(holder)
+                self._hand_out(line, share)
                 self._counting.amounts_changed(line, by_workload=by_workload)
                 self._drop_if_blank(line)
             self.claims.release(holder, old)
@@ -111,14 +112,20 @@ class Fleet:
             for name, share in shares(placement).items():
                 line = self._line(name)
                 line.take(holder, share)
-                self._hand_out(line, share, 1)
+                self._hand_out(line, share)
                 self._counting.amounts_changed(line, by_workload=by_workload)
             self.claims.hold(holder, placement)
         self._counting.trim()
 
-    def _hand_out(self, line: NodeLine, share: Share, by: int) -> None:
-        for device in share.devices:
-            self.claims.hand_out(line.name, device, by)
+    def _hand_out(self, line: NodeLine, share: Share) -> None:
+        """Devices were handed out by name, or given back: claims are to know, where they could have them."""
+        if share.devices and self.claims.lists_devices:
+            for device in share.devices:
+                self.claims.hand_out(line.name, device)
+
+    def _is_handed_out(self, node: str, device: str) -> bool:
+        line = self._lines.get(node)
+        return line is not None and any(device in share.devices for share in line.holders.values())
 
     def _claims_changed(self, node: str) -> None:
         """What claims find on a node ("": on any) is to be counted again."""
@@ -266,15 +273,15 @@ class Fleet:
         touched = [(self._lines[name], share) for name, share in shares(placement).items()]
         for line, share in touched:
             line.take(holder, share)
-            self._hand_out(line, share, 1)
+            self._hand_out(line, share)
             self._counting.amounts_changed(line, by_workload=False)
         rub_out_claims = self.claims.pencil_in(holder, placement)
 
         def rub_out() -> None:
             rub_out_claims()
             for line, share in touched:
-                self._hand_out(line, share, -1)
                 line.give(holder)
+                self._hand_out(line, share)
                 self._counting.amounts_changed(line, by_workload=False)
 
         return rub_out
