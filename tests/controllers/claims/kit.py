@@ -81,20 +81,21 @@ class ClaimLab(Lab):
 
     def place(self, members: Iterable[Mapping[str, Json]], *, name: str = "gang", node: str = "n1") -> None:
         """Admit a workload and say what each member's claims are given, by the pod's names for them."""
+        members = list(members)
         created = self.create(
             WORKLOADS,
             {
                 "apiVersion": WORKLOADS.api_version,
                 "kind": "Workload",
                 "metadata": {"name": name},
-                "spec": {"podSets": [{"name": "main", "count": 1, "template": {"spec": pod_spec()}}]},
+                "spec": {"podSets": [{"name": "main", "count": len(members), "template": {"spec": pod_spec()}}]},
             },
         )
         moment = "2027-01-15T08:00:00Z"
         self.edit_status(
             WORKLOADS,
             name,
-            admission={"clusterQueue": "q", "podSetAssignments": [{"name": "main", "count": 1}]},
+            admission={"clusterQueue": "q", "podSetAssignments": [{"name": "main", "count": len(members)}]},
             conditions=[
                 {"type": type, "status": "True", "reason": type, "message": "", "lastTransitionTime": moment}
                 for type in ("QuotaReserved", "Admitted")
