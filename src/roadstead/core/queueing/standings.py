@@ -341,13 +341,16 @@ class Standings:
         self.check_drain(standing)
 
     def remember_scan(self, standing: Standing, pod_sets: tuple[tuple[tuple[str, int], ...], ...] | None) -> bool:
-        """Remember where a scan of flavors stopped; True if that is news."""
+        """Remember where a scan of flavors stopped; True if that is news: it stopped elsewhere, or it was begun anew because quota may
+        have become free, so that flavors after this one are yet to be tried."""
         before, after = standing.tried, None
         if pod_sets is not None:
             generation = self._tree.queue(standing.cluster_queue).root.generation
             after = Tried(self.cycles, generation, standing.shape, pod_sets)
         self.set(standing, tried=after)
-        return (before.pod_sets if before is not None else None) != pod_sets
+        if before is None or after is None:
+            return before is not after
+        return (before.pod_sets, before.generation) != (after.pod_sets, after.generation)
 
     def restore(
         self,
