@@ -344,13 +344,13 @@ class Standings:
         """Remember where a scan of flavors stopped; True if that is news: it stopped elsewhere, or it was begun anew because quota may
         have become free, so that flavors after this one are yet to be tried."""
         before, after = standing.tried, None
+        generation = self._tree.queue(standing.cluster_queue).root.generation
         if pod_sets is not None:
-            generation = self._tree.queue(standing.cluster_queue).root.generation
             after = Tried(self.cycles, generation, standing.shape, pod_sets)
         self.set(standing, tried=after)
         if before is None or after is None:
             return before is not after
-        return (before.pod_sets, before.generation) != (after.pod_sets, after.generation)
+        return before.pod_sets != after.pod_sets or (before.generation < generation and after.is_pending)
 
     def restore(
         self,
