@@ -45,7 +45,8 @@ def test_a_list_that_shows_another_object_under_an_old_name_tells_of_both() -> N
         runner = Runner(EmbeddedCluster(Resources(Store.in_memory(), small_registry())), [mourner])
         running = asyncio.create_task(runner.run())
         await runner.wait_synced()
-        await asyncio.sleep(0)  # the controller takes note that all is listed
+        for _ in range(10):
+            await asyncio.sleep(0)  # the controller takes note that all is listed
         [tell] = runner.informers[CONFIG_MAPS].listeners
         first, second = config_map("first", "1"), config_map("second", "3")
         tell(first.key, None, first)

@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 from roadstead.core.memory import Tried
@@ -71,6 +71,18 @@ def encode(value: Any) -> Any:
         return value.value
     if kind is type:
         return _name(value)  # the noun of a Gone
+    if kind is workload.PodClass:
+        return _encoded_class(value)
+    return _encoded(value, kind)
+
+
+@lru_cache(maxsize=1024)
+def _encoded_class(pod: workload.PodClass) -> Any:
+    """Equal pods share their class, and so what it looks like: nobody changes what `encode` gave."""
+    return _encoded(pod, workload.PodClass)
+
+
+def _encoded(value: Any, kind: type) -> Any:
     if not _is_value(kind):
         raise TypeError(f"{kind.__name__} cannot be dumped")
     data: dict[str, Any] = {_TYPE: _name(kind)}

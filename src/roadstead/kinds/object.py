@@ -79,10 +79,11 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Brief(NamedTuple):
-    """What is asked of every pod at each of its changes: the node it is bound to, and its phase."""
+    """What is asked of every pod at each of its changes: the node it is bound to, its phase, and whether it may use claims."""
 
     node: str = ""
     phase: str = ""
+    has_claims: bool = False
 
 
 class _Envelope(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -93,6 +94,7 @@ class _Envelope(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 class _BriefSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
     node_name: str = ""
+    resource_claims: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _BriefStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -123,7 +125,8 @@ _SHARED_LABELS: Final = 12
 _labels: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
 _owners: dict[tuple[OwnerReference, ...], tuple[OwnerReference, ...]] = {}
 _finalizers: dict[tuple[str, ...], tuple[str, ...]] = {}
-_briefs: dict[tuple[str, str], Brief] = {}
+_briefs: dict[tuple[str, str, bool], Brief] = {}
+_NONE: Final = (b"", b"null", b"[]")
 
 
 _force = msgspec.structs.force_setattr  # nobody else has seen what it is used on
@@ -178,7 +181,7 @@ class Object:
             pod = _decode_pod_envelope(raw)
         except msgspec.ValidationError:
             return _decode_envelope(raw)
-        brief = (pod.spec.node_name, pod.status.phase)
+        brief = (pod.spec.node_name, pod.status.phase, bytes(pod.spec.resource_claims) not in _NONE)
         self.brief = _briefs.get(brief) or _share(_briefs, brief, Brief(*brief))
         return pod
 

@@ -27,8 +27,10 @@ BACKOFF_MAX_SECONDS = 5.0
 class Informer:
     """Keeps `cache` in step with one resource for as long as `run` runs."""
 
-    def __init__(self, cluster: Cluster, resource: Resource, cache: Cache) -> None:
+    def __init__(self, cluster: Cluster, resource: Resource, cache: Cache, turn: asyncio.Lock | None = None) -> None:
+        """`turn`: informers that share it take in their lists one at a time, and others get to run between two of them."""
         self._cluster = cluster
+        self._turn = turn or asyncio.Lock()
         self.resource = resource
         self.cache = cache
         self.listeners: list[Listener] = []
@@ -72,10 +74,12 @@ class Informer:
         endings = [begin() for begin in self.around_list]
         listing = await self._cluster.list(self.resource)
         self._has_heard = True
-        self._take(listing)
-        for end in endings:
-            end()
-        self.synced.set()
+        async with self._turn:
+            self._take(listing)
+            for end in endings:
+                end()
+            self.synced.set()
+            await asyncio.sleep(0)
 
     def _take(self, listing: Listing) -> None:
         if not len(self.cache):

@@ -39,6 +39,8 @@ STUCK_SECONDS = 10.0
 """A key that waits longer than this for its own writes to appear makes their informers list again."""
 
 
+TURN_SECONDS = 0.02
+"""A worker whose steps write nothing goes on at once, and would hold up everybody else in this process: not for longer than this."""
 DECIDER_RETRY_SECONDS = 2.0
 REFUSED_RETRY_SECONDS = 0.5
 
@@ -64,7 +66,11 @@ class Runner:
         self.recorder = Recorder(cluster, self.clock, component)
         self.caches = {resource: Cache(resource, indexes) for resource, indexes in self._resources().items()}
         self.view = View(self.caches)
-        self.informers = {resource: Informer(cluster, resource, cache) for resource, cache in self.caches.items()}
+        self._turn = asyncio.Lock()
+        """Who has very many objects to look through takes turns: requests are answered in between."""
+        self.informers = {
+            resource: Informer(cluster, resource, cache, self._turn) for resource, cache in self.caches.items()
+        }
         self._expectations = Expectations()
         self._queues = {controller.name: WorkQueue(self.clock) for controller in controllers}
         self._wake = {decider.name: asyncio.Event() for decider in deciders}
@@ -134,9 +140,14 @@ class Runner:
             return
         for gone in missed:
             self._wake_up(controller, gone)
-        for resource in controller.watches:
-            for obj in self.caches[resource].list():
-                self._wake_up(controller, obj)
+        add, view = self._queues[controller.name].add, self.view
+        for resource, keys_of in controller.watches.items():
+            for obj in self.caches[resource].all():
+                try:
+                    for woken in keys_of(obj, view):
+                        add(woken)
+                except Exception:  # the others are to be told of all the same
+                    log.exception("%s cannot tell whom %r concerns", controller.name, obj)
 
     def _before_list(self, resource: Resource) -> Callable[[], None]:
         awaited = self._expectations.snapshot(resource)
@@ -154,11 +165,11 @@ class Runner:
             group.create_task(self.recorder.run(), name="recorder")
             for informer in self.informers.values():
                 group.create_task(informer.run(), name=f"informer {informer.resource}")
+            for decider in self._deciders:
+                group.create_task(self._decide(decider), name=decider.name)
             for controller in self._controllers:
                 for number in range(self._workers):
                     group.create_task(self._work(controller), name=f"{controller.name} {number}")
-            for decider in self._deciders:
-                group.create_task(self._decide(decider), name=decider.name)
             group.create_task(self._unstick(), name="unstick")
 
     async def wait_synced(self) -> None:
@@ -177,9 +188,12 @@ class Runner:
     async def _work(self, controller: Controller) -> None:
         for resource in dict.fromkeys((*controller.watches, *(resource for resource, _ in controller.indexes))):
             await self.informers[resource].synced.wait()
-        self._prime(controller)
+        async with self._turn:
+            self._prime(controller)
+            await asyncio.sleep(0)
         queue, counts = self._queues[controller.name], self._counts[controller.name]
         loop = asyncio.get_running_loop()
+        since = loop.time()
         while True:
             key = await queue.take()
             began = loop.time()
@@ -199,6 +213,9 @@ class Runner:
             finally:
                 counts.active -= 1
                 queue.done(key)
+            if loop.time() - since > TURN_SECONDS:
+                await asyncio.sleep(0)
+                since = loop.time()
 
     async def _reconcile(self, controller: Controller, queue: WorkQueue, key: Key) -> str:
         """Reconcile once; gives the result as it is counted, "" if the view was not ready for it."""

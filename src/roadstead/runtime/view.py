@@ -47,6 +47,10 @@ class Cache:
     def all_keys(self) -> list[Key]:
         return list(self._sorted)
 
+    def all(self) -> Sequence[Object]:
+        """All objects, in the order in which they came: cheaper than `list`."""
+        return tuple(self._objects.values())
+
     def list(self, namespace: str = "") -> Sequence[Object]:
         if not namespace:
             return [self._objects[key] for key in self._sorted]

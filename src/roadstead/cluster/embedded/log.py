@@ -31,7 +31,8 @@ from roadstead.cluster.embedded.lock import DirectoryLock
 
 Durability: TypeAlias = Literal["full", "normal"]
 Upgrader: TypeAlias = Callable[[str, str, bytes], tuple[str, bytes]]
-"""(key, apiVersion, JSON) as stored -> (apiVersion, JSON) as stored now. ValueError: never stored by this program or an older one."""
+"""(key, apiVersion, JSON) as stored -> (apiVersion, JSON) as stored now. Whether an object is older is told by its resource and apiVersion
+alone. ValueError: never stored by this program or an older one."""
 
 FORMAT: Final = 1
 DATABASE_FILE: Final = "store.db"
@@ -252,7 +253,11 @@ class SqliteLog:
         if self._upgrade is None:
             return rows
         older = []
+        current: set[tuple[str, str]] = set()  # (group/plural, apiVersion) of which nothing is older
         for position, row in enumerate(rows):
+            kind = (row.key.partition(":")[0], row.api_version)
+            if kind in current:
+                continue
             try:
                 api_version, value = self._upgrade(row.key, row.api_version, row.value)
             except ValueError as error:
@@ -263,6 +268,8 @@ class SqliteLog:
             if api_version != row.api_version:
                 rows[position] = row._replace(api_version=api_version, value=value)
                 older.append((api_version, value, row.rv))
+            else:
+                current.add(kind)
         if older:
             self._back_up("before-upgrade")
             self._connection.execute("BEGIN IMMEDIATE")

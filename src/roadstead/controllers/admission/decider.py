@@ -98,8 +98,9 @@ class AdmissionDecider:
     # ------------------------------------------------------------------ what informers see
 
     def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
-        before = self._known[resource].get(key)
-        if self._known[resource].observe(key, current):
+        known = self._known[resource]
+        before = known.get(key)
+        if known.observe(key, current):
             self._changed[(resource, key)] = None
             self._dependents.follow(resource, key, before, current)
 
@@ -119,13 +120,14 @@ class AdmissionDecider:
             changed, self._changed = self._changed, {}
             left = iter(changed)
             try:
-                for resource, key in left:
-                    self._take_in_one(resource, key, now)
+                for subject in left:
+                    self._take_in_one(subject, now)
             finally:
                 # Should an object be more than we can take, all others are still there when the runner asks again.
                 self._changed = dict.fromkeys(left) | self._changed
 
-    def _take_in_one(self, resource: Resource, key: Key, now: int) -> None:
+    def _take_in_one(self, subject: tuple[Resource, Key], now: int) -> None:
+        resource, key = subject
         obj = self._known[resource].get(key)
         troubles: list[Trouble] = []
         for found in fact(resource, key, obj, self._lookup, troubles, self._ranges):
@@ -133,15 +135,15 @@ class AdmissionDecider:
             if self._is_news(seen):
                 self._give(seen)
         if troubles:
-            self.troubles[(resource, key)] = tuple(trouble.message for trouble in troubles)
+            self.troubles[subject] = tuple(trouble.message for trouble in troubles)
         else:
-            self.troubles.pop((resource, key), None)
+            self.troubles.pop(subject, None)
         if obj is None:
-            self._refusals.drop((resource, key))
-        if (doubted := self._doubts.ended_by((resource, key), obj)) is not None:
+            self._refusals.drop(subject)
+        if (doubted := self._doubts.ended_by(subject, obj)) is not None:
             if isinstance(doubted, Admit):
                 self._has_landed(doubted.workload)
-            self._refusals.tell_anew((resource, key))
+            self._refusals.tell_anew(subject)
             self._forget(doubted)
         if resource in (WORKLOADS, PLACEMENTS):
             self._strays.watch(key, now, in_flight=key in self._in_flight)

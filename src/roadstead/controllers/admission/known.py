@@ -32,6 +32,9 @@ class Known:
             self._superseded.pop(key, None)
             self._buried.pop(key, None)
             return self.objects.pop(key, None) is not None
+        if not (self._superseded or self._buried or self._awaited):  # nothing of ours is on its way
+            self.objects[key] = current
+            return True
         if current.version in self._superseded.get(key, ()) or current.meta.uid == self._buried.get(key):
             return False
         awaited = self._awaited.get(key)

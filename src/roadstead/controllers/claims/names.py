@@ -63,8 +63,10 @@ def claim_for(pod: Object, entry: PodClaimView, name: str, read: Read) -> Object
 
 
 def uses_claims(pod: Object) -> bool:
-    """Looked for in its bytes: most pods use none, and need not be decoded to know."""
-    return b'"resourceClaims"' in pod.raw and bool(pod.view(PodView).spec.resource_claims)
+    """Most pods use none, and need not be decoded to know."""
+    if pod.brief is not None and not pod.brief.has_claims:
+        return False
+    return bool(pod.view(PodView).spec.resource_claims)
 
 
 def pods_by_claim(pod: Object) -> Iterable[str]:

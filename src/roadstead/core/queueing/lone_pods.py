@@ -19,7 +19,7 @@ class LonePods:
 
     def apply(self, before: Pod | None, pod: Pod) -> bool:
         """Take a pod's facts; True if something became free."""
-        held = self._holds.pod_member(pod.key)
+        held = self._holds.pod_member(pod.key) if before is not None else None
         freed = before is not None and self.remove(before, keep_assumed=not pod.node)
         if pod.node:
             # What its claims were given by us stays taken until they say so themselves.

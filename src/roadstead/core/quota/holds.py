@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from roadstead.core.fleet.fleet import Fleet
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
 from roadstead.core.quota.tree import QuotaTree, Slot
 from roadstead.core.undo import UndoLog
+from roadstead.model.amounts import ResourceName
 from roadstead.model.workload import Member, Placement, Pod, PodSetPlacement, WorkloadKey
 
 CACHED_MAX: Final = 10_000
@@ -28,6 +30,12 @@ def holder_of(key: WorkloadKey) -> str:
 def pod_holder(key: tuple[str, str]) -> str:
     """The name under which the Fleet lists the place of a pod that no queue admits."""
     return f"pod:{key[0]}/{key[1]}"
+
+
+@lru_cache(maxsize=4096)
+def _alone(member: Member, requests: tuple[tuple[ResourceName, int], ...]) -> Placement:
+    """Where one pod without claims is: equal pods of one node share it."""
+    return Placement((PodSetPlacement("", (member,), requests),))
 
 
 class Holds:
@@ -90,9 +98,12 @@ class Holds:
     def hold_pod(self, pod: Pod, member: Member) -> None:
         """A pod that no queue admits occupies its place."""
         self.touch()
-        shared = tuple((each.name, each.shared) for each in pod.pod.claims if each.shared is not None)
-        placed = PodSetPlacement("", (member,), pod.pod.requests, shared)
-        self._fleet.hold(pod_holder(pod.key), Placement((placed,)))
+        if pod.pod.claims:
+            shared = tuple((each.name, each.shared) for each in pod.pod.claims if each.shared is not None)
+            placement = Placement((PodSetPlacement("", (member,), pod.pod.requests, shared),))
+        else:
+            placement = _alone(member, pod.pod.requests)
+        self._fleet.hold(pod_holder(pod.key), placement)
 
     def pod_member(self, key: tuple[str, str]) -> Member | None:
         """The place of such a pod, if it has one."""
