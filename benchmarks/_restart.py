@@ -23,6 +23,7 @@ from roadstead.compose.embedded import ServerOptions, serving
 from roadstead.controllers.admission import AdmissionDecider
 from roadstead.kinds.names import PODS
 from roadstead.kinds.served import default_registry
+from roadstead.runtime import collector
 from roadstead.runtime.step import Action
 
 QUESTION = b"GET /api/v1/namespaces/bench HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -92,8 +93,7 @@ async def _whole(directory: Path) -> dict[str, float]:
     gc.disable()  # as the server does
     with mock.patch.object(AdmissionDecider, "decide", noticed):
         async with serving(options):
-            gc.freeze()
-            gc.enable()
+            collector.begin()
             await decided.wait()
             seconds, cpu = watch.now()
             answered = watch.since(float(await client.stdout.readline()))

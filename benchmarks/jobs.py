@@ -75,10 +75,10 @@ def _measure(home: Home, scratch: Path) -> Iterator[str]:
     )
     yield f"   {ONE_BY_ONE} Jobs one at a time, submit -> seen Complete: median {_ms(whole)} ms"
     yield from _writes(store, mark, _quiet(store), ONE_BY_ONE, "one at a time")
-    for seconds in LONG_SECONDS:
+    for length in LONG_SECONDS:
         mark = _quiet(store)
-        asyncio.run(_one_by_one(home, scratch, f"long{seconds}", 1, seconds))
-        yield from _writes(store, mark, _quiet(store), 1, f"one of {seconds} s with nobody beside it")
+        asyncio.run(_one_by_one(home, scratch, f"long{length}", 1, length))
+        yield from _writes(store, mark, _quiet(store), 1, f"one of {length} s with nobody beside it")
     for cpu, label in (
         ("1", f"burst of {BURST}, room for all"),
         (str(CPUS // NARROW), f"burst of {BURST}, room for {NARROW}"),
