@@ -1,7 +1,9 @@
 """The binder: pods of admitted workloads get the node, the devices and the claims that their Placement already names.
 
-It decides nothing: admission did. A pod's claims are written before the pod is bound. Keyed by the Workload, because members of one gang must not be given out twice; stateless,
-because who holds which member is written on the pods themselves (`roadstead.dev/member`, in the same write as the node).
+It decides nothing: admission did. A pod's claims are written before the pod is bound.
+
+Keyed by the Workload, because members of one gang must not be given out twice; stateless, because who holds which member is written
+on the pods themselves (`roadstead.dev/member`, in the same write as the node).
 """
 
 from __future__ import annotations
@@ -146,7 +148,8 @@ class Binder:
 
 def _release(placement: Object, workload: Object, pods: Sequence[Object]) -> Step | None:
     """Give back the places of members that nobody will need again: as many as there are more than pods that are not reclaimable, of
-    those that no live pod has. (A gang that is admitted anew gets no place for pods that were done before; an elastic one may have become smaller.) Only while every pod has its member: then nobody can be on his way to one of these."""
+    those that no live pod has. (A gang that is admitted anew gets no place for pods that were done before; an elastic one may have
+    become smaller.) Only while every pod has its member: then nobody can be on his way to one of these."""
     if any(_wants_node(pod) for pod in pods):
         return None
     view = workload.view(WorkloadView)

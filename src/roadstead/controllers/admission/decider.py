@@ -43,16 +43,28 @@ from roadstead.kinds.names import (
 )
 from roadstead.kinds.object import Object, Resource
 from roadstead.model.facts import Fact, Gone
-from roadstead.model.nodes import Node
-from roadstead.model.queues import ResourceFlavor
-from roadstead.model.workload import Pod, Workload, WorkloadState
+from roadstead.model.queues import (
+    AdmissionCheck,
+    ClusterQueue,
+    Cohort,
+    LocalQueue,
+    Namespace,
+    ResourceFlavor,
+    Topology,
+)
+from roadstead.model.workload import Workload, WorkloadState
 from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
 from roadstead.runtime.step import Action, Key
 
 Journal: TypeAlias = Callable[[Sequence[Given], int, Sequence[Plan]], None]
 """Told all that the world was given since the last decision, the time, and the plans made and assumed: enough to replay it all."""
 
-PLACE_ALL: Final = Rules()
+PLACE_ALL: Final = Rules(place_all=True)
+
+_OPEN_AND_CLOSE: Final = frozenset(
+    (Namespace, LocalQueue, ClusterQueue, Cohort, ResourceFlavor, Topology, AdmissionCheck)
+)
+"""Nouns that decide whether a queue takes anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +235,9 @@ class AdmissionDecider:
 
     def _refuse_unseen(self, given: Sequence[Given], now: int) -> None:
         """Verdicts for pending workloads that no cycle will ever look at: their queue is missing, stopped or inactive. One that
-        changed is looked at by itself; when anything else than work and machines changed, all of them are."""
+        changed is looked at by itself; when something changed that opens or closes a queue, all of them are. O(those)."""
         keys = {found.key for found in given if isinstance(found, Workload)}
-        if any(not isinstance(found, Workload | Pod | Node) and not _is_about_work(found) for found in given):
+        if any(_may_open_a_queue(found) for found in given):
             keys = set(self.world.workloads)
         tables = self.world.tables()
         shared: dict[tuple[object, ...], Verdicts] = {}  # what keeps one out, keeps out all who ask for the same
@@ -406,5 +418,6 @@ class AdmissionDecider:
         return foresee(self.world, facts, now, self._rules)
 
 
-def _is_about_work(given: Given) -> bool:
-    return isinstance(given, Forgotten) or (isinstance(given, Gone) and given.noun in (Workload, Pod, Node))
+def _may_open_a_queue(given: Given) -> bool:
+    noun = given.noun if isinstance(given, Gone) else type(given)
+    return noun in _OPEN_AND_CLOSE
