@@ -46,7 +46,7 @@ def test_dead_rows_are_erased_and_the_floor_moves_with_them(tmp_path: Path) -> N
     log.commit([row(1), row(2, "MODIFIED"), row(3, "MODIFIED")], [], 0)
     log.commit([row(4, "MODIFIED")], [1, 2], 2)
     contents = log.load()
-    assert [found.rv for found in contents.rows] == [3, 4]
+    assert [rv for rv, *_ in contents.rows] == [3, 4]
     assert contents.floor == 2
     log.close()
 
@@ -100,7 +100,7 @@ def test_an_older_format_is_migrated_after_a_backup(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(logs, "FORMAT", 2)
     monkeypatch.setattr(logs, "MIGRATIONS", {1: lambda c: c.execute("UPDATE log SET key = key || '-new'")})
     log = SqliteLog(tmp_path)
-    assert [found.key for found in log.load().rows] == ["/configmaps:default/a-new"]
+    assert [key for _, _, key, *_ in log.load().rows] == ["/configmaps:default/a-new"]
     log.close()
     backup = sqlite3.connect(tmp_path / "store.db.format-1.bak")
     assert backup.execute("SELECT key FROM log").fetchall() == [("/configmaps:default/a",)]
@@ -116,7 +116,7 @@ def test_older_objects_are_rewritten_once_after_a_backup(tmp_path: Path) -> None
     log.close()
     for _ in range(2):
         log = SqliteLog(tmp_path, upgrade=upgrade)
-        assert [(found.api_version, found.value) for found in log.load().rows] == [
+        assert [(api_version, value) for *_, api_version, value in log.load().rows] == [
             ("v2", row(number).value + b" ") for number in (1, 2)
         ]
         log.close()
@@ -199,10 +199,10 @@ def test_a_full_disk_refuses_the_batch_and_nothing_of_it_is_stored(tmp_path: Pat
     big = Row(2, "ADDED", "/configmaps:default/b", "v1", b"x" * 100_000)
     with pytest.raises(DiskFull, match=r"is full: 1 writes \(100000 bytes\) were not stored\. Free space"):
         log.commit([big], [], 0)
-    assert [found.rv for found in log.load().rows] == [1]
+    assert [rv for rv, *_ in log.load().rows] == [1]
     log._connection.execute("PRAGMA max_page_count=1000000")
     log.commit([big], [], 0)
-    assert [found.rv for found in log.load().rows] == [1, 2]
+    assert [rv for rv, *_ in log.load().rows] == [1, 2]
     log.close()
 
 

@@ -244,10 +244,38 @@ async def test_superseded_rows_beyond_the_history_are_erased_from_the_disk(tmp_p
     rows = store._log.load().rows
     # the static object, the five newest changes, and what was trimmed with the last batch
     assert len(rows) <= 1 + 5 + 2
-    assert rows[0].rv == int(static.meta.resource_version)
+    assert rows[0][0] == int(static.meta.resource_version)
     assert names(store.list(CONFIG_MAPS)) == ["default/hot", "default/static"]
     with pytest.raises(TooOld):
         store.subscribe(CONFIG_MAPS, 10)
+    await store.close()
+
+
+@in_loop
+async def test_a_store_with_more_than_its_history_holds_opens_with_the_newest_changes(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    current = await put(store, config_map("hot"))
+    for _ in range(5):
+        current = await put(store, current.decode(), current)
+    gone = await put(store, config_map("gone"))
+    await store.remove(CONFIG_MAPS, gone.decode(), gone).committed
+    for name in "abc":
+        await put(store, config_map(name))
+    await store.close()
+    for limits, kept in ((Limits(changes=3), 3), (Limits(bytes=1), 1)):
+        store = Store.open(tmp_path, limits=limits)
+        assert names(store.list(CONFIG_MAPS)) == ["default/a", "default/b", "default/c", "default/hot"]
+        changes = store.subscribe(CONFIG_MAPS, store.revision - kept).take()
+        assert [change.rv for change in changes] == list(range(store.revision - kept + 1, store.revision + 1))
+        with pytest.raises(TooOld):
+            store.subscribe(CONFIG_MAPS, store.revision - kept - 1)
+        await store.close()
+    store = Store.open(tmp_path, limits=Limits(changes=3))
+    await put(store, config_map("d"))  # takes with it what is neither current nor history
+    await store.close()
+    store = Store.open(tmp_path)
+    rows = store._log.load().rows
+    assert [key for _, _, key, *_ in rows] == [f"/configmaps:default/{name}" for name in ("hot", "a", "b", "c", "d")]
     await store.close()
 
 

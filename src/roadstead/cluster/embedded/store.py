@@ -28,7 +28,7 @@ import orjson
 from roadstead.cluster.embedded.collection import Collection
 from roadstead.cluster.embedded.failures import CommitFailed, CorruptStore, StoreError
 from roadstead.cluster.embedded.history import Change, Feed, History, Limits, Subscription
-from roadstead.cluster.embedded.log import Durability, Log, MemoryLog, Row, SqliteLog, Upgrader
+from roadstead.cluster.embedded.log import Durability, Log, MemoryLog, Row, SqliteLog, Stored, Upgrader
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.runtime.counters import Histogram
 
@@ -73,7 +73,9 @@ class Store:
         self._last_issued = contents.last_rv
         self._collections: dict[Resource, Collection] = {}
         self._dependents: dict[str, dict[tuple[Resource, str], None]] = {}
-        self._history = History(contents.floor, limits or Limits())
+        limits = limits or Limits()
+        floor = max(contents.floor, _newest_beyond(contents.rows, limits))
+        self._history = History(floor, limits)
         self._head: dict[tuple[Resource, str], Object | None] = {}
         self._gathering = _Batch([], [], [])
         self._is_flushing = False
@@ -88,7 +90,7 @@ class Store:
         self._dead: list[int] = []  # rows to erase with the next batch
         self._executor = ThreadPoolExecutor(1, "roadstead-store") if log.in_thread else None
         with _collector_at_rest():
-            self._load(contents.rows, contents.floor)
+            self._load(contents.rows, floor)
 
     @classmethod
     def open(
@@ -112,32 +114,31 @@ class Store:
         """A store that forgets. Commits at once, without a thread."""
         return cls(MemoryLog(), limits)
 
-    def _load(self, rows: Iterable[Row], floor: int) -> None:
+    def _load(self, rows: Iterable[Stored], floor: int) -> None:
         resources: dict[tuple[str, str], Resource] = {}
-        for row in rows:
-            group_and_plural, path = _split(row.key)
-            resource = resources.get((group_and_plural, row.api_version))
+        for rv, op, key, api_version, value in rows:
+            group_and_plural, path = _split(key)
+            resource = resources.get((group_and_plural, api_version))
             if resource is None:
                 group, _, plural = group_and_plural.rpartition("/")
-                resource = Resource(group, row.api_version.rpartition("/")[2], plural)
-                resources[group_and_plural, row.api_version] = resource
+                resource = Resource(group, api_version.rpartition("/")[2], plural)
+                resources[group_and_plural, api_version] = resource
             try:
-                found = Object(resource, row.value)
+                found = Object(resource, value)
             except msgspec.MsgspecError as error:
                 raise CorruptStore(
-                    f"The stored object {row.key} (resourceVersion {row.rv}) cannot be decoded: {error}. "
+                    f"The stored object {key} (resourceVersion {rv}) cannot be decoded: {error}. "
                     "Restore the data directory from a backup, or move it away to start empty."
                 ) from error
             collection = self._collection(resource)
             previous = collection.get(path)
-            is_known = previous is not None or row.op == "ADDED"
-            if row.rv > floor:
-                self._history.append(Change(row.rv, row.op, found, previous, is_known))
-            elif row.op == "DELETED":
-                self._dead.append(row.rv)
+            if rv > floor:
+                self._history.append(Change(rv, op, found, previous, previous is not None or op == "ADDED"))
+            elif op == "DELETED":
+                self._dead.append(rv)
             if previous is not None and int(previous.meta.resource_version) <= floor:
                 self._dead.append(int(previous.meta.resource_version))
-            self._place(collection, path, previous, None if row.op == "DELETED" else found)
+            self._place(collection, path, previous, None if op == "DELETED" else found)
         self._trim()
 
     # --- reading: committed state
@@ -416,6 +417,16 @@ def path_of(found: Object) -> str:
     """`namespace/name`, or `name` for cluster-scoped objects: the key within a resource, whose byte order is the list order."""
     meta = found.meta
     return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+
+
+def _newest_beyond(rows: Sequence[Stored], limits: Limits) -> int:
+    """rv of the newest row that is too much for the history, 0 if none is: of a large store most need not be made changes of."""
+    size = 0
+    for kept, row in enumerate(reversed(rows)):
+        size += len(row[4])
+        if kept and (kept >= limits.changes or size > limits.bytes):
+            return row[0]
+    return 0
 
 
 def _split(key: str) -> tuple[str, str]:
