@@ -49,6 +49,16 @@ def test_included_files_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ("NodeName=a\nNodeName=a\n", "Duplicated NodeName a"),
         ("ClusterName=x\n", "defines no node"),
         ("Include gone.conf\n", "gone.conf cannot be read"),
+        ("GresTypes=gpu\nNodeName=a Gres=gpu:99999999999\n", "at most 1024 are possible"),
+        (
+            "NodeName=a\nNodeName=N_1\n",
+            "slurm.conf line 2: Kubernetes takes no node named N_1; it would have to be n-1",
+        ),
+        ("NodeName=node-A\n", "takes no node named node-A"),
+        ("NodeName=a\nPartitionName=Debug\nPartitionName=debug\n", "line 3: the partitions Debug ("),
+        ("NodeName=a\nPartitionName=a_b\nPartitionName=a-b\n", "would both be the ClusterQueue a-b"),
+        ("NodeName=a\nPartitionName=__\n", "nothing is left of the partition name __"),
+        (f"NodeName={'n' * 60}1\nNodeName={'n' * 60}2 CPUs=2\n", "would have one name"),
     ],
 )
 def test_what_cannot_be_imported(
@@ -60,3 +70,18 @@ def test_what_cannot_be_imported(
     said = capsys.readouterr()
     assert said.out == ""
     assert says in said.err
+
+
+@pytest.mark.parametrize(("content", "position"), [(b"NodeName=a\n\xff\xfe", 11), (b"Node\0Name", 4)])
+def test_what_is_no_text(content: bytes, position: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "slurm.conf").write_bytes(content)
+    assert call(str(tmp_path / "slurm.conf")) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"is not text: its byte {position} is" in said.err
+
+
+def test_errors_name_the_file_as_it_was_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "prod.conf").write_text("NodeName=a\nNodeName=a\n")
+    assert call(str(tmp_path / "prod.conf")) == 1
+    assert f"{tmp_path / 'prod.conf'} line 2" in capsys.readouterr().err

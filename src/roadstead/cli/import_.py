@@ -20,19 +20,28 @@ def command(slurm_conf: Path, gres_conf: Path | None, namespace: str, quiet: boo
     stderr."""
     from roadstead.slurm.language.configuration import ConfigurationError
     from roadstead.slurm.language.fleet import read
-    from roadstead.slurm.manifests import manifests
+    from roadstead.slurm.manifests import NameRefused, manifests
 
     beside = slurm_conf.parent / "gres.conf"
     if gres_conf is None and beside.is_file():
         gres_conf = beside
     text = _text(slurm_conf)
     try:
-        cluster = read(text, _text(gres_conf) if gres_conf else "", _included(slurm_conf, text))
+        cluster = read(
+            text,
+            _text(gres_conf) if gres_conf else "",
+            _included(slurm_conf, text),
+            file=str(slurm_conf),
+            gres_file=str(gres_conf),
+        )
     except ConfigurationError as err:
         raise Failure(str(err), "Slurm's daemons would not start with it either. Nothing was printed.") from err
     if not cluster.nodes:
         raise Failure(f"{slurm_conf} defines no node: it has no NodeName line.", "Is it the slurm.conf of the cluster?")
-    objects, remarks = manifests(cluster, namespace)
+    try:
+        objects, remarks = manifests(cluster, namespace)
+    except NameRefused as err:
+        raise Failure(str(err), f"{err.hint} Nothing was printed.") from err
     click.echo(_yaml(objects), nl=False)
     if not quiet:
         for remark in remarks:
@@ -41,11 +50,24 @@ def command(slurm_conf: Path, gres_conf: Path | None, namespace: str, quiet: boo
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = path.read_bytes().decode("utf-8")
+        bad = text.find("\0")
     except OSError as err:
         raise Failure(
             f"{path} cannot be read: {err.strerror}.", "Name the slurm.conf, and the gres.conf if it is elsewhere."
         ) from err
+    except UnicodeDecodeError as err:
+        raise _no_text(path, err.start) from err
+    if bad >= 0:
+        raise _no_text(path, len(text[:bad].encode()))
+    return text
+
+
+def _no_text(path: Path, position: int) -> Failure:
+    return Failure(
+        f"{path} is not text: its byte {position} is none of UTF-8.",
+        "Name the slurm.conf of the cluster, saved as UTF-8.",
+    )
 
 
 def _included(path: Path, text: str) -> dict[str, str]:
@@ -55,7 +77,7 @@ def _included(path: Path, text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     todo = [text]
     while todo:
-        for record in records(todo.pop(), path.name):
+        for record in records(todo.pop(), str(path)):
             if record.key == "include" and record.value not in found:
                 found[record.value] = _text(path.parent / record.value)
                 todo.append(found[record.value])

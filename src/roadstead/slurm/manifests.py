@@ -29,6 +29,7 @@ GPU_DRIVER: Final = "gpu.nvidia.com"
 OTHER_DRIVER: Final = "gres.roadstead.dev"
 PODS: Final = 500
 MAX_NAME: Final = 63
+_NODE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 _NODE_KEYS: Final = (
     "nodename nodehostname nodeaddr bcastaddr port boards sockets socketsperboard corespersocket threadspercore cpus procs realmemory "
@@ -44,8 +45,18 @@ _PLUMBING: Final = (
 """Keys that say how Slurm's daemons run, and nothing about jobs or machines: nothing is lost with them."""
 
 
+class NameRefused(ValueError):
+    """A name that cannot be had: where, both names, and in `hint` what to do."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
 def manifests(cluster: Cluster, namespace: str = "default") -> tuple[list[Json], list[str]]:
-    """(objects in the order in which to apply them, what could not be expressed, a sentence each)."""
+    """(objects in the order in which to apply them, what could not be expressed, a sentence each). NameRefused if two things would
+    get one name, or a node one that Kubernetes refuses."""
+    _check_names(cluster)
     remarks = list(cluster.remarks)
     groups = _groups(cluster)
     placed = {node.name: node for node in cluster.placement_nodes()}
@@ -64,7 +75,48 @@ def manifests(cluster: Cluster, namespace: str = "default") -> tuple[list[Json],
     for partition in cluster.partitions:
         objects += _queue(partition, cohort, groups, resources, namespace, remarks)
     remarks += _unspoken(cluster)
+    _check_objects(objects)
     return objects, list(dict.fromkeys(remarks))
+
+
+def _check_names(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        if len(node.name) > MAX_NAME or not _NODE_NAME.fullmatch(node.name):
+            suggestion = _name(node.name)
+            raise NameRefused(
+                f"{node.where}: Kubernetes takes no node named {node.name}; it would have to be {suggestion or 'another'}: at most "
+                f"{MAX_NAME} lower-case letters, digits, dashes and dots.",
+                "Rename it in the configuration, and as the machine's agent is to call it.",
+            )
+    queues: dict[str, Partition] = {}
+    for partition in cluster.partitions:
+        name = _name(partition.name)
+        if not name:
+            raise NameRefused(
+                f"{partition.where}: nothing is left of the partition name {partition.name} for a ClusterQueue: it has no letter a-z and "
+                "no digit.",
+                "Rename the partition in the configuration.",
+            )
+        other = queues.setdefault(name, partition)
+        if other is not partition:
+            raise NameRefused(
+                f"{partition.where}: the partitions {other.name} ({other.where}) and {partition.name} would both be the ClusterQueue {name}.",
+                "Rename one of them in the configuration.",
+            )
+
+
+def _check_objects(objects: Sequence[Json]) -> None:
+    """What is left: GRES, types and long names that differ only in what names of Kubernetes cannot hold."""
+    seen: set[tuple[str, str]] = set()
+    for each in objects:
+        key = (each["kind"], each["metadata"]["name"])
+        if key in seen:
+            raise NameRefused(
+                f"Two things of the configuration would both be the {key[0]} {key[1]}: their names differ only in capitals, in signs other "
+                f"than dashes, or after {MAX_NAME} letters.",
+                "Rename one of them in the configuration.",
+            )
+        seen.add(key)
 
 
 def _groups(cluster: Cluster) -> dict[str, list[NodeLine]]:
@@ -74,7 +126,16 @@ def _groups(cluster: Cluster) -> dict[str, list[NodeLine]]:
         inside = tuple(partition.name for partition in cluster.partitions if node.name in partition.nodes)
         key = (inside, node.cpus, node.memory, node.gres, node.features)
         found.setdefault(key, []).append(node)
-    return {_name(f"slurm-{nodes[0].name}"): nodes for nodes in found.values()}
+    named: dict[str, list[NodeLine]] = {}
+    for nodes in found.values():
+        first = named.setdefault(_name(f"slurm-{nodes[0].name}"), nodes)[0]
+        if first is not nodes[0]:
+            raise NameRefused(
+                f"{nodes[0].where}: the flavors of {first.name} ({first.where}) and {nodes[0].name} would have one name, which ends after "
+                f"{MAX_NAME} letters.",
+                "Give one of the nodes a shorter name.",
+            )
+    return named
 
 
 # --- nodes and devices

@@ -114,12 +114,29 @@ def test_included_files() -> None:
         ("GresTypes=gpu", "Name=nic", "Name=nic is not among GresTypes=gpu"),
         ("GresTypes=gpu", "Name=gpu Cores=3-1", "Cores=3-1 is no list of core numbers"),
         ("GresTypes=gpu", "Name=gpu Count=x", "Count=x is no number"),
+        ("GresTypes=gpu", "Name=gpu Cores=0-99999999999", "goes beyond core 65535"),
+        ("NodeName=n[1-99999999]", "", "Too many hosts in range `1-99999999'; a range a-b holds at most 65536 names"),
+        ("GresTypes=gpu\nNodeName=a Gres=gpu:99999999999", "", "node a has 99999999999 devices of gpu, at most 1024"),
+        ("GresTypes=gpu\nNodeName=a Gres=gpu:x:1000,gpu:y:25", "", "node a has 1025 devices of gpu, at most 1024"),
     ],
 )
 def test_what_the_daemons_would_not_start_with(conf: str, gres: str, says: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         read(conf, gres)
     assert says in str(refused.value)
+
+
+def test_a_file_is_called_by_its_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"in file prod\.conf line 2"):
+        read("NodeName=a\nFoo bar\n", file="prod.conf")
+    with pytest.raises(ConfigurationError, match=r"gpus\.conf line 1"):
+        read("NodeName=a\n", "Name=gpu\n", gres_file="gpus.conf")
+
+
+def test_as_many_devices_as_are_possible() -> None:
+    cluster = read("GresTypes=gpu,x\nNodeName=a Gres=gpu:1024,x:4G\n", "Name=gpu Count=99999999999\n")
+    node = cluster.placement_nodes()[0]
+    assert (len(node.devices), node.stocks[0].count) == (1024, 4 << 30)
 
 
 def test_more_devices_than_declared_are_told_and_left_out() -> None:

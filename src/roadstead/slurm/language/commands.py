@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from roadstead.slurm.language.constraint import check, hosts
 from roadstead.slurm.language.errors import INVALID_GRES, NODE_CONFIGURATION, Refused, Rejected
 from roadstead.slurm.language.fleet import Cluster
 from roadstead.slurm.language.gres import check_counts
@@ -47,7 +48,11 @@ def submit(
     script: str | None = None,
     release: Release = NEWEST,
 ) -> Answer:
-    """The answer of `sbatch`, `srun` or `salloc` on this cluster, all of it idle. `script`: text of the batch script."""
+    """The answer of `sbatch`, `srun` or `salloc` on this cluster, all of it idle. `script`: text of the batch script.
+    ValueError if the first word is none of the three."""
+    if not argv or argv[0] not in FRAMES:
+        given = f"{argv[0]!r} is none of them" if argv else "the command line is empty"
+        raise ValueError(f"Three commands submit a job, and {given}. Begin with sbatch, srun or salloc.")
     command = argv[0]
     said: list[str] = []
     try:
@@ -91,6 +96,13 @@ def _placed(
                 "Invalid partition name specified", f"error: invalid partition specified: {request.partition}"
             )
         raise Rejected("No partition specified or system default partition")
+    if request.reservation:
+        raise Rejected("Requested reservation is invalid")  # a configuration holds none
+    features = {feature for node in cluster.nodes for feature in node.features}
+    check(request, {node.name for node in cluster.nodes}, features, partition.nodes)
+    required = len(hosts(request.nodelist))
+    if required > max(request.min_nodes or 1, 1):
+        request = replace(request, min_nodes=required)
     if request.memory_per_cpu is None and request.memory_per_node is None and not request.memory_per_gpu:
         request = replace(request, memory_per_cpu=cluster.memory_per_cpu)
     taken = f"Submitted batch job {JOB}\n" if command == "sbatch" else ""

@@ -7,6 +7,9 @@ from typing import Final
 INVALID_GRES: Final = "Invalid generic resource (gres) specification"
 INVALID_GRES_TYPE: Final = "Invalid GRES specification (with and without type identification)"
 INVALID_TRES: Final = "Invalid Trackable RESource (TRES) specification"
+INVALID_FEATURE: Final = "Invalid feature specification"
+INVALID_NODE_COUNT: Final = "Node count specification invalid"
+INVALID_NODE_NAME: Final = "Invalid node name specified"
 NODE_CONFIGURATION: Final = "Requested node configuration is not available"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from roadstead.slurm.language.configuration import ConfigurationError, Record, records
-from roadstead.slurm.language.gresline import GresLine, NodeGres, gres_lines, node_gres
+from roadstead.slurm.language.gresline import MAX_FILES, GresLine, NodeGres, gres_lines, node_gres
 from roadstead.slurm.language.hostlist import Hostlist, HostlistError
 from roadstead.slurm.language.placement.model import Device, Node, Stock
 from roadstead.slurm.language.request import GPU, SHARED_GPUS
@@ -74,16 +74,25 @@ class Cluster:
         return tuple(_placed(self, node) for node in self.nodes if wanted is None or node.name in wanted)
 
 
-def read(slurm_conf: str, gres_conf: str = "", included: Mapping[str, str] | None = None) -> Cluster:
+def read(
+    slurm_conf: str,
+    gres_conf: str = "",
+    included: Mapping[str, str] | None = None,
+    *,
+    file: str = "slurm.conf",
+    gres_file: str = "gres.conf",
+) -> Cluster:
     """The cluster that the texts describe. ConfigurationError where Slurm's daemons would refuse to start. `included`: texts of files
-    that `Include` names."""
-    lines = list(_with_includes(slurm_conf, "slurm.conf", included or {}))
+    that `Include` names; `file` and `gres_file`: what errors call the texts."""
+    lines = list(_with_includes(slurm_conf, file, included or {}))
     settings = {r.key: r.value for r in lines if r.key not in RECORD_KEYS}
     gres_types = tuple(filter(None, settings.get("grestypes", "").split(",")))
     nodes = _nodes(lines, gres_types)
     sets = {r.value: r for r in lines if r.key == "nodeset"}
-    devices = gres_lines(list(_with_includes(gres_conf, "gres.conf", included or {})), gres_types)
+    devices = gres_lines(list(_with_includes(gres_conf, gres_file, included or {})), gres_types)
     cluster = Cluster(gres_types, nodes, _partitions(lines, nodes, sets), settings, devices)
+    for node in nodes:
+        _check_devices(cluster, node)
     remarks = tuple(dict.fromkeys(remark for node in nodes for remark in _mismatches(cluster, node)))
     return Cluster(gres_types, nodes, cluster.partitions, settings, devices, remarks)
 
@@ -168,7 +177,7 @@ def _names(text: str, record: Record) -> list[str]:
     try:
         return list(Hostlist.parse(text))
     except HostlistError as err:
-        raise ConfigurationError(f"{record.where}: {err}") from err
+        raise ConfigurationError(f"{record.where}: {err.explained}") from err
 
 
 def _number(text: str | None) -> int | None:
@@ -228,6 +237,25 @@ def lines_for(cluster: Cluster, node: NodeLine) -> list[GresLine]:
     return [line for line in cluster.devices if not line.nodes or node.name in line.nodes]
 
 
+def _is_device(item: NodeGres, lines: Iterable[GresLine]) -> bool:
+    """GPUs are devices, and what has files."""
+    return item.name == GPU or any(line.files for line in lines if line.name == item.name)
+
+
+def _check_devices(cluster: Cluster, node: NodeLine) -> None:
+    lines = lines_for(cluster, node)
+    counts: dict[str, int] = {}
+    for item in node.gres:
+        if item.name not in SHARED_GPUS and _is_device(item, lines):
+            counts[item.name] = counts.get(item.name, 0) + item.count
+    for name, count in counts.items():
+        if count > MAX_FILES:
+            raise ConfigurationError(
+                f"{node.where}: node {node.name} has {count} devices of {name}, at most {MAX_FILES} are possible. "
+                "Correct the count in its Gres=."
+            )
+
+
 def _mismatches(cluster: Cluster, node: NodeLine) -> Iterable[str]:
     configured: dict[tuple[str, str], int] = {}
     for item in node.gres:
@@ -253,13 +281,13 @@ def _placed(cluster: Cluster, node: NodeLine) -> Node:
         if item.name in SHARED_GPUS:
             continue
         lines = [line for line in lines_for(cluster, node) if line.name == item.name and line.type in ("", item.type)]
-        if item.name != GPU and not any(line.files for line in lines):
+        if not _is_device(item, lines):
             stocks.append(Stock(item.name, item.type, item.count, item.consumed))
             continue
         sockets: list[int] = []
         for line in lines:
             used = {core // node.cores_per_socket for core in line.cores}
-            sockets += [used.pop() if len(used) == 1 else -1] * line.count
+            sockets += [used.pop() if len(used) == 1 else -1] * min(line.count, item.count)
         sockets = (sockets + [-1] * item.count)[: item.count]
         first = sum(1 for device in devices if device.name == item.name)
         devices += [Device(item.name, item.type, first + number, socket) for number, socket in enumerate(sockets)]

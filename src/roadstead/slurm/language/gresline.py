@@ -14,6 +14,10 @@ from roadstead.slurm.language.numbers import amount
 
 NO_CONSUME: Final = "no_consume"
 MAX_FILES: Final = 1024
+"""Most device files of a line, and most devices of one GRES on a node."""
+
+MAX_CORES: Final = 65536
+"""A limit of our own, so that `Cores=0-99999999999` is an error and not a full memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def _expanded(text: str, record: Record) -> tuple[str, ...]:
     try:
         return tuple(Hostlist.parse(text))
     except HostlistError as err:
-        raise ConfigurationError(f"{record.where}: {err}") from err
+        raise ConfigurationError(f"{record.where}: {err.explained}") from err
 
 
 def _cores(text: str, record: Record) -> tuple[int, ...]:
@@ -118,5 +122,9 @@ def _cores(text: str, record: Record) -> tuple[int, ...]:
         first, dash, last = part.partition("-")
         if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
             raise ConfigurationError(f"{record.where}: Cores={text} is no list of core numbers, as in 0-3,8.")
+        if int(last if dash else first) >= MAX_CORES:
+            raise ConfigurationError(
+                f"{record.where}: Cores={text} goes beyond core {MAX_CORES - 1}, the last possible. Correct the range."
+            )
         cores += range(int(first), int(last if dash else first) + 1)
     return tuple(cores)

@@ -32,6 +32,12 @@ class HostlistError(ValueError):
         super().__init__(f"Invalid hostlist: {text}")
         self.lines = lines
 
+    @property
+    def explained(self) -> str:
+        """The text with its reason, for those who do not compare words."""
+        reason = self.lines[0].removeprefix("_parse_single_range: ") if self.lines else "a name goes on after a bracket"
+        return f"{self} ({reason}; a range a-b holds at most {MAX_RANGE} names, a list {MAX_HOSTS})."
+
 
 @dataclass(frozen=True, slots=True)
 class Range:

@@ -230,6 +230,10 @@ READERS: Final[Mapping[str, Reader]] = {
     "exclusive": _flag("exclusive"),
     "overcommit": _flag("overcommit"),
     "partition": _text("partition"),
+    "nodelist": _text("nodelist"),
+    "exclude": _text("exclude"),
+    "constraint": _text("constraint"),
+    "reservation": _text("reservation"),
 }
 
 # --- what excludes each other

@@ -73,6 +73,12 @@ class JobRequest:
     exclusive: bool = False
     overcommit: bool = False
     partition: str = ""
+    nodelist: str = ""
+    """A hostlist: nodes that the job must have. More may be added."""
+    exclude: str = ""
+    """A hostlist: nodes that it must not have."""
+    constraint: str = ""
+    reservation: str = ""
     demands: tuple[Demand, ...] = field(default=())
     """Set by `reconcile`."""
     most_tasks_per_node: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from roadstead.slurm.language.constraint import eligible, hosts
 from roadstead.slurm.language.placement.model import Device, Impossible, Node, NodeShare, Placement, Waits
 from roadstead.slurm.language.placement.offer import Offer, least_cpus, needed_cpus, offer, per_task_cpus
 from roadstead.slurm.language.placement.step import Step
@@ -28,14 +29,21 @@ def place(request: JobRequest, nodes: Sequence[Node], command: str = "srun", rel
     Linear in nodes times devices per node, plus the tasks."""
     _check_nodes(request, nodes)
     _check_gres(request, nodes)
+    required = hosts(request.nodelist)
+    nodes = eligible(request, nodes)
     size = _size(request, nodes)
     ordered = sorted(nodes, key=lambda node: node.weight)
+    rank = {node.name: number for number, node in enumerate(ordered)}
+    ordered.sort(key=lambda node: node.name not in required)
     for near in (True, False):
         if not near and request.gres_flags == "enforce-binding":
             break
         offers = [made for node in ordered if (made := offer(node, request, size.tasks, near)) is not None]
+        if not required <= {made.node.name for made in offers}:
+            continue
         chosen = _choose(request, offers, size)
         if chosen is not None:
+            chosen.sort(key=lambda each: rank[each[0].node.name])
             return _share(request, chosen, size, Step(command, release))
     raise Impossible
 
@@ -184,22 +192,20 @@ def _share(request: JobRequest, chosen: Sequence[tuple[Offer, int]], size: Size,
 
 
 def _spread(request: JobRequest, chosen: Sequence[tuple[Offer, int]], rooms: Sequence[int], tasks: int) -> list[int]:
-    """Tasks by node: one each, then in turn where there is room."""
+    """Tasks by node: one each, then in turn where there is room. Whole rounds are given at once: as many steps as there are
+    different rooms, however many tasks."""
     each = per_task_cpus(request)
     counts = [1] * len(chosen)
     left = tasks - len(chosen)
-    while left > 0:
-        placed = False
-        for index, (made, _) in enumerate(chosen):
-            if left <= 0:
-                break
-            room = 1 << 30 if request.overcommit else rooms[index] // each
-            if counts[index] < min(room, made.max_tasks):
-                counts[index] += 1
-                left -= 1
-                placed = True
-        if not placed:
-            break
+    most = [
+        min(1 << 30 if request.overcommit else room // each, made.max_tasks)
+        for room, (made, _) in zip(rooms, chosen, strict=True)
+    ]
+    while left > 0 and (open_ := [index for index in range(len(chosen)) if counts[index] < most[index]]):
+        rounds = min(left // len(open_), min(most[index] - counts[index] for index in open_))
+        for index in open_ if rounds else open_[:left]:
+            counts[index] += rounds or 1
+            left -= rounds or 1
     return counts
 
 
