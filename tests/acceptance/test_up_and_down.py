@@ -123,6 +123,11 @@ def test_work_yields_to_a_stop_and_goes_on_after_it(own: Cluster, tmp_path: Path
     assert not node["spec"].get("taints")
 
 
+def hears_interrupts() -> None:
+    """As in a terminal: who was started in the background of a script ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_a_stop_that_is_interrupted_leaves_a_cluster_that_works(own: Cluster) -> None:
     def taints() -> list[object]:
@@ -135,8 +140,9 @@ def test_a_stop_that_is_interrupted_leaves_a_cluster_that_works(own: Cluster) ->
     own.roadstead("run", "--detach", "--name", "stubborn", "--", "sh", "-c", stubborn)
     own.until(lambda: own.roadstead("logs", "stubborn", check=False).stdout == "begun\n", "it runs")
     stopping = subprocess.Popen(
-        [sys.executable, "-m", "roadstead.cli", "down"], env=own.environment, stdin=subprocess.DEVNULL
-    )
+        [sys.executable, "-m", "roadstead.cli", "down"], env=own.environment, stdin=subprocess.DEVNULL,
+        preexec_fn=hears_interrupts,
+    )  # fmt: skip
     own.until(lambda: taints() != [], "jobs are told to yield")
     stopping.send_signal(signal.SIGINT)
     assert stopping.wait(30) == 130

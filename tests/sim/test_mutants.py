@@ -17,6 +17,7 @@ from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.controllers import binder
 from roadstead.controllers.admission import AdmissionDecider, writes
+from roadstead.controllers.admission.dependents import Dependents
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.job import counting, sync
 from roadstead.controllers.job.controller import JobController
@@ -25,7 +26,8 @@ from roadstead.core.fleet.fleet import Fleet
 from roadstead.core.plan import Verdicts
 from roadstead.core.queueing.standings import Standings
 from roadstead.core.quota.tree import QuotaNode, QuotaTree
-from roadstead.kinds.object import Json, Object
+from roadstead.kinds.names import PODS
+from roadstead.kinds.object import Json, Object, Resource
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Node
 from roadstead.model.workload import Workload
@@ -69,7 +71,7 @@ def the_fleet_forgets(patch: Patch) -> None:
 def members_are_given_twice(patch: Patch) -> None:
     """The binder does not look who holds a member already."""
 
-    def assign(waiting: Sequence[Object], pod_set: Any) -> list[tuple[Object, int]]:
+    def assign(waiting: Sequence[Object], *_: Any) -> list[tuple[Object, int]]:
         return [(pod, 0) for pod in waiting if binder._wants_node(pod)]
 
     patch.setattr(binder, "assign_members", assign)
@@ -145,7 +147,13 @@ def a_failed_command_is_not_forgotten(patch: Patch) -> None:
 
 def members_do_not_follow_their_placement(patch: Patch) -> None:
     """A pod whose Placement is gone speaks for itself only when it changes."""
-    patch.setattr(AdmissionDecider, "_follow_member", lambda self, key, before, current: None)
+    real = Dependents.follow
+
+    def follow(self: Dependents, resource: Resource, *change: Any) -> None:
+        if resource != PODS:
+            real(self, resource, *change)
+
+    patch.setattr(Dependents, "follow", follow)
 
 
 def lists_remove_nothing(patch: Patch) -> None:
@@ -262,7 +270,7 @@ MUTANTS: Sequence[tuple[Any, ...]] = (
     (writes_are_acknowledged_early, "versions"),
     (versions_start_over, "versions"),
     (quota_is_not_given_back, "digest"),
-    (a_failed_command_is_not_forgotten, "end"),
+    (a_failed_command_is_not_forgotten, "end", draw(42)),
     (members_do_not_follow_their_placement, "digest", story(more_acts=[Act(3.0, "lose-place", "gang")])),
     (lists_remove_nothing, "caches", story(blows=[Blow(19.5, "expire", seconds=12.0)])),
     (failures_are_not_retried, "end"),
