@@ -62,7 +62,7 @@ def loan(team: str, most: int, at_the_end: int) -> Callable[[Story], None]:
         (part("together", reports=[{"accuracy": 0.97, "weights": w} for w in "ab"]), "the members of together ended with different weights"),
         (loan("vision", 0, 0), "ClusterQueue vision borrowed 0 GPUs at most, expected 4"),
         (loan("vision", 4, 4), "ClusterQueue vision still has 4 GPUs borrowed"),
-        (loan("speech", 4, 0), "ClusterQueue speech borrowed 4 GPUs at most, expected 2"),
+        (loan("speech", 0, 0), "ClusterQueue speech borrowed 0 GPUs at most, expected 2"),
     ],
 )  # fmt: skip
 def test_each_thing_that_goes_wrong_is_said(spoil: Callable[[Story], None], complaint: str) -> None:
