@@ -17,5 +17,7 @@ def test_the_demo_ends_as_it_must(tmp_path: Path) -> None:
     cluster.environment["TMPDIR"] = str(tmp_path)
     done = cluster.roadstead("demo", timeout=240)
     assert "all five jobs ended as they should" in done.stdout
-    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+    # Where its path is too long for a socket, that is in a folder that all of a user's clusters share, and stays empty.
+    left = [path for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert (left, list(tmp_path.glob("roadstead-demo-*"))) == ([], []), "nothing is left behind"
     assert not cluster.processes()

@@ -129,7 +129,7 @@ def test_who_names_a_claim_that_is_missing_is_tried_again_once_it_is_there() -> 
 
 
 def lone(name: str, pod: PodClass, at: int = 0, **more: str) -> Pod:
-    return Pod("team", name, f"uid-{name}", pod, at * SECOND, **more)  # type: ignore[arg-type]
+    return Pod("team", name, f"uid-{name}", pod, at * SECOND, **more)  # type: ignore[arg-type]  # any field of Pod
 
 
 def test_a_pod_of_no_queue_is_bound_with_what_its_claims_are_given() -> None:
