@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
+import msgspec
+
 from roadstead.core.memory import Tried
 from roadstead.core.plan import Admit, BindPod, Evict, Forgotten, Plan, Verdicts
 from roadstead.core.rules import AdmissionFairSharing, Rules, WaitForPodsReady
@@ -45,7 +47,9 @@ def _known_types() -> dict[str, type]:
 
 
 def _is_value(kind: type) -> bool:
-    return is_dataclass(kind) or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+    return (
+        is_dataclass(kind) or issubclass(kind, msgspec.Struct) or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+    )
 
 
 @cache
@@ -98,6 +102,11 @@ def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
     if issubclass(kind, tuple):
         defaults: dict[str, Any] = getattr(kind, "_field_defaults", {})
         return tuple((name, defaults.get(name, MISSING)) for name in getattr(kind, "_fields", ()))
+    if issubclass(kind, msgspec.Struct):
+        return tuple(
+            (field.name, MISSING if field.default is msgspec.NODEFAULT else field.default)
+            for field in msgspec.structs.fields(kind)
+        )
     return tuple((field.name, field.default) for field in fields(cast(Any, kind)) if field.init)
 
 

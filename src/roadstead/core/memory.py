@@ -16,9 +16,10 @@ The whole list:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+import msgspec
 
 from roadstead.model.workload import WorkloadKey
 
@@ -32,8 +33,7 @@ class Place(StrEnum):
     HELD = "held"  # holds quota: reserved, or admission assumed ("in flight")
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """Where a scan of flavors stopped: per pod set, resource -> index of the flavor (-1: the list was exhausted).
 
     kueue.md 3.5.5. `generation` is the cohort tree's when it was computed, `shape` the workload's equivalence class.
@@ -50,16 +50,14 @@ class Tried:
         return any(index != -1 for pod_set in self.pod_sets for _, index in pod_set)
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True):
     """A cycle took place. First in `Plan.memory`: its time is the reservation time of the plan's admissions."""
 
     cycle: int
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(msgspec.Struct, frozen=True):
     """A head goes back to the heap or is parked; with `whole_class`, every active workload of its class in the queue too.
     `for_fleet`: the fleet, which all queues share, lacked room: whoever gives nodes or devices back may let it in."""
 
@@ -70,8 +68,7 @@ class Moved:
     for_fleet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stuck:
+class Stuck(msgspec.Struct, frozen=True):
     """This workload is the sticky head of its ClusterQueue now."""
 
     cluster_queue: str
@@ -79,16 +76,14 @@ class Stuck:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(msgspec.Struct, frozen=True):
     """What to remember of a workload's scan of flavors (as in `Tried`); None: start from the first flavor next time."""
 
     workload: WorkloadKey
     pod_sets: tuple[tuple[tuple[str, int], ...], ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unparked:
+class Unparked(msgspec.Struct, frozen=True):
     """Requests to un-park were carried out, and back-offs that ended by `now` were ended."""
 
     now: int

@@ -6,16 +6,16 @@ back one command that could not be carried out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+import msgspec
 
 from roadstead.model.refusals import Refusal
 from roadstead.model.workload import Admission, Member, Placement, WorkloadKey
 
 
-@dataclass(frozen=True, slots=True)
-class Admit:
+class Admit(msgspec.Struct, frozen=True):
     """Reserve quota for a workload, and nodes and devices where the rules place it. `waits_for_pods`: its pods are waited for."""
 
     workload: WorkloadKey
@@ -42,8 +42,7 @@ class EvictionReason(StrEnum):
     PLACEMENT_LOST = "PlacementLost"  # ours: somebody deleted the Placement that says where its members run
 
 
-@dataclass(frozen=True, slots=True)
-class Evict:
+class Evict(msgspec.Struct, frozen=True):
     """Ask a workload that holds quota to give it up. `cause`: what is behind the reason, where Kueue counts that apart;
     `requeue_count` and `requeue_at`: the back-off that begins with it, if one does."""
 
@@ -58,8 +57,7 @@ class Evict:
     requeue_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BindPod:
+class BindPod(msgspec.Struct, frozen=True):
     """A place for one pod that no queue admits."""
 
     pod: tuple[str, str]
@@ -70,8 +68,7 @@ class BindPod:
 Command: TypeAlias = Admit | Evict | BindPod
 
 
-@dataclass(frozen=True, slots=True)
-class Forgotten:
+class Forgotten(msgspec.Struct, frozen=True):
     """A command that was assumed could not be carried out: what a World is given besides facts."""
 
     command: Command
@@ -84,8 +81,7 @@ class Requeue(StrEnum):
     PARKED = "parked"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(msgspec.Struct, frozen=True):
     """Everything learnt about one workload (or bare pod) in one evaluation; the binding refusal is first."""
 
     workload: WorkloadKey
@@ -94,8 +90,7 @@ class Verdicts:
     requeue: Requeue = Requeue.HEAP
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The outcome of one cycle. `memory` is opaque to everyone but the World: queue positions, sticky heads, tried flavors."""
 
     commands: tuple[Command, ...] = ()

@@ -5,8 +5,9 @@ Sentences, conditions, events, metrics and Slurm reasons are rendered from these
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from roadstead.model.workload import WorkloadKey
 
@@ -70,8 +71,7 @@ class Code(StrEnum):
     CLAIM_INVALID = "ResourceClaimInvalid"  # no node will ever do: a class is missing, a selector fails
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """One reason why one workload was not admitted in one evaluation.
 
     `needed`, `available` and `limit` are canonical amounts of `resource`; `limit` is the most that could ever be

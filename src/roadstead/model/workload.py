@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+import msgspec
+
 from roadstead.model.amounts import Amounts, FlavorName, ResourceName
 from roadstead.model.dra import Allocation, PodClaim
 from roadstead.model.selection import NodeTerm, Toleration
@@ -80,8 +82,7 @@ class PodSet:
     topology: TopologyRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PodSetAssignment:
+class PodSetAssignment(msgspec.Struct, frozen=True):
     """What one pod set got: `usage` is the total of all its pods, per resource that a quota covers."""
 
     name: str
@@ -91,16 +92,14 @@ class PodSetAssignment:
     topology: TopologyAssignment | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TopologyAssignment:
+class TopologyAssignment(msgspec.Struct, frozen=True):
     """Kueue's topologyAssignment: `domains` are (label values, pod count), in Kueue's order (lexicographic by values)."""
 
     levels: tuple[str, ...]
     domains: tuple[tuple[tuple[str, ...], int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     cluster_queue: str
     pod_sets: tuple[PodSetAssignment, ...]
 
@@ -154,8 +153,7 @@ class Workload:
         return (self.namespace, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """Where one pod of a gang goes: a node, the names of the devices there that are its alone, and what each of its claims is given,
     by the pod's name for it."""
 
@@ -164,8 +162,7 @@ class Member:
     claims: tuple[tuple[str, Allocation], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PodSetPlacement:
+class PodSetPlacement(msgspec.Struct, frozen=True):
     """Members in index order: member i of the pod set runs at `members[i]`; all of them use `requests` each. `shared` says which of
     the members' claims are one ResourceClaim for all, (namespace, name)."""
 
@@ -175,8 +172,7 @@ class PodSetPlacement:
     shared: tuple[tuple[str, tuple[str, str]], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """Node and devices of every member of a gang, decided together and written once (design: the Placement object)."""
 
     pod_sets: tuple[PodSetPlacement, ...]

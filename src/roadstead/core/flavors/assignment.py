@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+import msgspec
+
 from roadstead.core.fleet.ask import Found
 from roadstead.core.memory import Tried
 from roadstead.core.quota.tree import Slot, Usage
@@ -29,8 +31,7 @@ class Mode(IntEnum):
         return Mode.NO_FIT < self < Mode.FIT
 
 
-@dataclass(slots=True)
-class Choice:
+class Choice(msgspec.Struct):
     """One resource of one pod set: the flavor taken, how it fits, and the smallest subtree (by height) that can hold it."""
 
     flavor: FlavorName

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import heappop
 from typing import TypeAlias
+
+import msgspec
 
 from roadstead.core.memory import Place, Tried
 from roadstead.core.plan import Admit, Evict
@@ -18,8 +19,7 @@ PreemptionOrder: TypeAlias = tuple[int, int, str, WorkloadKey]
 """(priority, -reservation time, uid, key): smallest first is asked first to go (kueue.md 3.7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """What a workload holds: quota in a ClusterQueue, and nodes and devices where it was placed."""
 
     admission: Admission
