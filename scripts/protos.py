@@ -24,11 +24,13 @@ from grpc_tools import protoc
 FACTS = Path(__file__).parent.parent / "src/roadstead/kinds/facts"
 SOURCES = (
     "k8s.io/api/authentication/v1/generated.proto",
+    "k8s.io/api/authorization/v1/generated.proto",
     "k8s.io/api/batch/v1/generated.proto",
     "k8s.io/api/coordination/v1/generated.proto",
     "k8s.io/api/core/v1/generated.proto",
     "k8s.io/api/node/v1/generated.proto",
     "k8s.io/api/policy/v1/generated.proto",
+    "k8s.io/api/rbac/v1/generated.proto",
     "k8s.io/api/resource/v1/generated.proto",
     "k8s.io/api/scheduling/v1/generated.proto",
 )
