@@ -38,6 +38,8 @@ SAMPLES: dict[str, Json] = {
             ],
         }
     },
+    "RoleBinding": {"roleRef": {"kind": "Role", "name": "r"}},
+    "ClusterRoleBinding": {"roleRef": {"kind": "ClusterRole", "name": "r"}},
     "Placement": {
         "spec": {"workload": {"name": "w", "uid": "u"}, "podSets": [{"name": "main", "members": [{"node": "n1"}]}]}
     },
@@ -51,6 +53,7 @@ def sample(kind: Kind) -> Json:
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
         "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job", "LimitRange", "RuntimeClass",
+        "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
         "DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
         "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
     }  # fmt: skip

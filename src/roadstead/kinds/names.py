@@ -19,6 +19,12 @@ RUNTIME_CLASSES: Final = Resource("node.k8s.io", "v1", "runtimeclasses")
 PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses")
 JOBS: Final = Resource("batch", "v1", "jobs")
 
+RBAC: Final = "rbac.authorization.k8s.io"
+ROLES: Final = Resource(RBAC, "v1", "roles")
+CLUSTER_ROLES: Final = Resource(RBAC, "v1", "clusterroles")
+ROLE_BINDINGS: Final = Resource(RBAC, "v1", "rolebindings")
+CLUSTER_ROLE_BINDINGS: Final = Resource(RBAC, "v1", "clusterrolebindings")
+
 KUEUE: Final = "kueue.x-k8s.io"
 RESOURCE_FLAVORS: Final = Resource(KUEUE, "v1beta2", "resourceflavors")
 CLUSTER_QUEUES: Final = Resource(KUEUE, "v1beta2", "clusterqueues")

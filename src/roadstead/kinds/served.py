@@ -18,6 +18,7 @@ from roadstead.kinds.kueue import (
     workload_priority_class,
 )
 from roadstead.kinds.node import runtime_class
+from roadstead.kinds.rbac import binding, role
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.resource import claim, claim_template, device_class, resource_slice, taint_rule
 from roadstead.kinds.roadstead import placement
@@ -40,6 +41,10 @@ def default_registry() -> Registry:
             job.kind(),
             lease.kind(),
             runtime_class.kind(),
+            binding.cluster_role_binding(),
+            role.cluster_role(),
+            binding.role_binding(),
+            role.role(),
             priority_class.kind(),
             device_class.kind(),
             taint_rule.kind(),
