@@ -26,7 +26,7 @@ class Fanout:
         `form` names what `line` makes of an event: watchers with equal requests and forms share its bytes. `is_first`: the form says
         something extra with the first object that a watcher gets.
         """
-        resource = watch.kind.resource
+        resource = watch.kind.stored
         channel = self._channels.get(resource)
         if channel is None:
             channel = self._channels[resource] = Channel(self._store, resource)
@@ -37,7 +37,7 @@ class Fanout:
 
     def leave(self, member: Member) -> None:
         """Send it nothing more."""
-        resource = member.group.watch.kind.resource
+        resource = member.group.watch.kind.stored
         channel = self._channels[resource]
         channel.leave(member)
         if channel.is_empty:

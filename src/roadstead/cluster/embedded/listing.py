@@ -11,6 +11,7 @@ import base64
 import binascii
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -57,12 +58,15 @@ async def list_page(store: Store, kind: Kind, namespace: str, options: ListOptio
     if not exact:
         rv = store.revision
     try:
-        everything = store.list_at(kind.resource, namespace, rv)
+        everything = store.list_at(kind.stored, namespace, rv)
     except TooOld:
         raise _too_old(store, options, start) from None
     # Version 0 is answered from a cache there, which knows no pages.
     limit = 0 if options.resource_version == "0" else options.limit
-    return _cut(everything, selection, limit, start, rv)
+    page = _cut(everything, selection, limit, start, rv)
+    if kind.storage is None:
+        return page
+    return replace(page, items=[kind.read(found) for found in page.items])
 
 
 def parse_version(text: str) -> int:

@@ -148,7 +148,7 @@ def choose_name(store: Store, kind: Kind, metadata: Json, namespace: str, suffix
         return
     for _ in range(GENERATE_ATTEMPTS):
         name = base[:_BASE_LENGTH] + suffix()
-        if store.head(kind.resource, namespace, name) is None:
+        if store.head(kind.stored, namespace, name) is None:
             metadata["name"] = name
             return
     raise StatusError(

@@ -95,10 +95,10 @@ class Resources:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """The newest committed version. Raises StatusError 404."""
-        found = self._store.get(kind.resource, namespace, name)
+        found = self._store.get(kind.stored, namespace, name)
         if found is None:
             raise not_found(kind.resource, name)
-        return found
+        return kind.read(found)
 
     async def list(self, kind: Kind, namespace: str, options: ListOptions = ListOptions()) -> Page:
         """A consistent page, in byte order of namespace/name. Raises StatusError 400, 410, 422, 504."""
@@ -234,7 +234,7 @@ class Resources:
             metadata["generation"] = 1
         validate_new(kind, obj)
         name = metadata["name"]
-        taken = self._store.head(kind.resource, namespace, name)
+        taken = self._store.head(kind.stored, namespace, name)
         if taken is not None:
             error = already_exists(kind.resource, name)
             if taken.meta.deletion_timestamp:
@@ -243,20 +243,20 @@ class Resources:
         warnings += warnings_of(kind, obj)
         if options.dry_run:
             return Written(Object.of(kind.resource, obj), warnings, created=True), None
-        pending = self._store.put(kind.resource, obj, None)
-        return Written(pending.object, warnings, created=True), pending
+        pending = self._store.put(kind.stored, kind.to_store(obj), None)
+        return Written(kind.read(pending.object), warnings, created=True), pending
 
     def _put(self, kind: Kind, namespace: str, name: str, obj: Json, options: WriteOptions, subresource: str) -> _Plan:
         owned.check_type(kind, obj)
         metadata = owned.metadata_of(kind, obj)
         owned.check_name(metadata, name)
-        old = self._store.head(kind.resource, namespace, name)
+        old = self._store.head(kind.stored, namespace, name)
         if old is None:
             if kind.strategy.create_on_update and not subresource:
                 metadata.pop("resourceVersion", None)
                 return self._create(kind, namespace, obj, options)
             raise not_found(kind.resource, name)
-        return self._replace(kind, namespace, obj, old, old.decode(), options, subresource)
+        return self._replace(kind, namespace, obj, old, kind.read(old).decode(), options, subresource)
 
     def _patch(
         self,
@@ -267,16 +267,16 @@ class Resources:
         options: WriteOptions,
         subresource: str,
     ) -> _Plan:
-        old = self._store.head(kind.resource, namespace, name)
+        old = self._store.head(kind.stored, namespace, name)
         if old is None:
             raise not_found(kind.resource, name)
-        obj = apply(old.decode())
+        obj = apply(kind.read(old).decode())
         owned.check_type(kind, obj)
         metadata = owned.metadata_of(kind, obj)
         owned.check_name(metadata, name)
         if not metadata.get("resourceVersion"):
             metadata["resourceVersion"] = old.meta.resource_version
-        return self._replace(kind, namespace, obj, old, old.decode(), options, subresource)
+        return self._replace(kind, namespace, obj, old, kind.read(old).decode(), options, subresource)
 
     def _replace(
         self,
@@ -300,8 +300,8 @@ class Resources:
         self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
         validate_change(kind, obj, before, subresource, problems)
         warnings += warnings_of(kind, obj)
-        if obj == before:
-            return Written(old, warnings), None
+        if obj == before and not kind.is_stale(old):
+            return Written(kind.read(old), warnings), None
         if (
             kind.strategy.has_generation
             and subresource != "status"
@@ -311,20 +311,22 @@ class Resources:
         if is_finished(kind, obj):
             # The answer is what was asked for, at the version before; watchers get the last state that was stored.
             written = Written(Object.of(kind.resource, obj), warnings, removed=True)
-            return written, None if options.dry_run else self._store.remove(kind.resource, before, old)
+            return written, None if options.dry_run else self._store.remove(kind.stored, kind.to_store(before), old)
         if options.dry_run:
             return Written(Object.of(kind.resource, obj), warnings), None
-        pending = self._store.put(kind.resource, obj, old)
-        return Written(pending.object, warnings), pending
+        pending = self._store.put(kind.stored, kind.to_store(obj), old)
+        return Written(kind.read(pending.object), warnings), pending
 
     def _delete(self, kind: Kind, namespace: str, name: str, options: DeleteOptions) -> _Plan:
-        old = self._store.head(kind.resource, namespace, name)
+        old = self._store.head(kind.stored, namespace, name)
         if old is None:
             raise not_found(kind.resource, name)
         check_delete(kind, old, options)
-        obj = old.decode()
+        obj = kind.read(old).decode()
         if self._admission:
-            self._admit("DELETE", kind, namespace, name, "", None, old.decode(), options.user, options.dry_run)
+            self._admit(
+                "DELETE", kind, namespace, name, "", None, kind.read(old).decode(), options.user, options.dry_run
+            )
         return self._remove(kind, obj, old, options)
 
     def _remove(self, kind: Kind, obj: Json, old: Object, options: DeleteOptions, is_edited: bool = False) -> _Plan:
@@ -332,15 +334,15 @@ class Resources:
         effect = apply_delete(kind, obj, options, self._clock())
         warnings = delete_warnings(kind, options)
         if effect is Effect.UNCHANGED and not is_edited:
-            return Written(old, warnings), None
+            return Written(kind.read(old), warnings), None
         removed = effect is Effect.REMOVED
         if options.dry_run:
             return Written(Object.of(kind.resource, obj), warnings, removed=removed), None
         if removed:
-            pending = self._store.remove(kind.resource, obj, old)
+            pending = self._store.remove(kind.stored, kind.to_store(obj), old)
         else:
-            pending = self._store.put(kind.resource, obj, old)
-        return Written(pending.object, warnings, removed=removed), pending
+            pending = self._store.put(kind.stored, kind.to_store(obj), old)
+        return Written(kind.read(pending.object), warnings, removed=removed), pending
 
     def _bind(self, kind: Kind, namespace: str, name: str, binding: Json, options: WriteOptions) -> _Plan:
         old = self._store.head(PODS, namespace, name)

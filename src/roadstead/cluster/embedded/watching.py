@@ -53,9 +53,10 @@ class Watch:
         if options.send_initial_events or self._since == 0:
             # The newest state is at least as new as any version asked for, except one from the future.
             current = store.revision
-            found = [obj for obj in store.list(self.kind.resource, self.namespace) if self.selection.matches(obj)]
+            stored = store.list(self.kind.stored, self.namespace)
+            found = [self.kind.read(obj) for obj in stored if self.selection.matches(obj)]
             return found, f"{current}{INITIAL_EVENTS_END}" if options.bookmarks else "", max(self._since, current)
-        floor = store.feed(self.kind.resource).floor
+        floor = store.feed(self.kind.stored).floor
         if self._since < floor:
             raise _expired(self._since, store.revision)
         return (), "", self._since
@@ -64,7 +65,10 @@ class Watch:
         """What this watch sees of a change, if anything. Raises StatusError 410 if that is no longer known."""
         if self.namespace and change.object.meta.namespace != self.namespace:
             return None
-        return event_for(change, self.selection)
+        event = event_for(change, self.selection)
+        if self.kind.storage is None or event is None or event[1] is None:
+            return event
+        return event[0], self.kind.read(event[1]), event[2]
 
 
 def open_watch(
@@ -95,7 +99,7 @@ async def _events(watch: Watch) -> AsyncGenerator[Event, None]:
     deadline = None if options.timeout_seconds is None else loop.time() + options.timeout_seconds
     initial, end, since = watch.begin()
     # Nothing can come between: from here on the subscription holds the place.
-    subscription = store.subscribe(watch.kind.resource, min(since, store.revision))
+    subscription = store.subscribe(watch.kind.stored, min(since, store.revision))
     for found in initial:
         yield "ADDED", found, found.meta.resource_version
     if end:
