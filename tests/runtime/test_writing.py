@@ -10,8 +10,19 @@ import pytest
 
 from roadstead.kinds.names import CONFIG_MAPS, NODES, PODS
 from roadstead.kinds.object import Json, Object, Ref
-from roadstead.runtime.cluster import Create, Delete, Listing, Outcome, Result, Unavailable, Update, Write
-from roadstead.runtime.step import Absent, Confirmation, Empty, Present
+from roadstead.runtime.cluster import (
+    EVERYTHING,
+    Create,
+    Delete,
+    Listing,
+    Outcome,
+    Result,
+    Selector,
+    Unavailable,
+    Update,
+    Write,
+)
+from roadstead.runtime.step import Absent, Confirmation, Current, Empty, Present
 from roadstead.runtime.writing import confirmed, landed, settle_unknown
 
 STORED: Json = {
@@ -92,12 +103,14 @@ class Fake:
             raise Unavailable("down")
         return self._found if self._found is not None and self._found.ref == ref else None
 
-    async def list(self, resource: Any, namespace: str = "", selector: Any = None) -> Listing:
+    async def list(self, resource: Any, namespace: str = "", selector: Selector = EVERYTHING) -> Listing:
         if self._is_down:
             raise Unavailable("down")
         found = self._found
-        is_in = found is not None and found.resource == resource and found.meta.namespace == namespace
-        return Listing((found,) if is_in and found is not None else (), "1")
+        if found is None or found.resource != resource or found.meta.namespace != namespace:
+            return Listing((), "1")
+        labels = {"", *(f"{name}={value}" for name, value in found.meta.labels.items())}
+        return Listing((found,) if selector.labels in labels else (), "1")
 
     def watch(self, resource: Any, since: str, namespace: str = "", selector: Any = None) -> Any:
         raise NotImplementedError
@@ -107,6 +120,10 @@ class Fake:
 
 
 THE_POD = Ref(PODS, "default", "p")
+
+
+def _notes(obj: Object) -> list[str]:
+    return [obj.meta.annotations["note"]]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +143,15 @@ THE_POD = Ref(PODS, "default", "p")
         (Present(THE_POD, "u"), None, False),
         (Present(THE_POD, "u", stored().meta.resource_version), stored(), True),
         (Present(THE_POD, "u", "another"), stored(), False),
+        (Current(PODS, "default", _notes, "x", frozenset({("u", "7")})), stored(), True),
+        (Current(PODS, "default", _notes, "x", frozenset({("u", "6")})), stored(), False),
+        (Current(PODS, "default", _notes, "x", frozenset({("earlier", "7")})), stored(), False),
+        (Current(PODS, "default", _notes, "x", frozenset()), stored(), False),
+        (Current(PODS, "default", _notes, "x", frozenset()), None, True),
+        (Current(PODS, "default", _notes, "y", frozenset()), stored(), True),
+        (Current(PODS, "other", _notes, "x", frozenset()), stored(), True),
+        (Current(PODS, "default", _notes, "x", frozenset(), "b=2"), stored(), True),
+        (Current(PODS, "default", _notes, "x", frozenset({("u", "7")}), "a=1"), stored(), True),
     ],
 )
 def test_what_the_server_confirms(fact: Confirmation, found: Object | None, holds: bool) -> None:

@@ -110,7 +110,8 @@ class Binder:
         spec = placement.view(PlacementView).spec
         if spec.workload.uid != workload.meta.uid or not is_admitted(workload):
             return NOTHING
-        if is_evicted(workload) or is_finished(workload):
+        leaving = workload.meta.deletion_timestamp is not None
+        if is_evicted(workload) or is_finished(workload) or (leaving and workload.meta.controller):
             return NOTHING  # whoever is not bound yet will be deleted
         pods = live_pods(read, workload, now)
         claims = Writes()
@@ -141,9 +142,12 @@ class Binder:
         if not stages:
             return _release(placement, workload, pods) or Step(again_at=min(again, default=None))
         # The view may still show a Placement that an admission which failed left behind, beside the Workload as the next one made it.
-        # It may show one whose members have been released since, too.
-        present = Present(placement.ref, placement.meta.uid, placement.meta.resource_version)
-        return Step(stages, again_at=min(again, default=None), notes=tuple(notes), confirm=(present,))
+        # It may show one whose members have been released since, too. And it may not show yet that the Workload is evicted or leaves:
+        # see `all_seen`. (The pods of a job that was deleted without them keep their places, whatever becomes of the Workload.)
+        confirm = [Present(placement.ref, placement.meta.uid, placement.meta.resource_version)]
+        if not leaving:
+            confirm.append(Present(workload.ref, workload.meta.uid, workload.meta.resource_version))
+        return Step(stages, again_at=min(again, default=None), notes=tuple(notes), confirm=tuple(confirm))
 
 
 def _release(placement: Object, workload: Object, pods: Sequence[Object]) -> Step | None:

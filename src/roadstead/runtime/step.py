@@ -21,6 +21,10 @@ SECOND = 1_000_000_000
 """Times are integer nanoseconds since the epoch."""
 
 
+Index: TypeAlias = Callable[[Object], Iterable[str]]
+"""Values under which an object is found, for `Read.by_index`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """An Event to record about an object. Equal notes are counted, not repeated."""
@@ -60,7 +64,20 @@ class Present:
     version: str = ""
 
 
-Confirmation: TypeAlias = Absent | Empty | Present
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The view is not behind: the server, asked now, has in this namespace, found under `value` by `index`, exactly the objects
+    `seen`, as (uid, resourceVersion). `labels` narrows what the server has to send: all that `index` finds must match it."""
+
+    resource: Resource
+    namespace: str
+    index: Index
+    value: str
+    seen: frozenset[tuple[str, str]]
+    labels: str = ""
+
+
+Confirmation: TypeAlias = Absent | Empty | Present | Current
 """What a view that lags cannot tell and what is no precondition of a write, because it is about another object."""
 
 
@@ -87,18 +104,16 @@ class Step:
 NOTHING = Step()
 
 
-def in_order(*writes: Write, again_at: int | None = None, notes: Sequence[Note] = ()) -> Step:
+def in_order(
+    *writes: Write, again_at: int | None = None, notes: Sequence[Note] = (), confirm: Sequence[Confirmation] = ()
+) -> Step:
     """A step whose writes run one after another."""
-    return Step(tuple((write,) for write in writes), again_at, tuple(notes))
+    return Step(tuple((write,) for write in writes), again_at, tuple(notes), tuple(confirm))
 
 
 def together(*writes: Write, again_at: int | None = None, notes: Sequence[Note] = ()) -> Step:
     """A step whose writes may run at the same time."""
     return Step((writes,) if writes else (), again_at, tuple(notes))
-
-
-Index: TypeAlias = Callable[[Object], Iterable[str]]
-"""Values under which an object is found, for `Read.by_index`."""
 
 
 class Read(Protocol):

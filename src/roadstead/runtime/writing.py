@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from roadstead.kinds.object import Json, Object
-from roadstead.runtime.cluster import Cluster, Create, Delete, Outcome, Result, Unavailable, Update, Write
-from roadstead.runtime.step import Confirmation, Empty, Present, Stage
+from roadstead.runtime.cluster import Cluster, Create, Delete, Outcome, Result, Selector, Unavailable, Update, Write
+from roadstead.runtime.step import Confirmation, Current, Empty, Present, Stage
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ async def confirmed(cluster: Cluster, wanted: Sequence[Confirmation]) -> bool:
 async def _holds_now(cluster: Cluster, fact: Confirmation) -> bool:
     if isinstance(fact, Empty):
         return not (await cluster.list(fact.resource, fact.namespace)).items
+    if isinstance(fact, Current):
+        listed = (await cluster.list(fact.resource, fact.namespace, Selector(labels=fact.labels))).items
+        there = (obj for obj in listed if fact.value in fact.index(obj))
+        return fact.seen == {(obj.meta.uid, obj.meta.resource_version) for obj in there}
     found = await cluster.get(fact.ref)
     if isinstance(fact, Present):
         if found is None or found.meta.uid != fact.uid or found.meta.deletion_timestamp:

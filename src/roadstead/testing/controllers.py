@@ -27,7 +27,7 @@ from roadstead.cluster.embedded.store import Store
 from roadstead.kinds.object import Json, Object, Ref, Resource
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.served import default_registry
-from roadstead.runtime.cluster import Create, Delete, Outcome, Result, Update, Write
+from roadstead.runtime.cluster import EVERYTHING, Create, Delete, Outcome, Result, Selector, Update, Write
 from roadstead.runtime.step import SECOND, Controller, Index, Key, Note, Step
 from roadstead.runtime.view import Cache, View
 from roadstead.runtime.writing import confirmed, write_once
@@ -100,8 +100,8 @@ class _FaultyCluster:
     async def get(self, ref: Ref) -> Object | None:
         return await self._lab.cluster.get(ref)
 
-    async def list(self, resource: Resource, namespace: str = "", selector: Any = None) -> Any:
-        return await self._lab.cluster.list(resource, namespace)
+    async def list(self, resource: Resource, namespace: str = "", selector: Selector = EVERYTHING) -> Any:
+        return await self._lab.cluster.list(resource, namespace, selector)
 
     def watch(self, resource: Resource, since: str, namespace: str = "", selector: Any = None) -> Any:
         return self._lab.cluster.watch(resource, since, namespace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.controllers.binder import Binder, assign_members, binding
+from roadstead.controllers.workload import WorkloadController
 from roadstead.kinds.names import JOBS, PLACEMENTS, PODS, WORKLOADS
-from roadstead.kinds.object import Object, Resource
+from roadstead.kinds.object import Object
 from roadstead.kinds.views.placement import MemberView, PlacedPodSetView
-from roadstead.runtime.step import Index, Present
+from roadstead.runtime.cluster import Delete
+from roadstead.runtime.step import Controller, Present
 from roadstead.runtime.view import Cache, View
+from roadstead.runtime.writing import confirmed
 from tests.controllers.queueing.lab import QueueLab, job
 
 
@@ -92,26 +96,72 @@ def test_a_binding_carries_member_and_devices_in_the_same_write() -> None:
     assert "annotations" not in binding(pod("a"), "n1", ())["metadata"]
 
 
-def test_a_placement_is_asked_for_before_anybody_is_bound_by_it() -> None:
-    """The view may show the Placement that a failed admission left behind, beside the Workload as the next one made it."""
+def unbound(lab: QueueLab) -> tuple[Object, Object, Object]:
+    """Placement and Workload of a job that was started, and its only pod as it was before it was bound."""
+    lab.furnish()
+    lab.create(JOBS, job("train", seconds=None))
+    lab.settle()
+    workload, [bound] = lab.workload_of("train"), lab.all(PODS)
+    placement = lab.get(PLACEMENTS, workload["metadata"]["name"])
+    assert placement is not None
+    bound["spec"].pop("nodeName")
+    bound["metadata"]["annotations"].pop("roadstead.dev/member")
+    return placement, Object.of(WORKLOADS, workload), Object.of(PODS, bound)
+
+
+def test_placement_and_workload_are_asked_for_before_anybody_is_bound() -> None:
+    """The view may show the Placement that a failed admission left behind, beside the Workload as the next one made it; and a
+    Workload that was evicted meanwhile."""
     with QueueLab() as lab:
-        lab.furnish()
-        lab.create(JOBS, job("train", seconds=None))
-        lab.settle()
-        workload, [bound] = lab.workload_of("train"), lab.all(PODS)
-        name = workload["metadata"]["name"]
-        given = lab.get(PLACEMENTS, name)
-        assert given is not None
-        bound["spec"].pop("nodeName")
-        bound["metadata"]["annotations"].pop("roadstead.dev/member")
-        caches = {resource: Cache(resource, _indexes(resource)) for resource in Binder.watches}
-        caches[PLACEMENTS].put(given)
-        caches[WORKLOADS].put(Object.of(WORKLOADS, workload))
-        caches[PODS].put(Object.of(PODS, bound))
-        step = Binder().reconcile(given.key, View(caches), lab.clock)
-        assert [write.ref.name for write in step.writes] == [bound["metadata"]["name"]]
-        assert step.confirm == (Present(given.ref, given.meta.uid, given.meta.resource_version),)
+        placement, workload, waiting = unbound(lab)
+        step = Binder().reconcile(placement.key, a_view(Binder, placement, workload, waiting), lab.clock)
+        assert [write.ref.name for write in step.writes] == [waiting.meta.name]
+        assert step.confirm == tuple(
+            Present(asked.ref, asked.meta.uid, asked.meta.resource_version) for asked in (placement, workload)
+        )
 
 
-def _indexes(resource: Resource) -> dict[str, Index]:
-    return {name: index for (of, name), index in Binder.indexes.items() if of == resource}
+@pytest.mark.parametrize("orphan", [False, True])
+def test_nobody_is_bound_for_a_workload_that_is_deleted_unless_its_job_left_the_pods_to_themselves(
+    orphan: bool,
+) -> None:
+    with QueueLab() as lab:
+        placement, workload, waiting = unbound(lab)
+        value, alone = workload.decode(), waiting.decode()
+        value["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+        if orphan:
+            del value["metadata"]["ownerReferences"], alone["metadata"]["ownerReferences"]
+        view = a_view(Binder, placement, Object.of(WORKLOADS, value), Object.of(PODS, alone))
+        step = Binder().reconcile(placement.key, view, lab.clock)
+        assert [write.ref.name for write in step.writes] == ([waiting.meta.name] if orphan else [])
+
+
+def test_places_are_given_back_only_when_no_pod_is_there_that_the_view_does_not_show() -> None:
+    """A pod that the job made a moment ago may be bound at any time; whoever gives its place away must not have missed it."""
+    with QueueLab() as lab:
+        placement, workload, _ = unbound(lab)
+        lab.delete(WORKLOADS, workload.meta.name)
+        evicted, started = lab.get(WORKLOADS, workload.meta.name), lab.get(JOBS, "train")
+        assert evicted is not None
+        assert started is not None
+        stopped = started.decode()
+        stopped["spec"]["suspend"], stopped["status"] = True, {}
+        blind = a_view(WorkloadController(), placement, evicted, Object.of(JOBS, stopped))
+        step = WorkloadController().reconcile(("default", "train"), blind, lab.clock)
+        assert Delete(placement.ref, placement.meta.uid) in step.writes
+        assert not asyncio.run(confirmed(lab.cluster, step.confirm))
+        lab.delete(PODS, lab.all(PODS)[0]["metadata"]["name"], grace=0)
+        lab.edit(PODS, lab.all(PODS)[0]["metadata"]["name"], lambda pod: pod["metadata"].pop("finalizers"))
+        assert lab.all(PODS) == []
+        assert asyncio.run(confirmed(lab.cluster, step.confirm))
+
+
+def a_view(controller: Controller | type[Controller], *objects: Object) -> View:
+    """What a controller sees whose informers know these and no more."""
+    caches = {
+        resource: Cache(resource, {name: index for (of, name), index in controller.indexes.items() if of == resource})
+        for resource in controller.watches
+    }
+    for obj in objects:
+        caches[obj.resource].put(obj)
+    return View(caches)

@@ -13,6 +13,7 @@ from roadstead.controllers.node_lifecycle import BY_NODE, pods_by_node
 from roadstead.controllers.workload.limits import limit
 from roadstead.controllers.workload.pods import (
     WORKLOAD_INDEX,
+    all_seen,
     end_of_grace,
     is_departing,
     leaving_pods_of,
@@ -163,7 +164,8 @@ class AfterlifeController:
                         WORKLOADS,
                         finished(workload, "OwnerNotFound", "The job of this workload does not exist", now),
                         "status",
-                    )
+                    ),
+                    confirm=(all_seen(read, workload),) if holds_quota(workload) else (),
                 )
             return self._release(workload, read, now)
         if not leaving:
@@ -174,7 +176,8 @@ class AfterlifeController:
         writes: list[Write] = list(drop_placement(workload, read))
         if IN_USE_FINALIZER in workload.meta.finalizers:
             writes.append(Update(WORKLOADS, without_finalizer(workload)))
-        return in_order(*writes) if writes else None
+        may_have_more = holds_quota(workload) and not is_finished(workload)
+        return in_order(*writes, confirm=(all_seen(read, workload),) if may_have_more else ()) if writes else None
 
     @staticmethod
     def _left_to_themselves(workload: Object, read: Read, now: int) -> list[Object]:
@@ -198,7 +201,8 @@ class AfterlifeController:
         evicted = find_condition(workload.view(WorkloadView).status.conditions, "Evicted")
         assert evicted is not None
         value = released(workload, evicted.reason, evicted.message, now)
-        return in_order(*drop_placement(workload, read), Update(WORKLOADS, value, "status"))
+        confirm = (all_seen(read, workload),)
+        return in_order(*drop_placement(workload, read), Update(WORKLOADS, value, "status"), confirm=confirm)
 
     def _reopen(self, workload: Object, read: Read, now: int) -> Step | None:
         """Requeued=False ends when its cause does (kueue 2.5, 2.8, 2.9)."""

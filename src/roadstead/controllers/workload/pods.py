@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from roadstead.controllers.node_lifecycle import BY_NODE
-from roadstead.kinds.names import NODES, PODS, WORKLOAD_ANNOTATION
+from roadstead.kinds.names import NODES, PODS, PODSET_LABEL, WORKLOAD_ANNOTATION
 from roadstead.kinds.object import Object
 from roadstead.kinds.times import parse_time
 from roadstead.kinds.views.common import has_condition
 from roadstead.kinds.views.node import NodeView
 from roadstead.kinds.views.pod import has_ended, node_of
-from roadstead.runtime.step import Read
+from roadstead.runtime.step import Current, Read
 
 WORKLOAD_INDEX: Final = "workload"
 """Pods by "namespace/workload" of their annotation."""
@@ -22,6 +22,26 @@ def pods_by_workload(pod: Object) -> Iterable[str]:
     """Index function for WORKLOAD_INDEX."""
     name = pod.meta.annotations.get(WORKLOAD_ANNOTATION)
     return (f"{pod.meta.namespace}/{name}",) if name else ()
+
+
+def _of_a_job(pod: Object) -> Iterable[str]:
+    """As `pods_by_workload`, of pods that carry what a job's template gets when it starts."""
+    return pods_by_workload(pod) if PODSET_LABEL in pod.meta.labels else ()
+
+
+def all_seen(read: Read, workload: Object) -> Current:
+    """To be confirmed before the places and the quota of an evicted or leaving Workload are given to others.
+
+    That no pod of it is alive is what a view says, and a view may not show yet whom the job made a moment ago. With this, nobody is
+    bound to a place that is given away, and it takes no more than an order of looks: whoever gives back has seen the mark (the
+    eviction, the deletion) first and asks for the pods then; the binder has seen the pod first and asks for the mark then. A pod
+    is there when pods are asked for, and is waited for; or it comes later, and its binder meets the mark.
+    """
+    key = f"{workload.meta.namespace}/{workload.meta.name}"
+    index, labels = (_of_a_job, PODSET_LABEL) if workload.meta.controller else (pods_by_workload, "")
+    pods = read.by_index(PODS, WORKLOAD_INDEX, key)
+    seen = frozenset((pod.meta.uid, pod.meta.resource_version) for pod in pods if key in index(pod))
+    return Current(PODS, workload.meta.namespace, index, key, seen, labels)
 
 
 def live_pods(read: Read, workload: Object, now: int) -> list[Object]:

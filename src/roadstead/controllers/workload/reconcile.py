@@ -27,6 +27,7 @@ from roadstead.controllers.workload.build import (
 )
 from roadstead.controllers.workload.pods import (
     WORKLOAD_INDEX,
+    all_seen,
     end_of_grace,
     live_pods,
     lost_pods,
@@ -338,6 +339,7 @@ class WorkloadController:
             *self._restore(value, workload),
             *drop_placement(workload, read),
             Update(WORKLOADS, released(workload, reason, message, now), "status"),
+            confirm=(all_seen(read, workload),),
         )
 
     def _let_go(self, job: Object, workload: Object, read: Read, now: int) -> Step:
@@ -361,7 +363,10 @@ class WorkloadController:
         finalizer = (
             (Update(WORKLOADS, without_finalizer(workload)),) if IN_USE_FINALIZER in workload.meta.finalizers else ()
         )
-        return in_order(*restored, *drop_placement(workload, read), *finalizer)
+        # Who is finished made his last pod long ago; who never held anything has nothing to take away from under a pod.
+        may_have_more = holds_quota(workload) and not is_finished(workload)
+        confirm = (all_seen(read, workload),) if may_have_more else ()
+        return in_order(*restored, *drop_placement(workload, read), *finalizer, confirm=confirm)
 
     def _forget_start(self, job: Object, workload: Object) -> Step | None:
         """What has to be written before the job may be restored, and seen: both change the same object."""
