@@ -10,7 +10,8 @@ import random
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from benchmarks.core import a_workload, a_world, gpu_gang, gpu_queue, racks
 from roadstead.core.explain.explanation import explain

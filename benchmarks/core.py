@@ -13,8 +13,10 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from roadstead.core.cycle import cycle
 from roadstead.core.plan import Admit

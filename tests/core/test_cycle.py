@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from roadstead.core.cycle import cycle
 from roadstead.core.dump import digest, memory_digest

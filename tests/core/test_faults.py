@@ -4,12 +4,12 @@ rest where deciding from the facts alone would, and where order is strict, exact
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roadstead.core.dump import digest
 from roadstead.core.plan import Admit, Command, Evict

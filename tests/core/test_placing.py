@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roadstead.core.cycle import cycle
 from roadstead.core.departures import next_time
@@ -36,12 +35,12 @@ def node(name: str, cpu: int = 8, gpus: int = 4, *, labels: dict[str, str] | Non
         allocatable=(("cpu", cpu * 1000), (GPU, gpus), ("pods", 110)),
         devices=tuple(Device(f"gpu-{i}", GPU, i) for i in range(gpus)),
     )
-    return replace(made, **more)  # type: ignore[arg-type]  # any field of Node
+    return replace(made, **more)  # any field of Node
 
 
 def gang(name: str, count: int, gpu: int, *, priority: int = 0, at: int = 0, **more: object) -> Workload:
     set_ = replace(pods(count, cpu=1), pod=PodClass((("cpu", 1000), (GPU, gpu))))
-    return work(name, "q", pod_sets=[replace(set_, **more)], priority=priority, at=at)  # type: ignore[arg-type]
+    return work(name, "q", pod_sets=[replace(set_, **more)], priority=priority, at=at)
 
 
 def cluster(*nodes: Node, gpus: int = 100, **more: object) -> World:

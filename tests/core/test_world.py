@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from roadstead.core.cycle import cycle
 from roadstead.core.dump import digest, dump, load, memory_digest

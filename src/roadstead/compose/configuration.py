@@ -5,11 +5,12 @@ Waiting for pods is off unless the file has a `waitForPodsReady` stanza. (Kueue 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from roadstead.compose.running import Refused
 from roadstead.controllers.workload.policy import NO_POLICY, Policy

@@ -7,8 +7,9 @@ would write it; only the last step of each, the storing, is left out.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from roadstead.cluster.embedded.checks import check_and_default, validate_new
 from roadstead.cluster.embedded.requests import WriteOptions

@@ -9,8 +9,9 @@ ClusterQueue, decided together. It leaves the world as found; `World.assume(plan
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from roadstead.core.departures import drain, give_up, next_time, out_of_patience
 from roadstead.core.entry import IMMEDIATE, PARKS_CLASS, Entry, Outcome

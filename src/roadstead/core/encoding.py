@@ -73,7 +73,7 @@ def encode(value: Any) -> Any:
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, StrEnum):
         return value.value
-    if kind is type:
+    if isinstance(value, type):
         return _name(value)  # the noun of a Gone
     if kind is workload.PodClass:
         return _encoded_class(value)

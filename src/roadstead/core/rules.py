@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from roadstead.model.resources import PLAIN, ResourceRules
 
 SECOND: Final = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class WaitForPodsReady:
+class WaitForPodsReady(msgspec.Struct, frozen=True):
     """How long an admitted workload may take until all its pods are ready, and what follows when it takes longer (Kueue KEP-349,
     KEP-1282; kueue.md 1.12, 2.7). Times are nanoseconds.
 
@@ -31,8 +31,7 @@ class WaitForPodsReady:
     by_creation: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionFairSharing:
+class AdmissionFairSharing(msgspec.Struct, frozen=True):
     """How LocalQueues of one usage-based ClusterQueue take turns (Kueue KEP-4136): what was used counts half as much after
     `half_life` nanoseconds (0: at once nothing), is sampled every `interval`, and counts by resource as `weights` say, in
     thousandths; resources that are not named count once."""
@@ -42,8 +41,7 @@ class AdmissionFairSharing:
     weights: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """`place_all`: every admitted gang gets nodes and devices, flavors without a topology included (embedded world, where
     admission decides jointly). Off: only flavors with a topology are placed, the rest is quota only (as Kueue does).
 

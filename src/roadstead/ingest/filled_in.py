@@ -12,11 +12,12 @@ What then exceeds a LimitRange would be refused by the server: the class of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import orjson
+from msgspec.structs import replace
 
 from roadstead.expr.quantity import QuantityError, canonical
 from roadstead.ingest.pod_class import Resolve, pod_class

@@ -8,13 +8,13 @@ missing (Kueue 3.1). Equal specs are worked out once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from operator import add
 from typing import Any, TypeAlias
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from roadstead.expr.quantity import Quantity, QuantityError, parse
 from roadstead.ingest.reading import toleration_of

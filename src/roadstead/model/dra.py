@@ -6,8 +6,9 @@ are written back. Fields that a feature gate guards are always here: the allocat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from roadstead.model.selection import NodeTerm, Taint, Toleration
 
@@ -31,8 +32,7 @@ class DeviceId(NamedTuple):
 # --- what is offered
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(msgspec.Struct, frozen=True):
     """A typed value or, with `is_list`, several. `kind`: int, bool, string, version; empty if the object carried no known one."""
 
     kind: str
@@ -40,8 +40,7 @@ class Attribute:
     is_list: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RequestPolicy:
+class RequestPolicy(msgspec.Struct, frozen=True):
     """Which shares of a capacity may be asked for (KEP-5075). `least` is set if there is a range."""
 
     default: Amount | None = None
@@ -51,22 +50,19 @@ class RequestPolicy:
     step: Amount | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(msgspec.Struct, frozen=True):
     value: Amount
     policy: RequestPolicy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CounterSet:
+class CounterSet(msgspec.Struct, frozen=True):
     """What partitions of one physical thing share (KEP-4815)."""
 
     name: str
     counters: tuple[tuple[str, Amount], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CounterUse:
+class CounterUse(msgspec.Struct, frozen=True):
     """What a device takes from a counter set. `groups`: only devices with a group in common may use the set at once (KEP-5963)."""
 
     counter_set: str
@@ -74,8 +70,7 @@ class CounterUse:
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NodeChoice:
+class NodeChoice(msgspec.Struct, frozen=True):
     """For which nodes: one by name, all, those that a term selects, or as each device says. None of it: for no node."""
 
     name: str = ""
@@ -84,8 +79,7 @@ class NodeChoice:
     by_device: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(msgspec.Struct, frozen=True):
     name: str
     attributes: tuple[tuple[str, Attribute], ...] = ()
     capacity: tuple[tuple[str, Capacity], ...] = ()
@@ -99,8 +93,7 @@ class Device:
     shareable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceSlice:
+class ResourceSlice(msgspec.Struct, frozen=True):
     name: str
     driver: str
     pool: str
@@ -112,15 +105,13 @@ class ResourceSlice:
     counter_sets: tuple[CounterSet, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OpaqueConfig:
+class OpaqueConfig(msgspec.Struct, frozen=True):
     driver: str
     parameters: str
     """JSON text, for the driver alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceClass:
+class DeviceClass(msgspec.Struct, frozen=True):
     name: str
     selectors: tuple[str | None, ...] = ()
     """CEL; None where the object has a selector of another kind."""
@@ -129,8 +120,7 @@ class DeviceClass:
     """Pods that ask for this resource may be given devices of the class (KEP-5004)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceTaintRule:
+class DeviceTaintRule(msgspec.Struct, frozen=True):
     """Taints devices from outside their slices (KEP-5055). An empty criterion fits every device; `selects` off: the rule fits none."""
 
     name: str
@@ -152,8 +142,7 @@ class DeviceTaintRule:
 # --- what is wanted
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRequest:
+class DeviceRequest(msgspec.Struct, frozen=True):
     """One way to satisfy a request: the request itself, or one of its alternatives."""
 
     name: str
@@ -168,8 +157,7 @@ class DeviceRequest:
     """Attributes by CEL, for constraints (KEP-6080)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """Exactly one alternative without a list, or the alternatives of a `firstAvailable` in order of preference (KEP-4816)."""
 
     name: str
@@ -177,8 +165,7 @@ class Request:
     is_list: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
+class Constraint(msgspec.Struct, frozen=True):
     """Over the devices of some requests (none named: all): one attribute is the same, or differs."""
 
     requests: tuple[str, ...] = ()
@@ -186,14 +173,12 @@ class Constraint:
     distinct: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimConfig:
+class ClaimConfig(msgspec.Struct, frozen=True):
     requests: tuple[str, ...]
     config: OpaqueConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     requests: tuple[Request, ...]
@@ -201,8 +186,7 @@ class Claim:
     config: tuple[ClaimConfig, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PodClaim:
+class PodClaim(msgspec.Struct, frozen=True):
     """One of a pod's `spec.resourceClaims`: `claim`, what its template says, for one claim per pod (without namespace and name); or
     `shared`, the (namespace, name) of a ResourceClaim. Neither, and the pod has to wait: for the template named `missing`, or,
     without one, for whoever makes the claim."""
@@ -216,8 +200,7 @@ class PodClaim:
 # --- what is given
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceResult:
+class DeviceResult(msgspec.Struct, frozen=True):
     """A device for a request. `share`: one share of it; `share_id` is empty until it is written (`ingest.dra`)."""
 
     request: str
@@ -231,16 +214,14 @@ class DeviceResult:
     share_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigResult:
+class ConfigResult(msgspec.Struct, frozen=True):
     from_class: bool
     requests: tuple[str, ...]
     """Empty: all."""
     config: OpaqueConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(msgspec.Struct, frozen=True):
     """What one claim was given, and from where it can be used (None: from everywhere)."""
 
     results: tuple[DeviceResult, ...] = ()
@@ -248,8 +229,7 @@ class Allocation:
     nodes: NodeTerm | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """A share of a device in use."""
 
     id: DeviceId
@@ -260,8 +240,7 @@ MAX_CONSUMERS: Final = 256
 """Pods that may use one claim (`ResourceClaimReservedForMaxSize`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceClaim:
+class ResourceClaim(msgspec.Struct, frozen=True):
     """A ResourceClaim's facts. `consumers`: uids of the pods in `status.reservedFor`; `owner_pod`: uid of the pod that it was made for
     from a template, else empty."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from roadstead.model.dra import DeviceClass, DeviceTaintRule, ResourceClaim, ResourceSlice
 from roadstead.model.nodes import Node
@@ -36,8 +37,7 @@ Noun: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True):
     """The object of this noun and key does not exist (any more). Key: (namespace, name), or ("", name)."""
 
     noun: type[Noun]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from roadstead.model.amounts import ResourceName
 from roadstead.model.selection import Taint
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(msgspec.Struct, frozen=True):
     """One device. `name` is unique on its node; `index` is the node-local number that drivers count by (what
     CUDA_VISIBLE_DEVICES takes)."""
 
@@ -19,8 +18,7 @@ class Device:
     healthy: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A node's facts. A resource with devices listed is handed out by device; its allocatable amount is a further bound.
     `unready_since`: since when it is not ready (nanoseconds since the epoch); 0 if it is, or if nobody says since when."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from roadstead.model.amounts import FlavorName, ResourceName
 from roadstead.model.selection import LabelSelector, Taint, Toleration
@@ -29,8 +30,7 @@ class PreemptionPolicy(StrEnum):
     ANY = "Any"
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(msgspec.Struct, frozen=True):
     """Quota of one cell. `None` limits: may borrow without bound, lends everything."""
 
     nominal: int
@@ -38,45 +38,39 @@ class Quota:
     lending_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FlavorQuotas:
+class FlavorQuotas(msgspec.Struct, frozen=True):
     flavor: FlavorName
     quotas: tuple[tuple[ResourceName, Quota], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceGroup:
+class ResourceGroup(msgspec.Struct, frozen=True):
     """Resources that always get the same flavor, and the flavors to try, in order."""
 
     resources: tuple[ResourceName, ...]
     flavors: tuple[FlavorQuotas, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Preemption:
+class Preemption(msgspec.Struct, frozen=True):
     within_cluster_queue: PreemptionPolicy = PreemptionPolicy.NEVER
     reclaim_within_cohort: PreemptionPolicy = PreemptionPolicy.NEVER
     borrow_within_cohort: PreemptionPolicy = PreemptionPolicy.NEVER
     borrow_max_priority: int | None = None  # borrowWithinCohort.maxPriorityThreshold
 
 
-@dataclass(frozen=True, slots=True)
-class FlavorFungibility:
+class FlavorFungibility(msgspec.Struct, frozen=True):
     when_can_borrow: str = "MayStopSearch"  # MayStopSearch | TryNextFlavor
     when_can_preempt: str = "TryNextFlavor"
     preference: str = "BorrowingOverPreemption"  # BorrowingOverPreemption | PreemptionOverBorrowing
 
 
-@dataclass(frozen=True, slots=True)
-class CheckRule:
+class CheckRule(msgspec.Struct, frozen=True):
     """One entry of admissionChecksStrategy: a check, and the flavors whose assignment asks for it (none named: any; KEP-1432)."""
 
     check: str
     on_flavors: tuple[FlavorName, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionCheck:
+class AdmissionCheck(msgspec.Struct, frozen=True):
     """Somebody else who has to agree after quota is reserved (KEP-993)."""
 
     name: str
@@ -84,8 +78,7 @@ class AdmissionCheck:
     active: bool = False  # its condition Active is True
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterQueue:
+class ClusterQueue(msgspec.Struct, frozen=True):
     name: str
     resource_groups: tuple[ResourceGroup, ...] = ()
     cohort: str = ""
@@ -103,16 +96,14 @@ class ClusterQueue:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Cohort:
+class Cohort(msgspec.Struct, frozen=True):
     name: str
     parent: str = ""
     resource_groups: tuple[ResourceGroup, ...] = ()
     fair_weight_milli: int = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class LocalQueue:
+class LocalQueue(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     cluster_queue: str
@@ -127,8 +118,7 @@ class LocalQueue:
         return (self.namespace, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceFlavor:
+class ResourceFlavor(msgspec.Struct, frozen=True):
     name: FlavorName
     node_labels: tuple[tuple[str, str], ...] = ()
     node_taints: tuple[Taint, ...] = ()
@@ -136,13 +126,11 @@ class ResourceFlavor:
     topology: str = ""  # Topology name; "" = quota only (unless the rules place every flavor)
 
 
-@dataclass(frozen=True, slots=True)
-class Topology:
+class Topology(msgspec.Struct, frozen=True):
     name: str
     levels: tuple[str, ...]  # node label keys, coarsest first
 
 
-@dataclass(frozen=True, slots=True)
-class Namespace:
+class Namespace(msgspec.Struct, frozen=True):
     name: str
     labels: tuple[tuple[str, str], ...] = ()

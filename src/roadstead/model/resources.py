@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+
+import msgspec
 
 from roadstead.model.amounts import ResourceName
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """So many nano-units of `resource` for each unit asked for; may be negative, to express an allowance."""
 
     resource: ResourceName
@@ -20,8 +20,7 @@ class Output:
         return Fraction(self.nano, 10**9)
 
 
-@dataclass(frozen=True, slots=True)
-class Transformation:
+class Transformation(msgspec.Struct, frozen=True):
     """Who asks for `source` is charged for the outputs, beside it (`replaces` off: Retain) or instead of it (Replace). The amount
     asked for is multiplied by that of `multiply_by` first, if the pod asks for that one."""
 
@@ -31,8 +30,7 @@ class Transformation:
     multiply_by: ResourceName = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceRules:
+class ResourceRules(msgspec.Struct, frozen=True):
     """`excluded_prefixes`: resources whose name begins so need no quota. `ignore_undeclared` (quotaCheckStrategy
     IgnoreUndeclared): neither do those that the ClusterQueue's groups do not list; off: who asks for one is not admitted."""
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Taint:
+class Taint(msgspec.Struct, frozen=True, order=True):
     key: str
     value: str = ""
     effect: str = "NoSchedule"  # NoSchedule | PreferNoSchedule | NoExecute
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Toleration:
+class Toleration(msgspec.Struct, frozen=True, order=True):
     key: str = ""  # empty with operator Exists: every taint
     operator: str = "Equal"  # Equal | Exists
     value: str = ""
@@ -31,8 +29,7 @@ class Toleration:
         return bool(self.key) and self.value == taint.value
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True, order=True):
     """One match expression over labels: `key operator values`."""
 
     key: str
@@ -40,16 +37,14 @@ class Requirement:
     values: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class NodeTerm:
+class NodeTerm(msgspec.Struct, frozen=True, order=True):
     """One nodeSelectorTerm: all its requirements hold. `fields` match `metadata.name` only. A term with neither matches nothing."""
 
     labels: tuple[Requirement, ...] = ()
     fields: tuple[Requirement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSelector:
+class LabelSelector(msgspec.Struct, frozen=True):
     """matchLabels AND matchExpressions; empty matches everything, and `None` in its place matches nothing."""
 
     requirements: tuple[Requirement, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -16,8 +15,7 @@ WorkloadKey: TypeAlias = tuple[str, str]
 """(namespace, name)"""
 
 
-@dataclass(frozen=True, slots=True)
-class TopologyRequest:
+class TopologyRequest(msgspec.Struct, frozen=True):
     """How close together the pods of a set must be; at most one of required, preferred, unconstrained (Kueue KEP-2724)."""
 
     required: str = ""  # a topology level, i.e. a node label key
@@ -29,8 +27,7 @@ class TopologyRequest:
     slice_layers: tuple[tuple[str, int], ...] = ()  # podsetSliceRequiredTopologyConstraints, coarse to fine
 
 
-@dataclass(frozen=True, slots=True)
-class OutOfRange:
+class OutOfRange(msgspec.Struct, frozen=True):
     """A container (`where` names it; "": the whole pod) asks for an amount that LimitRanges of its namespace do not allow: more than
     the most, or less than the least, that `bound` is."""
 
@@ -40,8 +37,7 @@ class OutOfRange:
     bound: int
 
 
-@dataclass(frozen=True, slots=True)
-class PodClass:
+class PodClass(msgspec.Struct, frozen=True, cache_hash=True):
     """What matters for deciding about a pod. Equal pods share one instance after interning in the World.
 
     `requests` are the effective requests of one pod (max of init containers and the sum of containers, plus overhead),
@@ -55,26 +51,9 @@ class PodClass:
     limits_exceeded: tuple[ResourceName, ...] = ()  # resources whose request is above their own limit
     claims: tuple[PodClaim, ...] = ()
     out_of_range: tuple[OutOfRange, ...] = ()
-    _hash: int = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash(self._parts()))
-
-    def _parts(self) -> tuple[object, ...]:
-        return (
-            self.requests, self.node_selector, self.node_affinity, self.tolerations, self.limits_exceeded, self.claims,
-            self.out_of_range,
-        )  # fmt: skip
-
-    def __hash__(self) -> int:
-        return self._hash  # worked out once: every question about a pod looks its class up
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return PodClass, self._parts()  # made anew where it arrives: another process hashes otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class PodSet:
+class PodSet(msgspec.Struct, frozen=True):
     name: str
     count: int
     pod: PodClass
@@ -112,8 +91,7 @@ class WorkloadState(StrEnum):
     FINISHED = "Finished"
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(msgspec.Struct, frozen=True):
     """The facts of one Workload object. Times are integer nanoseconds since the epoch.
 
     `queued_at` is the queue-order timestamp (Kueue KEP 2.3: creation, or the eviction time after a PodsReady timeout).
@@ -178,8 +156,7 @@ class Placement(msgspec.Struct, frozen=True):
     pod_sets: tuple[PodSetPlacement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(msgspec.Struct, frozen=True):
     """A pod that no queue admits: it occupies a node (once bound) or asks for one. Pods of workloads are not listed here:
     their Placement speaks for them."""
 

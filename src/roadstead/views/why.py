@@ -6,7 +6,9 @@ Reasons and suggestions come from the core (made anew for this question); everyt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from roadstead.core.explain.advice import advice
 from roadstead.core.explain.changes import Suggestion

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from roadstead.controllers.admission.pending import code_of, tell
 from roadstead.core.plan import Plan, Requeue, Verdicts

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 
 from roadstead.core.dump import digest, memory_digest
 from roadstead.core.fairness.share import NOTHING, Share, share_of

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from roadstead.core.memory import Scanned
 from roadstead.core.plan import Plan

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roadstead.core.fleet.ask import Ask, Found, PodSetAsk
 from roadstead.core.fleet.claims import DEVICE_ATTRIBUTE

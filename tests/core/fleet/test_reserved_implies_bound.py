@@ -12,10 +12,10 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from roadstead.core.cycle import cycle
 from roadstead.core.dump import digest, dump, load

@@ -11,8 +11,10 @@ stays assumed until an informer shows it (`known.py` tells older versions from n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
+
+from msgspec.structs import replace
 
 from roadstead.controllers.admission.dependents import Dependents
 from roadstead.controllers.admission.doubts import Doubts, Fence, fence, is_doubtful

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from roadstead.controllers.admission.pending import IN_LINE, Told, code_of, is_obsolete, tell
 from roadstead.core.plan import Verdicts

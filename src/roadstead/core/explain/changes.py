@@ -8,9 +8,11 @@ not looked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec.structs import replace
 
 from roadstead.core.cycle import cycle
 from roadstead.core.explain.lifting import anywhere_in, tolerating

@@ -6,8 +6,9 @@ further. Nothing of it is ever kept.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from roadstead.core.explain.why import as_if_first
 from roadstead.core.rules import Rules

@@ -7,8 +7,9 @@ on lines of their own takes `public_sentence` and `blockers_line`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from roadstead.core.fleet import claim_refusing, matching
 from roadstead.expr.quantity import from_canonical

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from roadstead.model.refusals import Refusal
 from roadstead.model.selection import Toleration
 from roadstead.model.workload import Placement, PodClass, TopologyAssignment, TopologyRequest
 
 
-@dataclass(frozen=True, slots=True)
-class PodSetAsk:
+class PodSetAsk(msgspec.Struct, frozen=True):
     """`count` pods of one class, on nodes that carry `node_labels` (of the chosen flavor), with the flavor's tolerations
     added to the pods' own; `levels` are the node label keys of the flavor's topology, coarsest first."""
 
@@ -23,8 +22,7 @@ class PodSetAsk:
     request: TopologyRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """All pod sets of a workload. `assume_empty`: could it be placed if no workload used anything (Kueue 3.5.4)?
 
     `exact`: every pod must have a node that holds it, matches it and has its devices. Off, leaves are counted as Kueue was recorded
@@ -37,8 +35,7 @@ class Ask:
     exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A place for every member. `topologies[i]` is pod set i's assignment in Kueue's encoding, for flavors with a topology."""
 
     placement: Placement

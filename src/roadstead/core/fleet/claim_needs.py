@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from msgspec import structs
+
 from roadstead.core.fleet.claims import ClaimBook, ClaimKey
 from roadstead.model.dra import MAX_CONSUMERS, Allocation, Claim
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
@@ -85,6 +87,6 @@ def needs_of(book: ClaimBook, pod: PodClass, pod_set: str, count: int) -> Needs 
         if allocation is not None:
             given.append((each.name, allocation))
         else:
-            still_open.append((each.name, each.shared, replace(fact.claim, namespace="", name="")))
+            still_open.append((each.name, each.shared, structs.replace(fact.claim, namespace="", name="")))
     order = tuple(each.name for each in pod.claims)
     return Needs(tuple(own), tuple(still_open), tuple(given), tuple(shared), order)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from roadstead.core.fleet.ask import Ask, Found
 from roadstead.core.fleet.claim_room import ClaimRoom

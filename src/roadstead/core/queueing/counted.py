@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from roadstead.core.queueing.readiness import under
 from roadstead.core.rules import Rules

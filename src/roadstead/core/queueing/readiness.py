@@ -7,8 +7,9 @@ deactivates: both see the same end.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from roadstead.core.plan import EvictionReason
 from roadstead.core.rules import WaitForPodsReady

@@ -6,9 +6,10 @@ Called by the World alone. Every change can be undone; applying a workload costs
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from roadstead.core.facts import FactKey
 from roadstead.core.memory import Place, Tried

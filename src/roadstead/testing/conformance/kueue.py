@@ -9,9 +9,11 @@ or not, never counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from roadstead.core.cycle import cycle
 from roadstead.core.departures import drain
