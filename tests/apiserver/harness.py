@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,24 +16,31 @@ import orjson
 from roadstead.apiserver.app import App
 from roadstead.apiserver.discovery import Discovery
 from roadstead.apiserver.documents import Documents
+from roadstead.apiserver.grants import StoredPolicy
 from roadstead.apiserver.logs import Agents, PodLogs
 from roadstead.apiserver.objects import ObjectApi
 from roadstead.apiserver.openapi import OpenApi
 from roadstead.auth.account_tokens import AccountTokens
 from roadstead.auth.authenticator import Authenticator
+from roadstead.auth.authorizer import Authorizer
 from roadstead.auth.identity import Connection
 from roadstead.auth.service_accounts import Issuer
 from roadstead.auth.tokens import Tokens
+from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
+from roadstead.controllers.roles import bootstrap_writes
 from roadstead.kinds.names import NAMESPACES
 from roadstead.kinds.object import ObjectMeta, Resource
 from roadstead.kinds.served import default_registry
+from roadstead.runtime.cluster import Create
 
 OWNER = Connection(peer_uid=0)
 TOKEN = "secret-token"
 ISSUER = Issuer()
 """One for all tests: a key takes a tenth of a second."""
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 Headers = Mapping[str, str]
 
@@ -128,14 +135,47 @@ class Api:
         tokens = Tokens([[TOKEN, "alice", "1", "system:masters"]])
         accounts = AccountTokens(issuer, self._metadata_of, lambda: self.now)
         authenticator = Authenticator(tokens, owner_uid=0, accounts=accounts)
-        self.app = App(self.objects, registry, discovery, documents, authenticator)
+        self.app = App(
+            self.objects, registry, discovery, documents, authenticator, Authorizer(StoredPolicy(self.store))
+        )
         self.connection = connection
+        self._granted = 0
 
     async def prepare(self) -> None:
         namespaces = self.resources.registry.get(NAMESPACES)
         assert namespaces is not None
         value = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
         await self.resources.create(namespaces, "", value)
+
+    async def make_policy(self) -> None:
+        """The roles and bindings that a server has from its start."""
+        cluster = EmbeddedCluster(self.resources)
+        for name in ("kube-system", "kube-public"):
+            await cluster.write(Create(NAMESPACES, {"metadata": {"name": name}}))
+        await asyncio.gather(*map(cluster.write, bootstrap_writes(self.store.get)))
+
+    async def grant(self, user: str, namespace: str = "", **rule: Sequence[str]) -> None:
+        """Let a user do what one rule allows, in a namespace or everywhere."""
+        kind, where = ("Role", f"/namespaces/{namespace}") if namespace else ("ClusterRole", "")
+        self._granted += 1
+        name = f"granted-{self._granted}"
+        role = {"metadata": {"name": name}, "rules": [rule]}
+        made = await self.ask("POST", f"{RBAC}{where}/{kind.lower()}s", role)
+        assert made.status == 201, made.body
+        binding = {
+            "metadata": {"name": name},
+            "roleRef": {"kind": kind, "name": name},
+            "subjects": [{"kind": "User", "name": user}],
+        }
+        made = await self.ask("POST", f"{RBAC}{where}/{kind.lower()}bindings", binding)
+        assert made.status == 201, made.body
+
+    async def ask_as(
+        self, user: str, method: str, url: str, body: object = None, content_type: str = "", **more: str
+    ) -> Answer:
+        """One request of a user without groups, as an administrator may make it. `more`: further headers."""
+        headers = {"impersonate-user": user, **{name.replace("_", "-"): value for name, value in more.items()}}
+        return await self.ask(method, url, body, headers, content_type)
 
     def _metadata_of(self, resource: Resource, namespace: str, name: str) -> ObjectMeta | None:
         found = self.store.get(resource, namespace, name)

@@ -79,7 +79,7 @@ def test_requests_are_counted_by_verb_resource_and_answer(tmp_path: Path) -> Non
 
 def test_it_is_for_those_who_are_known(tmp_path: Path) -> None:
     async def check(server: ApiServer, http: httpx2.AsyncClient) -> None:
-        assert (await http.get("/metrics")).status_code == 401
+        assert (await http.get("/metrics")).status_code == 403
         assert (await http.post("/metrics", headers=bearer(server))).status_code == 405
         assert (await http.get("/metrics/x", headers=bearer(server))).status_code == 404
 

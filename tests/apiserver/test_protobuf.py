@@ -179,6 +179,8 @@ def test_what_kubectl_sends_is_created() -> None:
         "secrets",
         "serviceaccounts",
         "jobs",
+        "roles",
+        "rolebindings",
     ]
     for path, content in sent:
         answer = _create(content, path)

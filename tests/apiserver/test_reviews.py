@@ -51,6 +51,7 @@ async def test_a_token_is_given_out_and_believed(api: Api) -> None:
     }
     assert given["spec"] == {"audiences": [AUDIENCE], "expirationSeconds": 3600, "boundObjectRef": None}
     bearer = {"authorization": f"Bearer {given['status']['token']}"}
+    await api.make_policy()
     asked = await api.ask("POST", f"{GROUP}/selfsubjectreviews", {}, bearer)
     assert asked.status == 201
     who = asked.json["status"]["userInfo"]
@@ -64,6 +65,9 @@ async def test_a_token_expires(api: Api) -> None:
     await account(api)
     given = (await token(api, expirationSeconds=600)).json["status"]["token"]
     bearer = {"authorization": f"Bearer {given}"}
+    await api.grant(
+        "system:serviceaccount:default:robot", apiGroups=[""], resources=["serviceaccounts"], verbs=["list"]
+    )
     assert (await api.ask("GET", ACCOUNTS, None, bearer)).status == 200
     api.now += 662 * SECOND
     assert (await api.ask("GET", ACCOUNTS, None, bearer)).status == 401

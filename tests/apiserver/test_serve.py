@@ -52,7 +52,7 @@ def bearer(server: ApiServer) -> dict[str, str]:
 def test_tls_and_token(tmp_path: Path) -> None:
     async def check() -> None:
         async with running(tmp_path) as server, client(server) as http:
-            assert (await http.get(NAMESPACES)).status_code == 401
+            assert (await http.get(NAMESPACES)).status_code == 403
             assert (await http.get(NAMESPACES, headers={"authorization": "Bearer no"})).status_code == 401
             answer = await http.get(NAMESPACES, headers=bearer(server))
             assert answer.status_code == 200
@@ -71,7 +71,9 @@ def test_client_certificates_name_the_user(tmp_path: Path) -> None:
             context = ssl.create_default_context(cafile=str(server.ca_file))
             context.load_cert_chain(tmp_path / "c.crt", tmp_path / "c.key")
             async with httpx2.AsyncClient(base_url=server.url, verify=context, trust_env=False) as http:
-                assert (await http.get(NAMESPACES)).status_code == 200
+                refused = await http.get(NAMESPACES)
+                assert refused.status_code == 403
+                assert refused.json()["message"].startswith('namespaces is forbidden: User "alice" cannot list')
 
     asyncio.run(check())
 
@@ -198,11 +200,11 @@ async def _raw(server: ApiServer, data: bytes) -> bytes:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (HEAD_LIMIT + 10) + b"\r\n\r\n", b"HTTP/1.1 431 "),
         (
             b"GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-            b"HTTP/1.1 401 ",
+            b"HTTP/1.1 403 ",
         ),
         (
             b"POST /api/v1/namespaces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n",
-            b"HTTP/1.1 401 ",
+            b"HTTP/1.1 403 ",
         ),
     ],
 )

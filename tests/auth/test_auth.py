@@ -34,7 +34,7 @@ BY_CERTIFICATE = Identity("system:node:n1", ("system:nodes", AUTHENTICATED))
         ("Basic YTpi", Connection(), ANONYMOUS.name),
         ("Bogus x", Connection(), ANONYMOUS.name),
         ("", Connection(), ANONYMOUS.name),
-        (None, Connection(), None),
+        (None, Connection(), ANONYMOUS.name),
         (None, Connection(certificate=BY_CERTIFICATE), "system:node:n1"),
         (None, Connection(peer_uid=8), None),
     ],

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from roadstead.apiserver import visibility
+from roadstead.apiserver.access_reviews import IN_A_NAMESPACE
 from roadstead.apiserver.bodies import ClientGone, read_body
 from roadstead.apiserver.discovery import BINDINGS, Discovery
 from roadstead.apiserver.documents import Documents
@@ -24,16 +25,20 @@ from roadstead.apiserver.errors import PathUnknown, method_not_allowed, not_serv
 from roadstead.apiserver.metrics import RequestCounts
 from roadstead.apiserver.negotiate import negotiate
 from roadstead.apiserver.objects import ObjectApi
-from roadstead.apiserver.paths import ResourcePath, parse_path
+from roadstead.apiserver.paths import ResourcePath, attributes_of, parse_path
 from roadstead.apiserver.responses import Exchange, Receive, Scope, Send
-from roadstead.apiserver.reviews import SELF_REVIEWS, TOKEN_REVIEWS, Reviews
+from roadstead.apiserver.reviews import REVIEWS, Reviews
 from roadstead.apiserver.visibility import Lists
+from roadstead.auth.attributes import Attributes, refusal
 from roadstead.auth.authenticator import Authenticator
-from roadstead.auth.identity import ANONYMOUS, Connection, Identity
+from roadstead.auth.authorizer import Authorizer
+from roadstead.auth.identity import MASTERS, Connection, Identity
+from roadstead.auth.impersonation import impersonated, wanted
 from roadstead.cluster.embedded.requests import User
-from roadstead.kinds.errors import StatusError, access_denied, bad_request
+from roadstead.kinds.errors import StatusError, bad_request
+from roadstead.kinds.names import WORKLOADS
 from roadstead.kinds.object import Json, Resource
-from roadstead.kinds.registry import Kind, Registry
+from roadstead.kinds.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,7 @@ class App:
         discovery: Discovery,
         documents: Documents,
         authenticator: Authenticator,
+        authorizer: Authorizer,
         host_names: Collection[str] = (),
         answers: Answers | None = None,
         requests: RequestCounts | None = None,
@@ -74,7 +80,8 @@ class App:
         self._discovery = discovery
         self._documents = documents
         self._authenticator = authenticator
-        self._reviews = Reviews(authenticator)
+        self._authorizer = authorizer
+        self._reviews = Reviews(authenticator, authorizer)
         self._answers = answers
         self._planner = planner
         self._pending = pending
@@ -128,13 +135,14 @@ class App:
         path = exchange.path
         _check_path(exchange.scope.get("raw_path", b""), path)
         target = parse_path(path)
-        if identity is ANONYMOUS:
-            raise _denied(identity, exchange, target, self._registry)
         if any(name.startswith(b"impersonate-") for name in exchange.headers):
-            message = "forbidden: impersonation is not supported by this server; authenticate as the user you mean"
-            raise StatusError(403, "Forbidden", message)
+            identity = self._impersonated(exchange, identity, target)
+        may_create = True
+        if MASTERS not in identity.groups:  # they may do anything; nobody needs to know what
+            may_create = self._authorize(exchange, identity, target)
+        user = User(identity.name, tuple(identity.groups), may_create)
         if target is not None and target.plural:
-            await self._serve_resource(exchange, target, identity)
+            await self._serve_resource(exchange, target, identity, user)
             return
         if await self._documents.serve(exchange):
             return
@@ -142,6 +150,24 @@ class App:
             await self._serve_question(exchange, path.removeprefix(ANSWERS_PREFIX), self._answers)
             return
         await self._serve_discovery(exchange, target)
+
+    def _impersonated(self, exchange: Exchange, identity: Identity, target: ResourcePath | None) -> Identity:
+        """Who they are from here on. Raises StatusError 400, 403."""
+        whom = wanted(exchange.scope["headers"])
+        if whom is None:
+            return identity
+        asked = _asked(exchange, target)
+        return impersonated(identity, whom, asked, self._authorizer.decide)
+
+    def _authorize(self, exchange: Exchange, identity: Identity, target: ResourcePath | None) -> bool:
+        """Raises StatusError 403 if they may not; False if they may change the object and not make it."""
+        asked = _asked(exchange, target)
+        decision = self._authorizer.decide(identity, asked)
+        if not decision.is_allowed:
+            raise refusal(identity, asked, decision.reason)
+        if not asked.is_resource or asked.verb not in ("update", "patch"):
+            return True
+        return self._authorizer.decide(identity, asked._replace(verb="create")).is_allowed
 
     async def _serve_question(self, exchange: Exchange, question: str, answers: Answers) -> None:
         if question == PLAN and self._planner is not None:
@@ -158,13 +184,15 @@ class App:
             raise method_not_allowed()
         await exchange.reply_json(200, orjson.dumps(answers(question)))
 
-    async def _serve_resource(self, exchange: Exchange, target: ResourcePath, identity: Identity) -> None:
+    async def _serve_resource(self, exchange: Exchange, target: ResourcePath, identity: Identity, user: User) -> None:
         resource = Resource(target.group, target.version, target.plural)
         if resource == BINDINGS and target.namespace and not target.subresource and not target.watch:
-            await self._objects.serve_bindings(exchange, target, User(identity.name, tuple(identity.groups)))
+            await self._objects.serve_bindings(exchange, target, user)
             return
-        if resource in (SELF_REVIEWS, TOKEN_REVIEWS) and not (target.namespace or target.name or target.watch):
-            await self._reviews.serve(exchange, resource, identity)
+        if resource in REVIEWS and not (target.name or target.watch):
+            if bool(target.namespace) != (resource == IN_A_NAMESPACE):
+                raise not_served()
+            await self._reviews.serve(exchange, resource, target.namespace, identity)
             return
         if target.group == visibility.GROUP and self._pending is not None:
             await visibility.serve_pending(exchange, target, self._pending())
@@ -180,7 +208,7 @@ class App:
             if exchange.method != "GET":
                 raise method_not_allowed()
         exchange.target = target
-        await self._objects.serve(exchange, kind, target, User(identity.name, tuple(identity.groups)))
+        await self._objects.serve(exchange, kind, target, user)
 
     async def _serve_discovery(self, exchange: Exchange, target: ResourcePath | None) -> None:
         path = exchange.path.rstrip("/")
@@ -252,22 +280,13 @@ def is_too_deep(error: BaseException) -> bool:
     )
 
 
-_VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-def _denied(identity: Identity, exchange: Exchange, target: ResourcePath | None, registry: Registry) -> StatusError:
-    """403 in the words of the real server's authorizer."""
-    kind: Kind | None = None
-    if target is not None:
-        kind = registry.get(Resource(target.group, target.version, target.plural))
-    if target is None or kind is None:
-        verb = exchange.method.lower()
-        message = f'forbidden: User "{identity.name}" cannot {verb} path "{exchange.path}"'
-        return StatusError(403, "Forbidden", message, {})
-    verb = _VERBS.get(exchange.method, exchange.method.lower())
-    if not target.name:
-        verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
-    resource = f"{target.plural}/{target.subresource}" if target.subresource else target.plural
-    where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
-    why = f'User "{identity.name}" cannot {verb} resource "{resource}" in API group "{target.group}" {where}'
-    return access_denied(kind.resource, target.name, why)
+def _asked(exchange: Exchange, target: ResourcePath | None) -> Attributes:
+    """What a request asks to do. Questions about a queue or a workload are asked by those who may read it."""
+    path = exchange.path
+    if path.startswith(ANSWERS_PREFIX) and exchange.method == "GET":
+        match path.removeprefix(ANSWERS_PREFIX).strip("/").split("/"):
+            case ["queue", *namespace] if len(namespace) <= 1:
+                return Attributes("list", WORKLOADS.group, WORKLOADS.plural, namespace="".join(namespace))
+            case ["why", namespace, name]:
+                return Attributes("get", WORKLOADS.group, WORKLOADS.plural, namespace=namespace, name=name)
+    return attributes_of(exchange.method, path, exchange.query_string, target)

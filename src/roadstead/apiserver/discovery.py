@@ -13,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from roadstead.apiserver.access_reviews import IN_A_NAMESPACE, OF_A_SUBJECT, OF_ONESELF, RULES
 from roadstead.apiserver.negotiate import JSON, clauses
 from roadstead.apiserver.reviews import SELF_REVIEWS, TOKEN_REVIEWS
 from roadstead.kinds.names import PODS
@@ -44,6 +45,10 @@ VIRTUAL: Final = (
     Virtual(BINDINGS, "Binding", namespaced=True),
     Virtual(SELF_REVIEWS, "SelfSubjectReview"),
     Virtual(TOKEN_REVIEWS, "TokenReview"),
+    Virtual(IN_A_NAMESPACE, "LocalSubjectAccessReview", namespaced=True),
+    Virtual(OF_ONESELF, "SelfSubjectAccessReview"),
+    Virtual(RULES, "SelfSubjectRulesReview"),
+    Virtual(OF_A_SUBJECT, "SubjectAccessReview"),
 )
 
 

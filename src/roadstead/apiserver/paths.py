@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from roadstead.apiserver.query import flag, parse_query
+from roadstead.auth.attributes import Attributes, on_path
+from roadstead.expr.selectors import SelectorError, parse_field_selector
 
 
 class ResourcePath(NamedTuple):
@@ -42,3 +46,46 @@ def parse_path(path: str) -> ResourcePath | None:
         namespace, rest = rest[1], rest[2:]
     plural, name, subresource, *more = [*rest[:3], *[""] * (3 - len(rest[:3])), *rest[3:]]
     return ResourcePath(group, version, namespace, plural, name, subresource, tuple(more), watch)
+
+
+_VERBS: Final = {
+    "GET": "get",
+    "HEAD": "get",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
+
+
+def attributes_of(method: str, path: str, query_string: bytes, target: ResourcePath | None) -> Attributes:
+    """What a request asks to do (k8s `apiserver/pkg/endpoints/request/requestinfo.go`). `target`: `parse_path(path)`. Bodies say
+    nothing about that, and never an error: what makes no sense is refused where it is served, or here as the least that it is."""
+    if target is None or not target.plural:
+        return on_path(path, method.lower())
+    verb = "watch" if target.watch else _VERBS.get(method, "")
+    name, selector = target.name, ""
+    if not target.watch and not name and verb in ("get", "delete"):
+        query = parse_query(query_string)
+        selector = query.get("fieldSelector", "")
+        if verb == "delete":
+            verb = "deletecollection"
+        else:
+            verb = "watch" if flag(query, "watch") else "list"
+            name = _only_name(selector)
+    # A namespace is within itself: who administers it may read it.
+    namespace = name if not target.group and target.plural == "namespaces" and target.name else target.namespace
+    subresource = "" if verb == "watch" else target.subresource
+    return Attributes(verb, target.group, target.plural, subresource, namespace, name, field_selector=selector)
+
+
+def _only_name(selector: str) -> str:
+    """The one object that a field selector leaves; "" if there may be more."""
+    if "metadata.name" not in selector:
+        return ""
+    try:
+        terms = parse_field_selector(selector)
+    except SelectorError:
+        return ""
+    name = next((term.value for term in terms if term.field == "metadata.name" and term.op == "="), "")
+    return "" if name in (".", "..") or "/" in name or "%" in name else name

@@ -1,5 +1,5 @@
-"""Questions that one posts about who somebody is, of which nothing is kept: SelfSubjectReview and TokenReview (kubernetes-api
-section 18.4).
+"""Questions that one posts, of which nothing is kept: who somebody is (SelfSubjectReview, TokenReview; kubernetes-api section
+18.4), and what they may do (`access_reviews.py`).
 
 `kubectl auth whoami` asks the first; webhooks and programs that were shown a token ask the second.
 """
@@ -12,11 +12,13 @@ from typing import Final
 
 import orjson
 
+from roadstead.apiserver import access_reviews
 from roadstead.apiserver.actions import Action, receive
 from roadstead.apiserver.errors import method_not_allowed
 from roadstead.apiserver.query import parse_query
 from roadstead.apiserver.responses import Exchange, warning_headers
 from roadstead.auth.authenticator import Authenticator
+from roadstead.auth.authorizer import Authorizer
 from roadstead.auth.identity import Identity
 from roadstead.auth.service_accounts import TokenRefused
 from roadstead.cluster.embedded.requests import User
@@ -29,27 +31,40 @@ GROUP: Final = "authentication.k8s.io"
 SELF_REVIEWS: Final = Resource(GROUP, "v1", "selfsubjectreviews")
 TOKEN_REVIEWS: Final = Resource(GROUP, "v1", "tokenreviews")
 _ACTIONS: Final = {
+    **access_reviews.ACTIONS,
     SELF_REVIEWS: Action("SelfSubjectReview", (f"{GROUP}/v1",), "io.k8s.api.authentication.v1.SelfSubjectReview"),
     TOKEN_REVIEWS: Action("TokenReview", (f"{GROUP}/v1",), "io.k8s.api.authentication.v1.TokenReview"),
 }
 
 
-class Reviews:
-    """Serves both."""
+REVIEWS: Final = frozenset(_ACTIONS)
+"""Every such resource."""
 
-    def __init__(self, authenticator: Authenticator, now: Callable[[], int] = time.time_ns) -> None:
+
+class Reviews:
+    """Serves them all."""
+
+    def __init__(
+        self, authenticator: Authenticator, authorizer: Authorizer, now: Callable[[], int] = time.time_ns
+    ) -> None:
         self._authenticator = authenticator
+        self._authorizer = authorizer
         self._now = now
 
-    async def serve(self, exchange: Exchange, resource: Resource, identity: Identity) -> None:
-        """Answer a request for one of `_ACTIONS`. Raises StatusError."""
+    async def serve(self, exchange: Exchange, resource: Resource, namespace: str, identity: Identity) -> None:
+        """Answer a request for one of REVIEWS. Raises StatusError."""
         if exchange.method != "POST":
             raise method_not_allowed()
         query = parse_query(exchange.query_string)
         action = _ACTIONS[resource]
         review, options = await receive(exchange, action, User(identity.name, tuple(identity.groups)), query)
         warnings = recorded(resource, action.kind).check(review, options.field_validation)
-        answer = self._whoami(identity) if resource == SELF_REVIEWS else self._whose(review)
+        if resource == SELF_REVIEWS:
+            answer = self._whoami(identity)
+        elif resource == TOKEN_REVIEWS:
+            answer = self._whose(review)
+        else:
+            answer = access_reviews.answer(self._authorizer, resource, review, namespace, identity)
         body = {"kind": action.kind, "apiVersion": resource.api_version, **answer}
         await exchange.reply_json(201, orjson.dumps(body), warning_headers(warnings))
 

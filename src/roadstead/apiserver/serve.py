@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 from roadstead.apiserver.app import Answers, App, Planner
 from roadstead.apiserver.discovery import Discovery
 from roadstead.apiserver.documents import Documents
+from roadstead.apiserver.grants import StoredPolicy
 from roadstead.apiserver.health import Check
 from roadstead.apiserver.logs import AgentClient, PodLogs
 from roadstead.apiserver.metrics import Exposition, RequestCounts, Source, server_families
@@ -31,6 +32,7 @@ from roadstead.apiserver.protocol import ApiProtocol
 from roadstead.apiserver.visibility import SERVED, Lists
 from roadstead.auth.account_tokens import AccountTokens
 from roadstead.auth.authenticator import Authenticator
+from roadstead.auth.authorizer import Authorizer
 from roadstead.auth.certificates import LOCAL_ADDRESSES, LOCAL_NAMES, Authority
 from roadstead.auth.identity import MASTERS
 from roadstead.auth.tokens import Tokens
@@ -207,9 +209,10 @@ class ApiServer:
             Exposition((*own, *self._metrics)),
         )
         authenticator = Authenticator(self._tokens, accounts=AccountTokens(issuer, self._metadata_of))
+        authorizer = Authorizer(StoredPolicy(store))
         names = {*self._host_names, socket.gethostname(), socket.getfqdn()}
         app = App(
-            self._objects, self._registry, discovery, documents, authenticator, names, self._answers, requests,
+            self._objects, self._registry, discovery, documents, authenticator, authorizer, names, self._answers, requests,
             self._planner, self._pending,
         )  # fmt: skip
         config = uvicorn.Config(

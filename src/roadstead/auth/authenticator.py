@@ -1,8 +1,8 @@
 """From what a connection proves and a header claims to an `Identity`.
 
 Four proofs are taken: a bearer token from the tokens file, a service-account token, a client certificate of our own authority, and
-the kernel's word about the process at the other end of a Unix socket. Whoever gives none of them is told to authenticate (401); whoever gives a scheme
-that is not ours is anonymous, as for kube-apiserver, and anonymous may do nothing (403).
+the kernel's word about the process at the other end of a Unix socket. Whoever gives none of them is anonymous, as for kube-apiserver; a
+token that does not hold is refused (401).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Authenticator:
         self._accounts = accounts
 
     def identify(self, authorization: str | None, connection: Connection) -> Identity | None:
-        """The caller, `ANONYMOUS`, or None if what was presented does not hold (or nothing was): answer 401."""
+        """The caller, `ANONYMOUS` who proves nothing, or None if what was presented does not hold: answer 401."""
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")
             if scheme.lower() == "bearer":
@@ -44,7 +44,7 @@ class Authenticator:
             if connection.peer_uid in (0, self._owner_uid):
                 return Identity(_user_name(connection.peer_uid), (MASTERS, AUTHENTICATED))
             return None
-        return ANONYMOUS if authorization is not None else None
+        return ANONYMOUS
 
     def _bearer(self, token: str) -> Identity | None:
         try:

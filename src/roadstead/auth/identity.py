@@ -8,6 +8,7 @@ from typing import Final
 
 MASTERS: Final = "system:masters"
 AUTHENTICATED: Final = "system:authenticated"
+UNAUTHENTICATED: Final = "system:unauthenticated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Identity:
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-ANONYMOUS: Final = Identity("system:anonymous", ("system:unauthenticated",))
+ANONYMOUS: Final = Identity("system:anonymous", (UNAUTHENTICATED,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from roadstead.auth.files import write_private
+from roadstead.expr import syntax
 from roadstead.kinds.object import Json
 from roadstead.kinds.times import SECOND
 
@@ -103,6 +104,15 @@ def claims_of(
 def username(namespace: str, name: str) -> str:
     """The user that an account is."""
     return f"system:serviceaccount:{namespace}:{name}"
+
+
+def split_username(name: str) -> tuple[str, str] | None:
+    """Namespace and name of the account that a user is; None if it is none."""
+    prefix = "system:serviceaccount:"
+    namespace, colon, account = name.removeprefix(prefix).partition(":")
+    if not name.startswith(prefix) or not colon or ":" in account:
+        return None
+    return None if syntax.dns_label(namespace) or syntax.dns_subdomain(account) else (namespace, account)
 
 
 def groups(namespace: str) -> tuple[str, ...]:

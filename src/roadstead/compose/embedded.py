@@ -45,6 +45,7 @@ from roadstead.controllers.queues import (
     TopologyController,
     usage_controllers,
 )
+from roadstead.controllers.roles import ClusterRoleAggregation, bootstrap_writes
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
 from roadstead.controllers.workload.policy import NO_POLICY, Policy
@@ -120,6 +121,7 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         cluster = EmbeddedCluster(resources)
         for write in BOOTSTRAP:
             await cluster.write(write)  # EXISTS from the second start on
+        await asyncio.gather(*map(cluster.write, bootstrap_writes(store.get)))  # one commit
         world = World()
         record = journal.enter_context(_recording(options, world, rules))
         counts = WorkloadCounts()
@@ -207,6 +209,7 @@ def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) ->
         TopologyController(),
         AdmissionCheckController(),
         DefaultsController(),
+        ClusterRoleAggregation(),
         FleetQuotaController(),
         GarbageCollector(registry),
         NamespaceController(namespaced),

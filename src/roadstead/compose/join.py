@@ -106,14 +106,13 @@ async def _must_answer_soon(cluster: RemoteCluster) -> None:
 
 async def _must_be_a_cluster_of_others(cluster: RemoteCluster) -> None:
     try:
-        status, _ = await cluster.ask("/apis/authorization.k8s.io/v1")
+        status, version = await cluster.ask("/version")
     except Unavailable:  # it answered a moment ago
         await must_answer(cluster)
         return
-    if status == 404:
+    if status == 200 and str(version.get("compiler", "")).startswith("python"):
         raise Refused(
-            f"{cluster.url} answers no access reviews (404), as an embedded Roadstead server does: it takes node agents of its own "
-            "machine only.",
+            f"{cluster.url} is an embedded Roadstead server: it takes node agents of its own machine only.",
             "There, run: roadstead node. Or name a Kubernetes cluster.",
         )
 

@@ -14,6 +14,8 @@ class User:
 
     name: str
     groups: Sequence[str] = ()
+    may_create: bool = True
+    """False: an update or patch of theirs must not make an object that is missing."""
 
 
 SYSTEM = User("system:roadstead", ("system:masters", "system:authenticated"))
@@ -25,6 +27,10 @@ class WriteOptions:
     field_manager: str = "roadstead"
     field_validation: str = "Ignore"  # Ignore | Warn | Strict
     dry_run: bool = False
+    force: bool = False
+    """An apply takes from others what it changes."""
+    tracks: bool = False
+    """Who owns which field of a new object is kept from the beginning, as the API server does for its clients."""
 
 
 @dataclass(frozen=True, slots=True)

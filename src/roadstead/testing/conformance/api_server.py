@@ -20,6 +20,7 @@ from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.namespace import NamespaceController
+from roadstead.controllers.roles import bootstrap_writes
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.kinds.names import NAMESPACES, NODES
 from roadstead.kinds.served import default_registry
@@ -52,6 +53,8 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
         for name in FIRST_NAMESPACES:
             value = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             await resources.create(namespaces, "", value)
+        cluster = EmbeddedCluster(resources)
+        await asyncio.gather(*map(cluster.write, bootstrap_writes(store.get)))
         state = directory / "state"
         write_private(state / "tokens.csv", f'{secrets.token_urlsafe(32)},{RECORDER},1,"system:masters"\n'.encode())
         server = ApiServer(resources, registry, state_dir=state)
