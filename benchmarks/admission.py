@@ -9,7 +9,6 @@ others; the lender asks for 800 back: one cycle, which finds its victims.
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from roadstead.model.queues import (
 )
 from roadstead.model.selection import LabelSelector
 from roadstead.model.workload import PodClass, PodSet, Workload
+from roadstead.runtime import collector
 
 WORKLOADS = 50_000
 SIZES = ((1, 0), (1, 0), (1, 0), (1, 0), (1, 0), (1, 0), (1, 0), (5, 50), (5, 50), (20, 100))
@@ -104,8 +104,7 @@ def latency(cohorts: int, queues: int, flavors: int, rounds: int = 100) -> str:
     fill(world, WORKLOADS, total)
     decide(world, 0, QUOTA_ONLY)
     waiting = sum(standing.hold is None for standing in world.workloads.values())
-    gc.collect()
-    gc.freeze()
+    collector.put_aside()
     times = []
     for at in range(rounds):
         holders = world.holders[f"q{at * 7919 % total:04}"]
@@ -160,6 +159,7 @@ def _gang(at: int, queue: str, gpus: int, priority: int) -> Workload:
 
 def run() -> Iterator[str]:
     """Measure; one line each."""
+    collector.begin()
     yield uncontended(100, 10, 4)
     yield contended(100, 10, 4)
     yield uncontended(1, 1000, 4)
