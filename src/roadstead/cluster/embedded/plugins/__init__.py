@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from roadstead.cluster.embedded.admission import AdmissionPlugin
 from roadstead.cluster.embedded.plugins.devices import AdminAccess, DeviceTaintTime
+from roadstead.cluster.embedded.plugins.escalation import Escalation
 from roadstead.cluster.embedded.plugins.limit_ranges import LimitRanger
 from roadstead.cluster.embedded.plugins.nodes import TaintNodesByCondition
 from roadstead.cluster.embedded.plugins.pods import DefaultTolerationSeconds, Priority
@@ -32,6 +33,7 @@ def default_plugins(
         AdminAccess(),
         DeviceTaintTime(),
         hold if hold is not None else QueueHold(),
+        Escalation(),
         *more,
     )
 
@@ -40,6 +42,7 @@ __all__ = [
     "AdminAccess",
     "DefaultTolerationSeconds",
     "DeviceTaintTime",
+    "Escalation",
     "LimitRanger",
     "Priority",
     "PriorityBoost",
