@@ -182,7 +182,7 @@ def test_unknown_content_types(content_type: str) -> None:
             422,
             "json: cannot unmarshal number into Go struct field ConfigMap.data",
         ),
-        (b"{}", "application/apply-patch+yaml", 415, "accepted media types include: application/json-patch+json"),
+        (b"{}", "application/apply-patch+cbor", 415, "accepted media types include: application/json-patch+json"),
         (b"{}", "application/json", 415, "415: Unsupported Media Type"),
         (b"[" + b'{"op":"test","path":""},' * 10_000 + b"{}]", "application/json-patch+json", 413, "got 10001"),
     ],

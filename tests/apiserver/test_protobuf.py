@@ -32,7 +32,14 @@ async def test_an_object_is_created_and_replaced(api: Api) -> None:
     created = await api.ask("POST", CONFIG_MAPS, sent, content_type=PROTOBUF)
     assert (created.status, created.type) == (201, "application/json")
     assert created.json["data"] == {"k": "1"}
-    assert set(created.json["metadata"]) == {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}
+    assert set(created.json["metadata"]) == {
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "managedFields",
+    }
     sent = body("v1", "ConfigMap", {"metadata": {"name": "a"}, "data": {"k": "2"}})
     replaced = await api.ask("PUT", f"{CONFIG_MAPS}/a", sent, content_type=f"{PROTOBUF}; charset=utf-8")
     assert (replaced.status, replaced.json["data"]) == (200, {"k": "2"})

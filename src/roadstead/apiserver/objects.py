@@ -15,7 +15,7 @@ from roadstead.apiserver.errors import method_not_allowed, not_served
 from roadstead.apiserver.fanout import Fanout
 from roadstead.apiserver.logs import PodLogs
 from roadstead.apiserver.negotiate import Form, Format, negotiate
-from roadstead.apiserver.patches import decode_patch, patch_media
+from roadstead.apiserver.patches import APPLY_PATCH, decode_apply, decode_patch, patch_media
 from roadstead.apiserver.paths import ResourcePath
 from roadstead.apiserver.query import (
     Query,
@@ -207,7 +207,14 @@ class ObjectApi:
         format = negotiate(exchange.header(b"accept"))
         media = patch_media(exchange.header(b"content-type"), kind)
         body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
-        options = write_options(query, "PatchOptions", user, exchange.header(b"user-agent"), is_patch=True)
+        agent, is_apply = exchange.header(b"user-agent"), media == APPLY_PATCH
+        options = write_options(query, "PatchOptions", user, agent, is_patch=True, is_apply=is_apply)
+        if is_apply:
+            config, noticed = decode_apply(body, options.field_validation)
+            made = await self._resources.apply(kind, target.namespace, target.name, config, options, target.subresource)
+            status = 201 if made.created else 200
+            await self._reply_written(exchange, status, kind, made, format, (*noticed, *made.warnings))
+            return
         patch = decode_patch(body, media, kind, self._registry, options.field_validation)
         try:
             written = await self._resources.patch(

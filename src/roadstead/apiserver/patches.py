@@ -11,6 +11,7 @@ from typing import Final
 
 import orjson
 
+from roadstead.apiserver import yaml_body
 from roadstead.apiserver.bodies import duplicate_fields
 from roadstead.apiserver.errors import RouteError, media_type_unknown
 from roadstead.apiserver.go_json import go_type, syntax_error
@@ -24,7 +25,8 @@ from roadstead.kinds.schema import DecodeError
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
-APPLY_PATCHES: Final = ("application/apply-patch+yaml", "application/apply-patch+json", "application/apply-patch+cbor")
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+CBOR_APPLY_PATCH: Final = "application/apply-patch+cbor"
 
 OPERATIONS_LIMIT: Final = 10_000
 _OPERATION_FIELDS: Final = ("op", "path", "from", "value")
@@ -90,14 +92,16 @@ class Patch:
 
 def accepted_types(kind: Kind) -> tuple[str, ...]:
     """The patch types that this kind takes."""
-    return (JSON_PATCH, MERGE_PATCH) if kind.is_custom else (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+    if kind.is_custom:
+        return (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+    return (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 
 def patch_media(content_type: str, kind: Kind) -> str:
     """The patch language of a body. Raises StatusError 415."""
     media = content_type.partition(";")[0].strip().lower()
     if media not in accepted_types(kind):
-        if media == STRATEGIC_PATCH or media in APPLY_PATCHES:
+        if media in (STRATEGIC_PATCH, CBOR_APPLY_PATCH):
             raise media_type_unknown(accepted_types(kind))
         raise RouteError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     return media
@@ -122,6 +126,23 @@ def decode_patch(body: bytes, media: str, kind: Kind, registry: Registry, mode: 
         duplicates,
         shown=go_text(value),
     )
+
+
+def decode_apply(body: bytes, mode: str) -> tuple[Json, tuple[str, ...]]:
+    """A configuration to apply, JSON or YAML, under the field validation `mode`, and what to warn of. Raises StatusError 400."""
+    try:
+        value = orjson.loads(body)
+    except ValueError:
+        try:
+            value = yaml_body.load(body)
+        except ValueError as err:
+            raise bad_request(f"error decoding YAML: {err}") from err
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        why = f"json: cannot unmarshal {go_type(value)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    return value, ()
 
 
 def _document(body: bytes) -> Json:

@@ -14,6 +14,7 @@ from roadstead.kinds.errors import (
     FORBIDDEN,
     INVALID,
     NOT_SUPPORTED,
+    REQUIRED,
     TOO_LONG,
     FieldError,
     StatusError,
@@ -57,11 +58,16 @@ def integer(query: Query, name: str) -> int | None:
         raise bad_request(f"strconv.ParseInt: parsing {go_quote(value)}: invalid syntax") from None
 
 
-def write_options(query: Query, kind: str, user: User, user_agent: str, *, is_patch: bool = False) -> WriteOptions:
-    """Options of a create, update or patch. `kind` names them in refusals: CreateOptions, UpdateOptions, PatchOptions."""
-    if not query:
-        return WriteOptions(user, manager_of(user_agent), "Warn", False)
-    if is_patch and "force" in query:
+def write_options(
+    query: Query, kind: str, user: User, user_agent: str, *, is_patch: bool = False, is_apply: bool = False
+) -> WriteOptions:
+    """Options of a create, update or patch. `kind` names them in refusals: CreateOptions, UpdateOptions, PatchOptions.
+    Raises StatusError 422, also where whoever applies gives no name."""
+    if not query and not is_apply:
+        return WriteOptions(user, manager_of(user_agent), "Warn", False, tracks=True)
+    if is_apply and not query.get("fieldManager"):
+        raise options_invalid(kind, FieldError(REQUIRED, "fieldManager", "Required value: is required for apply patch"))
+    if is_patch and not is_apply and "force" in query:
         raise options_invalid(
             kind, FieldError(FORBIDDEN, "force", "Forbidden: may not be specified for non-apply patch")
         )
@@ -74,7 +80,8 @@ def write_options(query: Query, kind: str, user: User, user_agent: str, *, is_pa
         supported = '"", "Ignore", "Strict", "Warn"'
         body = f"Unsupported value: {go_quote(validation)}: supported values: {supported}"
         raise options_invalid(kind, FieldError(NOT_SUPPORTED, "fieldValidation", body))
-    return WriteOptions(user, manager or manager_of(user_agent), validation or "Warn", dry_run)
+    name = manager or manager_of(user_agent)
+    return WriteOptions(user, name, validation or "Warn", dry_run, is_apply and flag(query, "force"), tracks=True)
 
 
 def manager_of(user_agent: str) -> str:

@@ -160,6 +160,14 @@ def choose_name(store: Store, kind: Kind, metadata: Json, namespace: str, suffix
     )
 
 
+def check_made_by_apply(kind: Kind, metadata: Json, name: str) -> None:
+    """A uid in a configuration names an object that is there. Raises StatusError 409 where none is."""
+    uid = metadata.get("uid")
+    if uid:
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise conflict(kind.resource, name, why)
+
+
 def check_preconditions(kind: Kind, name: str, metadata: Json, old: Object) -> None:
     """uid and resourceVersion in an update are preconditions. Raises StatusError 409, or 422 where a version is a must."""
     uid = metadata.get("uid")

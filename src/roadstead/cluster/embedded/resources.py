@@ -5,9 +5,8 @@ handed to the store; it returns when the store has it on the disk. So preconditi
 that may rest on a write still on its way waits for that write first.
 
 The order within a write is the observable contract of the real server (kubernetes-api sections 8, 9, 12):
-types and defaults, server-owned metadata, namespace, admission chain, the kind's own preparation and validation, generation, storage.
-
-managedFields are not kept: an object that was never applied to server-side needs none (section 11.6).
+types and defaults, server-owned metadata, namespace, ownership of fields, admission chain, the kind's own preparation and
+validation, generation, storage.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from roadstead.cluster.embedded.conditions import set_condition
 from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, delete_warnings, is_finished
 from roadstead.cluster.embedded.failures import CommitFailed, DiskFull, StoreError
 from roadstead.cluster.embedded.listing import list_page
+from roadstead.cluster.embedded.ownership import Ownership, is_unchanged, set_entries
 from roadstead.cluster.embedded.requests import (
     DeleteOptions,
     ListOptions,
@@ -37,6 +37,7 @@ from roadstead.cluster.embedded.requests import (
     WriteOptions,
     Written,
 )
+from roadstead.cluster.embedded.rights import check_may_create
 from roadstead.cluster.embedded.store import Pending, Store
 from roadstead.cluster.embedded.token_requests import token_of
 from roadstead.cluster.embedded.watching import Event, open_watch
@@ -52,6 +53,7 @@ from roadstead.kinds.object import Json, Object
 from roadstead.kinds.registry import Kind, Registry
 
 _Plan = tuple[Written, Pending | None]
+_Entries = list[Json] | None
 
 
 def new_uid() -> str:
@@ -76,6 +78,7 @@ class Resources:
         service-account tokens (None: with a key that is forgotten at the end)."""
         self._store = store
         self._registry = registry
+        self._ownership = Ownership(registry)
         self._admission = tuple(admission)
         self._clock = clock
         self._new_uid = new_uid
@@ -137,6 +140,13 @@ class Resources:
         """Replace an object by what `apply` makes of a fresh decoded copy. A resourceVersion or uid that it changes is a
         precondition."""
         return await self._carry_out(lambda: self._patch(kind, namespace, name, apply, options, subresource))
+
+    async def apply(
+        self, kind: Kind, namespace: str, name: str, config: Json, options: WriteOptions, subresource: str = ""
+    ) -> Written:
+        """Server-side apply: create the object, or change what `config` says and take away what it no longer says. `config` is not
+        edited. Raises StatusError 409 where others own what it changes, unless `options.force`."""
+        return await self._carry_out(lambda: self._apply(kind, namespace, name, config, options, subresource))
 
     async def delete(self, kind: Kind, namespace: str, name: str, options: DeleteOptions) -> Written:
         """Delete, or mark as terminating: `Written.removed` says which; its object is what is left, or the last state."""
@@ -216,15 +226,26 @@ class Resources:
         except CommitFailed as error:
             raise _refusal(error) from error
 
-    def _create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> _Plan:
+    def _create(
+        self,
+        kind: Kind,
+        namespace: str,
+        obj: Json,
+        options: WriteOptions,
+        applied: tuple[_Entries] | None = None,
+    ) -> _Plan:
+        """`applied`: the managedFields of what was made by an apply, whose fields have their owners."""
         owned.check_type(kind, obj)
         warnings = check_and_default(kind, obj, options)
         metadata = owned.metadata_of(kind, obj)
+        sent = metadata.get("managedFields")
         owned.stamp_new(kind, metadata, self._clock(), self._new_uid())
         owned.settle_namespace(kind, metadata, namespace)
         if kind.namespaced and self._has_namespaces:
             owned.check_namespace(self._store, kind, namespace, metadata.get("name") or "")
         name = metadata.get("name") or ""
+        entries = applied[0] if applied else self._ownership.created(kind, obj, sent, options, self._clock())
+        set_entries(metadata, entries)
         self._admit("CREATE", kind, namespace, name, "", obj, None, options.user, options.dry_run)
         owned.choose_name(self._store, kind, metadata, namespace, self._name_suffix)
         if kind.strategy.has_status and not kind.strategy.creates_status:
@@ -253,6 +274,7 @@ class Resources:
         old = self._store.head(kind.stored, namespace, name)
         if old is None:
             if kind.strategy.create_on_update and not subresource:
+                check_may_create(kind, namespace, name, options.user)
                 metadata.pop("resourceVersion", None)
                 return self._create(kind, namespace, obj, options)
             raise not_found(kind.resource, name)
@@ -278,6 +300,22 @@ class Resources:
             metadata["resourceVersion"] = old.meta.resource_version
         return self._replace(kind, namespace, obj, old, kind.read(old).decode(), options, subresource)
 
+    def _apply(
+        self, kind: Kind, namespace: str, name: str, config: Json, options: WriteOptions, subresource: str
+    ) -> _Plan:
+        old = self._store.head(kind.stored, namespace, name)
+        if old is None and subresource:
+            raise not_found(kind.resource, name)
+        live = None if old is None else kind.read(old).decode()
+        obj, entries = self._ownership.applied(kind, live, config, options, subresource, self._clock())
+        metadata = owned.metadata_of(kind, obj)
+        owned.check_name(metadata, name)
+        if old is None or live is None:
+            check_may_create(kind, namespace, name, options.user)
+            owned.check_made_by_apply(kind, metadata, name)
+            return self._create(kind, namespace, obj, options, (entries,))
+        return self._replace(kind, namespace, obj, old, live, options, subresource, (entries,))
+
     def _replace(
         self,
         kind: Kind,
@@ -287,20 +325,28 @@ class Resources:
         before: Json,
         options: WriteOptions,
         subresource: str,
+        applied: tuple[_Entries] | None = None,
     ) -> _Plan:
         metadata = obj["metadata"]
         name = old.meta.name
+        sent = metadata.get("managedFields")
         owned.settle_namespace(kind, metadata, namespace)
         owned.check_preconditions(kind, name, metadata, old)
         warnings = check_and_default(kind, obj, options)
         problems = owned.keep_owned(obj["metadata"], before["metadata"])
+        entries = (
+            applied[0]
+            if applied
+            else self._ownership.updated(kind, before, obj, sent, options, subresource, self._clock())
+        )
         _keep_other_half(kind, obj, before, subresource)
         metadata = obj["metadata"]
         kind.strategy.prepare_update(obj, before, subresource)
+        set_entries(metadata, entries)
         self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
         validate_change(kind, obj, before, subresource, problems)
         warnings += warnings_of(kind, obj)
-        if obj == before and not kind.is_stale(old):
+        if is_unchanged(obj, before) and not kind.is_stale(old):
             return Written(kind.read(old), warnings), None
         if (
             kind.strategy.has_generation

@@ -324,4 +324,3 @@ def _with_last_applied(made: Json, config: Json) -> Json:
     if sum(len(name.encode()) + len(str(inner).encode()) for name, inner in kept.items()) > ANNOTATIONS_LIMIT:
         del kept[LAST_APPLIED]
     return {**made, "metadata": {**made["metadata"], "annotations": kept}}
-

@@ -223,9 +223,7 @@ def _compare_items(kind: ListType, old: dict[str, list[Any]], new: dict[str, lis
     for element in (*old, *(added for added in new if added not in old)):
         before, after = old.get(element, ()), new.get(element, ())
         if len(before) <= 1 and len(after) <= 1:
-            _compare_at(
-                kind.element, element, before[0] if before else ABSENT, after[0] if after else ABSENT, into
-            )
+            _compare_at(kind.element, element, before[0] if before else ABSENT, after[0] if after else ABSENT, into)
         elif len(before) >= 2 and len(after) >= 2:
             if before != after:
                 into.modified.members.add(element)

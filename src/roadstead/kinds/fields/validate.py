@@ -81,7 +81,11 @@ def _scalar_problem(scalar: str, found: Any) -> str:
     if scalar == NUMERIC:
         return "" if is_number else f"expected numeric (int or float), got {_go_type(found)}"
     if scalar == STRING:
-        return "" if isinstance(found, str) else f"expected string, got &value.valueUnstructured{{Value:{_literal(found)}}}"
+        return (
+            ""
+            if isinstance(found, str)
+            else f"expected string, got &value.valueUnstructured{{Value:{_literal(found)}}}"
+        )
     if scalar == BOOLEAN:
         return "" if isinstance(found, bool) else f"expected boolean, got {_printed(found)}"
     return "" if isinstance(found, str | int | float) else f"expected any scalar, got {_printed(found)}"
