@@ -81,39 +81,23 @@ def _subject(spec: Json) -> Identity:
 
 
 def _question(spec: Json) -> tuple[Attributes, str]:
-    """What is asked, and which of its selectors cannot be read: they are left out, as if more were asked."""
+    """What is asked, and which of its selectors cannot be read. RBAC does not look at selectors."""
     about = spec.get("resourceAttributes")
     if about is None:
         path = spec["nonResourceAttributes"]
         return on_path(path.get("path") or "", path.get("verb") or ""), ""
     problems = []
-    fields = about.get("fieldSelector") or {}
-    selector = fields.get("rawSelector") or _as_text(fields.get("requirements") or ())
-    try:
-        parse_field_selector(selector)
-    except SelectorError:
-        selector = ""
-        problems.append("spec.resourceAttributes.fieldSelector ignored due to parse error")
-    try:
-        parse_label_selector((about.get("labelSelector") or {}).get("rawSelector") or "")
-    except SelectorError:
-        problems.append("spec.resourceAttributes.labelSelector ignored due to parse error")
+    for name, parse in (("fieldSelector", parse_field_selector), ("labelSelector", parse_label_selector)):
+        try:
+            parse((about.get(name) or {}).get("rawSelector") or "")
+        except SelectorError:
+            problems.append(f"spec.resourceAttributes.{name} ignored due to parse error")
     verb, group, plural, subresource, namespace, name = (about.get(word) or "" for word in _WORDS)
-    return Attributes(verb, group, plural, subresource, namespace, name, field_selector=selector), "; ".join(problems)
-
-
-def _as_text(requirements: Sequence[Json]) -> str:
-    """Those that say which value a field has."""
-    known = {"In": "=", "NotIn": "!="}
-    return ",".join(
-        f"{one['key']}{known[one['operator']]}{one['values'][0]}"
-        for one in requirements
-        if one.get("operator") in known and len(one.get("values") or ()) == 1
-    )
+    return Attributes(verb, group, plural, subresource, namespace, name), "; ".join(problems)
 
 
 def _rules(authorizer: Authorizer, who: Identity, namespace: str) -> Json:
-    rules, is_incomplete, problems = authorizer.rules_of(who, namespace)
+    rules, problems = authorizer.rules_of(who, namespace)
     status: Json = {
         "resourceRules": [_resource_rule(rule) for rule in rules if rule.resources],
         "nonResourceRules": [
@@ -121,7 +105,7 @@ def _rules(authorizer: Authorizer, who: Identity, namespace: str) -> Json:
             for rule in rules
             if rule.non_resource_urls
         ],
-        "incomplete": is_incomplete,
+        "incomplete": False,
     }
     if problems:
         status["evaluationError"] = together(problems)

@@ -64,19 +64,18 @@ def attributes_of(method: str, path: str, query_string: bytes, target: ResourceP
     if target is None or not target.plural:
         return on_path(path, method.lower())
     verb = "watch" if target.watch else _VERBS.get(method, "")
-    name, selector = target.name, ""
+    name = target.name
     if not target.watch and not name and verb in ("get", "delete"):
-        query = parse_query(query_string)
-        selector = query.get("fieldSelector", "")
         if verb == "delete":
             verb = "deletecollection"
         else:
+            query = parse_query(query_string)
             verb = "watch" if flag(query, "watch") else "list"
-            name = _only_name(selector)
+            name = _only_name(query.get("fieldSelector", ""))
     # A namespace is within itself: who administers it may read it.
     namespace = name if not target.group and target.plural == "namespaces" and target.name else target.namespace
     subresource = "" if verb == "watch" else target.subresource
-    return Attributes(verb, target.group, target.plural, subresource, namespace, name, field_selector=selector)
+    return Attributes(verb, target.group, target.plural, subresource, namespace, name)
 
 
 def _only_name(selector: str) -> str:

@@ -24,8 +24,6 @@ class Attributes(NamedTuple):
     name: str = ""
     path: str = ""
     is_resource: bool = True
-    field_selector: str = ""
-    """Of lists and watches, as it was written: a node may list the pods that are its own."""
 
     @property
     def full_resource(self) -> str:

@@ -14,6 +14,7 @@ from roadstead.cluster.remote import RemoteCluster
 from roadstead.compose.running import Refused, first_of, stopped
 from roadstead.kinds.names import NODES
 from roadstead.kinds.object import Ref
+from roadstead.kinds.rbac.policy import NODE_AGENT
 from roadstead.node.agent.options import AgentOptions, CannotJoin, NodeOptions, Tls
 from roadstead.node.main import run_agent
 from roadstead.runtime.cluster import Cluster, Delete, Result, Unavailable
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AgentSetup:
-    """A node agent beside an embedded server: it speaks over the Unix socket and has its certificate from the same authority."""
+    """A node agent beside an embedded server: it speaks over the Unix socket, as a user of its own, and has its certificate from
+    the same authority."""
 
     socket: Path
     pki: Path
@@ -51,7 +53,7 @@ async def _node(setup: AgentSetup, ready: Callable[[], None]) -> None:
         api_server=setup.api_server,
         on_ready=lambda port: ready(),
     )
-    cluster = RemoteCluster("http://localhost", uds=setup.socket)
+    cluster = RemoteCluster("http://localhost", uds=setup.socket, act_as=NODE_AGENT)
     try:
         if setup.gone and await retire(cluster, setup.gone):
             setup.on_gone_deleted()

@@ -77,8 +77,9 @@ class RemoteCluster:
         idle_seconds: float = IDLE_SECONDS,
         write_timeout_seconds: float | None = None,
         may_send: Callable[[], bool] | None = None,
+        act_as: str = "",
     ) -> None:
-        """`uds`: a Unix socket to connect to instead of base_url's host. `token_file` is read again every minute.
+        """`act_as`: ask as this user, and so with no more rights than it has (impersonation). `uds`: a Unix socket to connect to instead of base_url's host. `token_file` is read again every minute.
         `ssl_context` (client certificates, ready made) goes before `ca_file`; `server_name` is the name that the
         certificate must bear if it is not the host. `write_timeout_seconds`: a write ends by then, here and (the `timeout` of
         its URL) at the server. `may_send` is asked when a write has its connection and is about to go: on no, it is THROTTLED
@@ -106,7 +107,11 @@ class RemoteCluster:
             transport=transport,
             timeout=timeout_seconds,
             trust_env=False,
-            headers={"accept": "application/json", "user-agent": f"roadstead/{__version__}"},
+            headers={
+                "accept": "application/json",
+                "user-agent": f"roadstead/{__version__}",
+                **({"impersonate-user": act_as} if act_as else {}),
+            },
         )
 
     async def close(self) -> None:

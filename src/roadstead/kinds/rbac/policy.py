@@ -17,6 +17,9 @@ from roadstead.kinds.object import Json
 BOOTSTRAPPING: Final = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 AUTOUPDATE: Final = "rbac.authorization.kubernetes.io/autoupdate"
 QUEUE_VIEWER: Final = "roadstead:queue-viewer"
+"""ClusterRole: to see what is not in a namespace: queues, flavors, nodes, classes; and to ask for plans."""
+NODE_AGENT: Final = "system:roadstead:node-agent"
+"""User and ClusterRole: the node agents of an embedded server's own machine."""
 _READ: Final = ("get", "list", "watch")
 _WRITE: Final = ("create", "delete", "deletecollection", "patch", "update")
 
@@ -60,6 +63,32 @@ def _own() -> list[Json]:
     ]
 
 
+def _of_node_agents() -> list[Json]:
+    """An agent is its nodes and runs what is bound to them: any pod may be, so it may read what pods refer to."""
+    rules = [
+        _rule("", ("nodes",), ("create", "delete", "get", "update")),
+        _rule("", ("nodes/status",), ("update",)),
+        _rule("", ("pods",), ("delete", "get", "list", "watch")),
+        _rule("", ("pods/status",), ("update",)),
+        _rule("", ("configmaps", "secrets"), ("get",)),
+        _rule("", ("serviceaccounts/token",), ("create",)),
+        _rule("", ("events",), ("create", "get", "update")),
+        _rule("coordination.k8s.io", ("leases",), ("create", "get", "update")),
+        _rule("resource.k8s.io", ("resourceclaims",), ("get",)),
+        _rule("resource.k8s.io", ("resourceclaims/status",), ("update",)),
+        _rule("resource.k8s.io", ("resourceslices",), ("create", "delete", "get", "list", "update", "watch")),
+    ]
+    metadata = {"name": NODE_AGENT, "labels": dict(BOOTSTRAPPING), "annotations": {AUTOUPDATE: "true"}}
+    binding = {
+        "apiVersion": CLUSTER_ROLES.api_version,
+        "kind": "ClusterRoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": NODE_AGENT},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": NODE_AGENT}],
+    }
+    return [_role(NODE_AGENT, rules), binding]
+
+
 @lru_cache(maxsize=1)
 def _recorded() -> list[Json]:
     packed = files(__package__).joinpath("policy.json.gz").read_bytes()
@@ -69,4 +98,4 @@ def _recorded() -> list[Json]:
 
 def bootstrap_policy() -> list[Json]:
     """All of them, roles before bindings; the caller may keep them and not change them."""
-    return [*_recorded(), *_own()]
+    return [*_recorded(), *_own(), *_of_node_agents()]
