@@ -95,26 +95,47 @@ def test_a_short_job_costs_its_queues_no_write() -> None:
         assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
 
 
-def test_a_job_with_nobody_beside_it_costs_its_queues_nothing_for_twenty_seconds() -> None:
+@pytest.mark.parametrize(
+    ("seconds", "writers"),
+    [
+        (15, []),
+        (40, ["cluster-queue"] * 2),
+        (90, ["cluster-queue", "local-queue"] * 2),
+    ],
+)
+def test_a_job_with_nobody_beside_it_costs_a_queue_two_writes_once_it_has_run_long_enough(
+    seconds: float, writers: list[str]
+) -> None:
+    """When it has begun to be worth telling, and when it is over. With the 13 of the job itself: 13, 15 and 17."""
     with lab() as world:
         furnished(world)
         before = len(world.ledger)
-        world.create(JOBS, job("train", seconds=15))
-        world.advance(60)
+        world.create(JOBS, job("train", seconds=seconds))
+        world.advance(300)
         assert world.job_state("train") == "Complete"
-        world.create(JOBS, job("longer", seconds=60))
-        world.advance(18)
-        assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
-        world.advance(3)
+        assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == writers
+
+
+def test_what_runs_is_counted_within_twenty_seconds_and_in_its_namespace_within_a_minute() -> None:
+    with lab() as world:
+        furnished(world)
+        world.create(JOBS, job("train", seconds=120))
+        world.advance(21)
         assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 1
+        world.advance(40)
         assert world.the(LOCAL_QUEUES, "default")["status"]["admittedWorkloads"] == 1
+        world.advance(81)
+        assert world.job_state("train") == "Complete"
+        assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 0
+        world.advance(40)
+        assert world.the(LOCAL_QUEUES, "default")["status"]["admittedWorkloads"] == 0
 
 
 def test_long_jobs_that_follow_one_another_cost_their_queues_nothing() -> None:
     with lab() as world:
         furnished(world)
-        world.create(JOBS, job("first", seconds=60))
-        world.advance(30)
+        world.create(JOBS, job("first", seconds=100))
+        world.advance(70)
         before = len(world.ledger)
         for number in range(3):
             world.advance(40)  # the one before has ended, some seconds ago
@@ -122,7 +143,7 @@ def test_long_jobs_that_follow_one_another_cost_their_queues_nothing() -> None:
         world.advance(20)
         assert [entry.by for entry in world.ledger[before:] if entry.by in ("cluster-queue", "local-queue")] == []
         assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 1
-        world.advance(60)
+        world.advance(90)
         assert world.the(CLUSTER_QUEUES, "default", "")["status"]["admittedWorkloads"] == 0
         assert world.the(LOCAL_QUEUES, "default")["status"]["admittedWorkloads"] == 0
 

@@ -1,8 +1,8 @@
 """Status of ClusterQueues and LocalQueues (kueue 1.2, 1.4).
 
 Conditions are written at once. Counts change with every workload, so they are written late and together: a change in who waits or
-in what is borrowed within three seconds, because others act on it; what runs and what it uses within twenty, and only if it is
-still a change then (`patience`). A short job that finds room costs its queues no write at all, and neither do long ones that follow one
+in what is borrowed within three seconds, because others act on it; what runs and what it uses within twenty seconds for a ClusterQueue,
+within a minute for a LocalQueue, and only if it is still a change then (`patience`). A short job that finds room costs its queues no write at all, and neither do long ones that follow one
 another; `roadstead queue` and `why` read the workloads themselves and never lag.
 """
 
@@ -31,7 +31,7 @@ from roadstead.controllers.queues.names import (
     WAITING,
     path_of,
 )
-from roadstead.controllers.queues.patience import Patience
+from roadstead.controllers.queues.patience import CLUSTER_QUEUE_WITHIN, LOCAL_QUEUE_WITHIN, Patience
 from roadstead.controllers.queues.usage import Totals, add_up, flavor_usage
 from roadstead.kinds.names import (
     ADMISSION_CHECKS,
@@ -54,9 +54,10 @@ class _QueueStatus(ABC):
     """What both kinds of queue do: say at once whether they are open, and count with patience."""
 
     resource: ClassVar[Resource]
+    write_within: ClassVar[int]
 
     def __init__(self) -> None:
-        self._patience = Patience()
+        self._patience = Patience(self.write_within)
 
     @abstractmethod
     def _status(self, queue: Object) -> QueueStatusView: ...
@@ -98,6 +99,7 @@ class ClusterQueueController(_QueueStatus):
 
     name: ClassVar[str] = "cluster-queue"
     resource: ClassVar[Resource] = CLUSTER_QUEUES
+    write_within: ClassVar[int] = CLUSTER_QUEUE_WITHIN
     watches: Mapping[Resource, KeysOf] = {
         CLUSTER_QUEUES: same_key,
         LOCAL_QUEUES: names.cluster_queue_of_local_queue,
@@ -144,6 +146,7 @@ class LocalQueueController(_QueueStatus):
 
     name: ClassVar[str] = "local-queue"
     resource: ClassVar[Resource] = LOCAL_QUEUES
+    write_within: ClassVar[int] = LOCAL_QUEUE_WITHIN
     watches: Mapping[Resource, KeysOf] = {
         LOCAL_QUEUES: same_key,
         CLUSTER_QUEUES: names.local_queues_of_cluster_queue,
