@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Write the packaged schema facts of the kinds that are served, from facts recorded of a real server.
 
-    scripts/facts.py OPENAPI.json.gz OPENAPI-QUEUEING.json.gz OPENAPI-RESOURCE.json.gz CRDS.json.gz [-o src/roadstead/kinds/facts/facts.json.gz]
+    scripts/facts.py OPENAPI.json.gz OPENAPI-QUEUEING.json.gz OPENAPI-RESOURCE.json.gz CRDS.json.gz APPS.json [-o src/roadstead/kinds/facts/facts.json.gz]
 
 The inputs hold the /openapi/v3 components of a real API server without prose (`$ref` shortened to `ref`) and the static
-part of CustomResourceDefinitions. Of the third only resource.k8s.io is taken: it is one minor release ahead of the first. The output keeps what the served kinds reach; to serve another kind, add it below and
+part of CustomResourceDefinitions. Of the third only resource.k8s.io is taken: it is one minor release ahead of the first. The last is `apis__apps__v1_openapi.json`
+as Kubernetes publishes it (`api/openapi-spec/v3` of the Go module k8s.io/kubernetes), for the kinds that the record lacks. The output keeps what the served kinds reach; to serve another kind, add it below and
 run this again.
 """
 
@@ -27,6 +28,14 @@ SERVED = (
     "v1/Event",
     "v1/LimitRange",
     "v1/Binding",
+    "v1/Service",
+    "v1/Endpoints",
+    "v1/ResourceQuota",
+    "apps/v1/ControllerRevision",
+    "apps/v1/Deployment",
+    "apps/v1/ReplicaSet",
+    "apps/v1/StatefulSet",
+    "apiextensions.k8s.io/v1/CustomResourceDefinition",
     "authentication.k8s.io/v1/SelfSubjectReview",
     "authentication.k8s.io/v1/TokenRequest",
     "authentication.k8s.io/v1/TokenReview",
@@ -36,12 +45,16 @@ SERVED = (
     "authorization.k8s.io/v1/SubjectAccessReview",
     "coordination.k8s.io/v1/Lease",
     "node.k8s.io/v1/RuntimeClass",
+    "autoscaling/v1/Scale",
     "policy/v1/Eviction",
+    "policy/v1/PodDisruptionBudget",
+    "discovery.k8s.io/v1/EndpointSlice",
     "rbac.authorization.k8s.io/v1/ClusterRole",
     "rbac.authorization.k8s.io/v1/ClusterRoleBinding",
     "rbac.authorization.k8s.io/v1/Role",
     "rbac.authorization.k8s.io/v1/RoleBinding",
     "scheduling.k8s.io/v1/PriorityClass",
+    "batch/v1/CronJob",
     "batch/v1/Job",
     "resource.k8s.io/v1/DeviceClass",
     "resource.k8s.io/v1/DeviceTaintRule",
@@ -77,18 +90,48 @@ def read(path: str) -> Any:
     return json.loads(gzip.decompress(Path(path).read_bytes()))
 
 
+def without_prose(value: Any) -> Any:
+    """A published schema as the record has it: no descriptions, `allOf` of one reference as that, `$ref` as `ref`."""
+    if isinstance(value, list):
+        return [without_prose(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value.get("allOf", ())) == 1 and "$ref" in value["allOf"][0]:
+        value = {name: inner for name, inner in {**value, **value["allOf"][0]}.items() if name != "allOf"}
+    found: dict[str, Any] = {}
+    for name, inner in value.items():
+        if name == "$ref":
+            found["ref"] = inner.rpartition("/")[2]
+        elif name == "properties":  # one of them may be called description
+            found[name] = {property_name: without_prose(schema) for property_name, schema in inner.items()}
+        elif not (name == "description" and isinstance(inner, str)):
+            found[name] = without_prose(inner)
+    return found
+
+
+def published(path: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Kinds and schemas of a published OpenAPI v3 document."""
+    schemas = without_prose(json.loads(Path(path).read_bytes())["components"]["schemas"])
+    kinds = {
+        f"{of['group']}/{of['version']}/{of['kind']}".lstrip("/"): name
+        for name, schema in schemas.items()
+        for of in schema.get("x-kubernetes-group-version-kind", ())[:1]
+    }
+    return kinds, schemas
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("openapi")
     parser.add_argument("queueing")
     parser.add_argument("resource")
     parser.add_argument("crds")
+    parser.add_argument("apps")
     default = Path(__file__).parent.parent / "src/roadstead/kinds/facts/facts.json.gz"
     parser.add_argument("-o", "--output", type=Path, default=default)
     options = parser.parse_args()
 
-    kinds: dict[str, str] = {}
-    schemas: dict[str, Any] = {}
+    kinds, schemas = published(options.apps)
     for source in (read(options.queueing), read(options.openapi)):
         kinds |= source["kinds"]
         schemas |= source["schemas"]

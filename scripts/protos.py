@@ -25,9 +25,12 @@ FACTS = Path(__file__).parent.parent / "src/roadstead/kinds/facts"
 SOURCES = (
     "k8s.io/api/authentication/v1/generated.proto",
     "k8s.io/api/authorization/v1/generated.proto",
+    "k8s.io/api/apps/v1/generated.proto",
+    "k8s.io/api/autoscaling/v1/generated.proto",
     "k8s.io/api/batch/v1/generated.proto",
     "k8s.io/api/coordination/v1/generated.proto",
     "k8s.io/api/core/v1/generated.proto",
+    "k8s.io/api/discovery/v1/generated.proto",
     "k8s.io/api/node/v1/generated.proto",
     "k8s.io/api/policy/v1/generated.proto",
     "k8s.io/api/rbac/v1/generated.proto",
@@ -41,7 +44,11 @@ OPTIONS = "k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 def roots() -> set[str]:
     """The messages that a request may carry: built-in kinds (lists are never sent), options, the envelope."""
     kinds = json.loads(gzip.decompress((FACTS / "facts.json.gz").read_bytes()))["kinds"]
-    components = [name for name in kinds.values() if name.startswith("io.k8s.") and not name.endswith("List")]
+    components = [
+        name
+        for name in kinds.values()
+        if name.startswith(("io.k8s.api.", "io.k8s.apimachinery.")) and not name.endswith("List")
+    ]
     return {ENVELOPE, OPTIONS} | {f"k8s.io.{name.removeprefix('io.k8s.')}" for name in components}
 
 
