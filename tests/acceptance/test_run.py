@@ -62,14 +62,14 @@ def test_the_first_minute(cluster: Cluster) -> None:
     waiting = cluster.roadstead("run", "--gpus", "1", "--name", "waits", "--detach", "--", "true").stdout.strip()
     assert waiting == "job.batch/waits"
     cluster.until(lambda: "Waiting" in cluster.roadstead("queue").stdout, "it is seen waiting")
-    why = cluster.roadstead("why", "waits").stdout
+    why = cluster.roadstead("why", waiting).stdout
     assert "needs 1 nvidia.com/gpu" in why
     assert "0 free of at most 8" in why
     assert f"Held by: default/{name.removeprefix('job.batch/')}." in why
     path = Path(cluster.roadstead("kubeconfig", "--path").stdout.strip())
     assert yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
     assert cluster.roadstead("kubeconfig").stdout == path.read_text()
-    no_output = cluster.roadstead("logs", "waits", check=False)
+    no_output = cluster.roadstead("logs", waiting, check=False)
     assert no_output.returncode == 1
     assert "needs 1 nvidia.com/gpu" in no_output.stderr
     delete(cluster, name.removeprefix("job.batch/"))

@@ -58,6 +58,22 @@ def test_a_command_is_asked_about_as_run_would_submit_it(asked: list[Any], capsy
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "2"}
 
 
+def test_who_gives_no_name_is_not_told_an_invented_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[str] = []
+
+    async def ask(source: Any, question: str, body: Any) -> Any:
+        tried.append(body["objects"][0]["metadata"]["name"])
+        return {"outlook": "Starts", "work": [work(name=tried[0])], "notes": []}
+
+    monkeypatch.setattr(plan, "ask", ask)
+    assert run(capsys, "--", "true")[1] == "job/true: It would start now.\n"
+    assert run(capsys, "--", "true")[1] == "job/true: It would start now.\n"
+    assert tried[0].startswith("true-")
+    assert tried[0] != tried[1], "what is tried is nobody else's"
+
+
 def test_manifests_are_asked_about_in_their_order(
     asked: list[Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -92,7 +108,9 @@ def test_the_exit_code_says_whether_all_of_it_would_start(
         (("--nonsense",), "No such option"),
         (("--cpus", "many", "--", "true"), "--cpus 'many' is not an amount"),
         (("--env", "A", "--", "true"), "expected NAME=VALUE"),
-        (("-f", "nowhere.yaml"), "nowhere.yaml"),
+        (("-f", "nowhere.yaml"), "cannot read nowhere.yaml: No such file or directory."),
+        (("--gpus", "0.5", "--", "true"), "'0.5' is not a whole number."),
+        (("--gpus", "9" * 23, "--", "true"), f"{'9' * 23} is not in the range 0<=x<=1000000."),
     ],
 )
 def test_what_is_no_question_is_an_error_and_not_an_answer(
@@ -101,6 +119,7 @@ def test_what_is_no_question_is_an_error_and_not_an_answer(
     code, out, err = run(capsys, *words)
     assert (code, out, asked) == (1, "", [])
     assert said in err
+    assert "--home" not in err
 
 
 def test_reasons_are_told_once_the_binding_one_first_then_what_would_help() -> None:
@@ -119,7 +138,11 @@ def test_reasons_are_told_once_the_binding_one_first_then_what_would_help() -> N
         "would start now: Submit it to LocalQueue x.",
         "             or: Run 1 pod at a time instead of 2.",
     ]
-    assert reason_lines({**answer, "changes": []})[-1] == ("no change of the request is known that would start it now")
+    assert reason_lines({**answer, "changes": []})[-1] == "also (change): Other flavor.", (
+        "its sentence says whom to ask"
+    )
+    waits = {**answer, "verdict": "wait", "changes": []}
+    assert reason_lines(waits)[-1] == "no change of the request is known that would start it now"
     assert reason_lines(work()) == []
 
 

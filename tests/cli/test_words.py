@@ -48,8 +48,8 @@ def test_help_is_complete_and_loads_nothing_heavy(verb: str) -> None:
     [
         (["sail"], "there is no command 'sail'; there are: up, down,"),
         (["run"], "Missing argument"),
-        (["run", "--gpus", "two", "--", "true"], "'two' is not a valid integer"),
-        (["run", "--gpus", "-1", "--", "true"], "-1 is not in the range x>=0"),
+        (["run", "--gpus", "two", "--", "true"], "'two' is not a whole number."),
+        (["run", "--gpus", "-1", "--", "true"], "-1 is not in the range 0<=x<=1000000"),
         (["run", "--env", "A", "--", "true"], "--env 'A': expected NAME=VALUE"),
         (["run", "--cpus", "banana", "--", "true"], "--cpus 'banana' is not an amount"),
         (["run", "--cpus", "0", "--", "true"], "--cpus '0' is not above 0"),

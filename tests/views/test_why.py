@@ -268,3 +268,22 @@ def test_a_job_with_quota_says_which_checks_it_waits_for() -> None:
         assert found.headline == "It holds quota in ClusterQueue default and waits for admission check prov."
         assert found.details[:2] == ("check budget: Ready", "check prov: Pending, ETA: 5 minutes")
         assert found.details[2] == "main[0] on node-0"
+
+
+def test_one_of_a_kind_is_asked_about_by_its_kind() -> None:
+    """A job and a bare pod of the same name; the workload has another."""
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        lab.create(JOBS, job("same", cpu="64"))
+        lab.create(PODS, {"metadata": {"name": "same"}, "spec": {"containers": [{"name": "c", "image": "x"}]}})
+        lab.settle()
+        workload = lab.workload_of("same")["metadata"]["name"]
+        answers = Answers(lab.brain.view, lab.decider.explain, lambda: lab.clock)
+
+        assert answers("why/default/same") == answers("why/default/job:same")
+        assert answers("why/default/job:same")["workload"]["name"] == workload
+        assert "workload" not in answers("why/default/pod:same")
+        assert answers(f"why/default/workload:{workload}")["state"] == "Waiting"
+        for kind, name in (("pod", workload), ("workload", "same"), ("service", "same")):
+            with pytest.raises(StatusError, match=f"There is no {kind} {name} in namespace default"):
+                answers(f"why/default/{kind}:{name}")

@@ -24,6 +24,7 @@ VERBS = {
     "logs": "print or follow the output of a job or pod",
     "doctor": "what will not work here, and what is not enforced",
     "kubeconfig": "print a kubeconfig for kubectl",
+    "user": "people who may use this cluster, and what they may do",
     "demo": "two teams, real training, one queue; ends by itself",
     "replay": "decide a server's journal again, and compare",
     "server": "the API server and controllers, in the foreground",

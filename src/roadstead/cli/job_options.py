@@ -11,9 +11,13 @@ from typing import Any
 import click
 
 from roadstead.cli.failure import Failure
+from roadstead.cli.whole import Whole
+
+MOST_GPUS = 1_000_000
+"""More than any machine has, and few enough to be counted exactly everywhere."""
 
 _OPTIONS = (
-    click.option("--gpus", type=click.IntRange(min=0), default=0, metavar="N", help="Whole GPUs. Default: none."),
+    click.option("--gpus", type=Whole(0, MOST_GPUS), default=0, metavar="N", help="Whole GPUs. Default: none."),
     click.option("--cpus", default="", metavar="N", help="CPUs, as a Kubernetes quantity (2, 500m). Default: 1."),
     click.option("--memory", default="", metavar="SIZE", help="Memory, as a Kubernetes quantity (4Gi). Default: no limit."),
     click.option("--queue", default="", metavar="NAME", help="LocalQueue. Default: the namespace's queue named default."),

@@ -34,14 +34,19 @@ class Request:
     namespace: str = "default"
 
 
-def generated_name(command: Sequence[str]) -> str:
-    """A name that says what runs: the program's, and five random characters."""
+def name_of(command: Sequence[str]) -> str:
+    """A name that says what runs: the program's, or the script's that Python is given."""
     words = [os.path.basename(word) for word in command if not word.startswith("-")]
     said = words[1] if len(words) > 1 and words[0].startswith("python") else (words[0] if words else "run")
     stem = re.sub(r"[^a-z0-9]+", "-", said.lower().rsplit(".", 1)[0]).strip("-")[:40].strip("-")
     if not stem or not stem[0].isalpha():
         stem = "run"
-    return f"{stem}-" + "".join(secrets.choice(NAME_ALPHABET) for _ in range(5))
+    return stem
+
+
+def generated_name(command: Sequence[str]) -> str:
+    """`name_of` and five random characters: nobody else's."""
+    return f"{name_of(command)}-" + "".join(secrets.choice(NAME_ALPHABET) for _ in range(5))
 
 
 def job_manifest(request: Request, *, directory: str, shell: Mapping[str, str]) -> Json:

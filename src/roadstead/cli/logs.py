@@ -11,7 +11,9 @@ import click
 
 from roadstead.cli.failure import Failure
 from roadstead.cli.home import Home, find_home
+from roadstead.cli.named import JOB, POD, WORKLOAD, Named, named
 from roadstead.cli.output import home_option, namespace_option, note, write_bytes
+from roadstead.cli.whole import Whole
 
 if TYPE_CHECKING:
     from roadstead.cli.client import Client
@@ -27,7 +29,7 @@ POLL_SECONDS = 0.2
 @click.option("-c", "--container", default="", metavar="NAME", help="Container. Default: the first.")
 @click.option("-p", "--previous", is_flag=True, help="The attempt before, of a container that was started again.")
 @click.option("--timestamps", is_flag=True, help="Begin each line with the time at which it was written.")
-@click.option("--tail", type=click.IntRange(min=-1), default=-1, metavar="LINES", help="Only the last LINES lines.")
+@click.option("--tail", type=Whole(min=-1), default=-1, metavar="LINES", help="Only the last LINES lines.")
 @click.option(
     "--since", default="", metavar="WHEN", help="Only what was written since: 30s, 5m, 1h30m ago, or a time (RFC 3339)."
 )
@@ -43,14 +45,15 @@ def command(
     since: str,
     name: str,
 ) -> None:
-    """Print the output of job NAME (its newest pod) or of pod NAME."""
+    """Print the output of job NAME (its newest pod) or of pod NAME. NAME may say which: job/NAME, workload/NAME, pod/NAME."""
+    meant = named(name)
     options = {
         **({"previous": "true"} if previous else {}),
         **({"timestamps": "true"} if timestamps else {}),
         **({"tailLines": str(tail)} if tail >= 0 else {}),
         **since_option(since),
     }
-    asyncio.run(_logs(find_home(home), namespace, name, container, follow, options))
+    asyncio.run(_logs(find_home(home), namespace, meant, container, follow, options))
 
 
 def since_option(text: str) -> dict[str, str]:
@@ -79,12 +82,12 @@ def since_option(text: str) -> dict[str, str]:
 
 
 async def _logs(
-    home: Home, namespace: str, name: str, container: str, follow: bool, options: Mapping[str, str]
+    home: Home, namespace: str, meant: Named, container: str, follow: bool, options: Mapping[str, str]
 ) -> None:
     from roadstead.cli.client import Client
 
     async with Client(home) as client:
-        pod = await _pod(client, namespace, name, follow)
+        pod = await _pod(client, namespace, await _without_workload(client, namespace, meant), follow)
         names = [entry["name"] for entry in pod.decode()["spec"]["containers"]]
         if container and container not in names:
             raise Failure(
@@ -100,22 +103,42 @@ async def _logs(
                 write_bytes(chunk)
 
 
-async def _pod(client: Client, namespace: str, name: str, follow: bool) -> Object:
+async def _without_workload(client: Client, namespace: str, meant: Named) -> Named:
+    """The job behind a workload, or what was meant if that is none."""
+    from roadstead.kinds.names import WORKLOADS
+    from roadstead.kinds.object import Ref
+
+    if meant.kind != WORKLOAD:
+        return meant
+    workload = await client.cluster.get(Ref(WORKLOADS, namespace, meant.name))
+    if workload is None:
+        raise Failure(f"there is no workload {meant.name} in namespace {namespace}.", "List them: roadstead queue -A")
+    owner = workload.meta.controller
+    if owner is None or owner.kind != "Job":
+        what = f"{owner.kind} {owner.name}" if owner is not None else "nobody"
+        raise Failure(
+            f"workload {meant.name} is of {what}; output is printed of jobs.", "Name one of its pods: pod/NAME"
+        )
+    return Named(JOB, owner.name)
+
+
+async def _pod(client: Client, namespace: str, meant: Named, follow: bool) -> Object:
     """The newest pod of the job of that name that has output, or the pod of that name; waits for it if `follow`."""
     from roadstead.cli.follow import ends_by_itself, has_output, pods_of, waiting_reason, workload_of
     from roadstead.kinds.names import JOBS, PODS
     from roadstead.kinds.object import Ref
 
-    said = ""
+    name, said = meant.name, ""
     while True:
-        job = await client.cluster.get(Ref(JOBS, namespace, name))
-        lone = await client.cluster.get(Ref(PODS, namespace, name)) if job is None else None
+        job = await client.cluster.get(Ref(JOBS, namespace, name)) if meant.kind != POD else None
+        lone = await client.cluster.get(Ref(PODS, namespace, name)) if job is None and meant.kind != JOB else None
         pods = await pods_of(client, job) if job is not None else [lone] if lone is not None else []
         for pod in reversed(pods):
             if has_output(pod.decode()):
                 return pod
         if job is None and lone is None:
-            raise Failure(f"there is no job or pod {name} in namespace {namespace}.", "List them: roadstead queue -A")
+            what = meant.kind or "job or pod"
+            raise Failure(f"there is no {what} {name} in namespace {namespace}.", "List them: roadstead queue -A")
         workload = await workload_of(client, job) if job is not None else None
         reason = waiting_reason(workload) if workload is not None else ""
         if not follow:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from roadstead.cli.configuration import config_option, configuration
+from roadstead.cli.whole import Whole
 
 
 @click.command(short_help="what an administrator applies before `operator` runs on a cluster")
@@ -15,7 +16,7 @@ from roadstead.cli.configuration import config_option, configuration
 @click.option(
     "--namespace", default="roadstead-system", show_default=True, help="Where operators run and keep their lease."
 )
-@click.option("--replicas", type=click.IntRange(0, 10), default=2, show_default=True, help="Operators; one leads.")
+@click.option("--replicas", type=Whole(0, 10), default=2, show_default=True, help="Operators; one leads.")
 @config_option("none")
 @click.option(
     "--without-kueue-crds", is_flag=True, help="Leave out the definitions of Kueue's kinds (Kueue's own are installed)."

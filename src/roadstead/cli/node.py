@@ -18,6 +18,7 @@ from roadstead.cli.log_setup import log_to_stderr
 from roadstead.cli.nodes import chosen_nodes, forget_gone, gone_nodes, parse_node, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import myself, running
+from roadstead.cli.whole import Whole
 
 if TYPE_CHECKING:
     from roadstead.node.agent.options import NodeOptions
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the nodes. May be repeated.")
 @click.option("--address", default="", metavar="IP",
               help="With --kubeconfig: this machine's address.  [default: the one that reaches the API server]")  # fmt: skip
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --kubeconfig: the port for logs.  [default: any free one]")  # fmt: skip
+@click.option("--port", type=Whole(0, 65535), default=0, help="With --kubeconfig: the port for logs.  [default: any free one]")  # fmt: skip
 @click.option("--client-ca", type=click.Path(path_type=Path), default=None, metavar="FILE",
               help="With --kubeconfig: who signs the certificates of those that read logs.  [default: as the cluster publishes]")  # fmt: skip
 @click.option("--simulate", is_flag=True, help="Pods are timers instead of processes.")

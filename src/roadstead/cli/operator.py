@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from roadstead.cli.configuration import config_option, configuration
 from roadstead.cli.failure import Failure
 from roadstead.cli.log_setup import log_to_stderr
+from roadstead.cli.whole import Whole
 
 
 @click.command(short_help="our admission in front of a Kubernetes cluster, in the foreground")
@@ -21,7 +22,7 @@ from roadstead.cli.log_setup import log_to_stderr
 )
 @click.option("--context", default="", help="Context in the kubeconfig.  [default: its current-context]")
 @click.option("--namespace", default="roadstead-system", show_default=True, help="Where the lease is kept.")
-@click.option("--lease-duration", type=click.IntRange(1, 3600), default=15, show_default=True, metavar="SECONDS",
+@click.option("--lease-duration", type=Whole(1, 3600), default=15, show_default=True, metavar="SECONDS",
               help="A candidate takes over when it has seen no renewal for so long.")  # fmt: skip
 @click.option("--renew-deadline", type=click.FloatRange(0.1, 3600), default=10, show_default=True, metavar="SECONDS",
               help="A leader writes nothing any more so long after its last renewal.")  # fmt: skip

@@ -79,8 +79,18 @@ def command(
         )
     objects = _manifests(files) if files else [job.manifest(words, namespace)]
     answer = asyncio.run(ask(Source(home, context, kubeconfig), "plan", {"objects": objects, "namespace": namespace}))
+    if words and not job.name:
+        _call(answer, words)
     click.echo(_shown(answer, form))
     return STARTS if answer["outlook"] in ("Starts", "") else WAITS
+
+
+def _call(answer: dict[str, Any], words: tuple[str, ...]) -> None:
+    """What was tried has a name that nobody else's job has; nobody is to look for a job of that name."""
+    from roadstead.cli.jobs import name_of
+
+    for work in answer["work"]:
+        work["name"] = name_of(words)
 
 
 def _manifests(files: tuple[str, ...]) -> list[Any]:
@@ -91,6 +101,10 @@ def _manifests(files: tuple[str, ...]) -> list[Any]:
         try:
             text = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
             objects += read_manifests(text, "standard input" if name == "-" else name)
+        except OSError as error:
+            raise Failure(
+                f"cannot read {name}: {error.strerror or error}.", "Check the path, and whose it is."
+            ) from error
         except ManifestError as error:
             raise Failure(f"{error}.") from error
     if not objects:

@@ -34,6 +34,9 @@ def reason_lines(answer: dict[str, Any]) -> list[str]:
     if changes:
         lines.append(f"would start now: {changes[0]['sentence']}")
         lines += [f"             or: {change['sentence']}" for change in changes[1:4]]
-    elif reasons[0]["code"] != "NotEvaluated":
+    elif reasons[0]["code"] != "NotEvaluated" and answer.get("verdict") not in (
+        "change",
+        "ask",
+    ):  # those say what to do
         lines.append("no change of the request is known that would start it now")
     return lines

@@ -14,6 +14,7 @@ from roadstead.cli.journal_size import journal_option
 from roadstead.cli.log_setup import log_to_stderr
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import myself, running
+from roadstead.cli.whole import Whole
 
 
 @click.command(short_help="the API server and controllers, in the foreground")
@@ -21,7 +22,7 @@ from roadstead.cli.processes import myself, running
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on (TLS and a token are always needed)."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port; 0: any free one.")
+@click.option("--port", type=Whole(0, 65535), default=0, help="TCP port; 0: any free one.")
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True)
 @journal_option
 @config_option("config.yaml in the home directory, if it is there")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from roadstead.cli.failure import Failure
+from roadstead.cli.whole import Whole
 
 if TYPE_CHECKING:
     from roadstead.sim.verdict import Verdict
@@ -24,7 +25,7 @@ SHOWN = 3
 @click.option("--seed", type=int, help="One seed, with a summary (or, with --trace, every step).")
 @click.option("--seeds", metavar="A..B", help="All seeds from A to B; with --minutes, as many as fit.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Random seeds for so long.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=None, help="Processes to use. Default: one per core.")
+@click.option("--jobs", type=Whole(1, 256), default=None, help="Processes to use. Default: one per core.")
 @click.option("--trace", is_flag=True, help="Show everything that happens.")
 def command(seed: int | None, seeds: str | None, minutes: float | None, jobs: int | None, trace: bool) -> int:
     """Controllers, store and node agents run as in production, but on a virtual clock: crashes after any write, lost and late

@@ -22,6 +22,7 @@ from roadstead.cli.journal_size import journal_option
 from roadstead.cli.nodes import chosen_nodes, remember_nodes
 from roadstead.cli.output import home_option
 from roadstead.cli.processes import DidNotStart, Running, running, start, stop
+from roadstead.cli.whole import Whole
 
 DEFAULT_PORT = 6443
 
@@ -29,7 +30,7 @@ DEFAULT_PORT = 6443
 @click.command(short_help="start the embedded cluster on this machine")
 @home_option
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0: any free one."
+    "--port", type=Whole(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0: any free one."
 )
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True,
               help="full: a write is on the disk before it is answered; normal: survives a kill, not a power cut.")  # fmt: skip

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import click
 
+from roadstead.cli.named import named
 from roadstead.cli.output import dump, namespace_option, output_option
 from roadstead.cli.reasons import reason_lines
 from roadstead.cli.source import Source, ask, source_options
@@ -22,17 +23,21 @@ def command(
 ) -> None:
     """Why does job (or workload, or pod) NAME wait? Evaluated anew by the deciding core, for this question.
 
+    NAME may say the kind: job/NAME, workload/NAME, pod/NAME, job.batch/NAME.
+
     First what binds, with its numbers and who holds what is missing; then what would bind next; then the smallest change of the
     request that would start it now (tried, before it is told). With --context, of any cluster that runs Kueue: only the right to
     list is needed, and nothing is written.
     """
-    source = Source(home, context, kubeconfig)
-    answer = asyncio.run(ask(source, f"why/{quote(namespace)}/{quote(name)}"))
+    meant = named(name)
+    kind = f"{meant.kind}:" if meant.kind else ""
+    question = f"why/{quote(namespace, safe='')}/{kind}{quote(meant.name, safe='')}"
+    answer = asyncio.run(ask(Source(home, context, kubeconfig), question))
     if form in ("json", "yaml"):
         click.echo(dump(answer, form))
         return
     if form == "name":
-        click.echo(answer["workload"]["name"] if answer.get("workload") else name)
+        click.echo(answer["workload"]["name"] if answer.get("workload") else meant.name)
         return
     click.echo(answer["headline"])
     for line in (*reason_lines(answer), *answer["details"]):

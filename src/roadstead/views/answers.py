@@ -1,5 +1,5 @@
-"""Questions beyond objects, by path: `queue`, `queue/NAMESPACE`, `why/NAMESPACE/NAME`; the empty path lists them. What the API server
-serves under its own prefix and the command line asks for. (`plan` has a body, and is compose/planning.py's.)"""
+"""Questions beyond objects, by path: `queue`, `queue/NAMESPACE`, `why/NAMESPACE/[KIND:]NAME`; the empty path lists them. What the API
+server serves under its own prefix and the command line asks for. (`plan` has a body, and is compose/planning.py's.)"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from roadstead.runtime.step import Key, Read
 from roadstead.views.queue import queue_page
 from roadstead.views.why import NothingOfThatName, why_answer
 
-QUESTIONS: Final = ("queue", "queue/NAMESPACE", "why/NAMESPACE/NAME", "plan")
+QUESTIONS: Final = ("queue", "queue/NAMESPACE", "why/NAMESPACE/[KIND:]NAME", "plan")
 
 
 class Answers:
@@ -34,9 +34,10 @@ class Answers:
                 return queue_page(self._read, now).as_json()
             case ["queue", namespace]:
                 return queue_page(self._read, now, namespace=namespace).as_json()
-            case ["why", namespace, name]:
+            case ["why", namespace, named]:
+                kind, _, name = named.rpartition(":")
                 try:
-                    return why_answer(namespace, name, self._read, lambda key: self._why(key, now), now).as_json()
+                    return why_answer(namespace, name, self._read, lambda key: self._why(key, now), now, kind).as_json()
                 except NothingOfThatName as error:
                     raise StatusError(404, "NotFound", str(error)) from error
         raise StatusError(

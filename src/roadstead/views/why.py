@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -114,29 +115,38 @@ def _short(refusal: Refusal) -> str:
     return sentence(replace(refusal, blockers=()))
 
 
+KINDS: Final = ("job", "workload", "pod")
+"""What may be asked about; who says only a name gets the first of these that has it."""
+
+
 class NothingOfThatName(LookupError):
     """Neither a job, nor a workload, nor a pod."""
 
 
-def why_answer(namespace: str, name: str, read: Read, ask: Ask, now: int) -> Why:
-    """Why the job, workload or pod `name` waits, or where it stands. NothingOfThatName if there is none."""
-    for kind in ALL:
-        job = read.get(kind.resource, namespace, name)
-        if job is not None:
-            return _about_job(kind, job, read, ask, now)
-    workload = read.get(WORKLOADS, namespace, name)
-    if workload is not None:
-        return _about_workload(name, workload, read, ask, now)
-    pod = read.get(PODS, namespace, name)
-    if pod is not None:
-        return _about_pod(pod, read, ask)
-    for workload in read.list(WORKLOADS, namespace):
-        owner = workload.meta.controller
-        if owner is not None and owner.name == name:  # a job of a kind that is not ours to read
+def why_answer(namespace: str, name: str, read: Read, ask: Ask, now: int, kind: str = "") -> Why:
+    """Why the job, workload or pod `name` waits, or where it stands; only one of `kind`, if that says "job", "workload" or "pod".
+    NothingOfThatName if there is none."""
+    wanted = (kind,) if kind else KINDS
+    if "job" in wanted:
+        for each in ALL:
+            job = read.get(each.resource, namespace, name)
+            if job is not None:
+                return _about_job(each, job, read, ask, now)
+    if "workload" in wanted:
+        workload = read.get(WORKLOADS, namespace, name)
+        if workload is not None:
             return _about_workload(name, workload, read, ask, now)
-    raise NothingOfThatName(
-        f"There is no job, workload or pod {name} in namespace {namespace}. List them with `roadstead queue -A`."
-    )
+    if "pod" in wanted:
+        pod = read.get(PODS, namespace, name)
+        if pod is not None:
+            return _about_pod(pod, read, ask)
+    if "job" in wanted:
+        for workload in read.list(WORKLOADS, namespace):
+            owner = workload.meta.controller
+            if owner is not None and owner.name == name:  # a job of a kind that is not ours to read
+                return _about_workload(name, workload, read, ask, now)
+    what = kind or "job, workload or pod"
+    raise NothingOfThatName(f"There is no {what} {name} in namespace {namespace}. List them with `roadstead queue -A`.")
 
 
 def _about_job(kind: JobKind, job: Object, read: Read, ask: Ask, now: int) -> Why:

@@ -73,7 +73,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"waitForPodReady": {}}, "waitForPodReady", "unknown field (did you mean waitForPodsReady?)"),
     ({"waitForPodsReady": {"timout": "5m"}}, "waitForPodsReady.timout", "here may be: timeout, recoveryTimeout, blockAdmission, requeuingStrategy"),
     ({"resources": {"transformations": [{"input": "mig", "inputs": "x"}]}}, "resources.transformations[0].inputs", "did you mean input?"),
-    ({"featureGates": {"PartialAdmision": True}}, "featureGates.PartialAdmision", "did you mean PartialAdmission?"),
+    ({"featureGates": {"PartialAdmision": True}}, "featureGates.PartialAdmision", "gate; the nearest that there are: PartialAdmission, ConcurrentAdmission, AdmissionGatedBy (see docs/conf"),
     ({"featureGates": {"MultiKueue": True}}, "featureGates.MultiKueue", "cannot be switched on: this is not supported"),
     ({"featureGates": {"PartialAdmission": False}}, "featureGates.PartialAdmission", "cannot be switched off"),
     ({"featureGates": {"FlavorFungibility": "yes"}}, "featureGates[...]", "expected true or false, got text"),

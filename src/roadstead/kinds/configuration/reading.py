@@ -133,9 +133,10 @@ def _without_none(kind: Any) -> Any:
 def _unknown_gates(wanted: Any) -> Iterator[Problem]:
     for name in wanted if isinstance(wanted, dict) else ():
         if name not in gates.known():
-            known = sorted(gates.known())
+            near = difflib.get_close_matches(str(name), sorted(gates.known()), n=3, cutoff=0)
             yield Problem(
-                f"featureGates.{name}", f"unknown feature gate{_meant(name, known)}; there are: {', '.join(known)}"
+                f"featureGates.{name}",
+                f"unknown feature gate; the nearest that there are: {', '.join(near)} (see docs/configuration.md)",
             )
 
 
