@@ -18,12 +18,27 @@ LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
 RUNTIME_CLASSES: Final = Resource("node.k8s.io", "v1", "runtimeclasses")
 PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses")
 JOBS: Final = Resource("batch", "v1", "jobs")
+CRON_JOBS: Final = Resource("batch", "v1", "cronjobs")
+SERVICES: Final = Resource("", "v1", "services")
+ENDPOINTS: Final = Resource("", "v1", "endpoints")
+RESOURCE_QUOTAS: Final = Resource("", "v1", "resourcequotas")
+ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
+DISRUPTION_BUDGETS: Final = Resource("policy", "v1", "poddisruptionbudgets")
+
+APPS: Final = "apps"
+CONTROLLER_REVISIONS: Final = Resource(APPS, "v1", "controllerrevisions")
+DEPLOYMENTS: Final = Resource(APPS, "v1", "deployments")
+REPLICA_SETS: Final = Resource(APPS, "v1", "replicasets")
+STATEFUL_SETS: Final = Resource(APPS, "v1", "statefulsets")
 
 RBAC: Final = "rbac.authorization.k8s.io"
 ROLES: Final = Resource(RBAC, "v1", "roles")
 CLUSTER_ROLES: Final = Resource(RBAC, "v1", "clusterroles")
 ROLE_BINDINGS: Final = Resource(RBAC, "v1", "rolebindings")
 CLUSTER_ROLE_BINDINGS: Final = Resource(RBAC, "v1", "clusterrolebindings")
+
+API_EXTENSIONS: Final = "apiextensions.k8s.io"
+DEFINITIONS: Final = Resource(API_EXTENSIONS, "v1", "customresourcedefinitions")
 
 KUEUE: Final = "kueue.x-k8s.io"
 RESOURCE_FLAVORS: Final = Resource(KUEUE, "v1beta2", "resourceflavors")
@@ -96,5 +111,7 @@ CLAIM_FINALIZER: Final = "resource.kubernetes.io/delete-protection"
 ADMIN_ACCESS_LABEL: Final = "resource.kubernetes.io/admin-access"
 """On namespaces: "true" lets claims ask for adminAccess."""
 
+INSTANCES_FINALIZER: Final = "customresourcecleanup.apiextensions.k8s.io"
+"""On CustomResourceDefinitions that are being deleted, while objects of theirs are left."""
 FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 ORPHAN_FINALIZER: Final = "orphan"

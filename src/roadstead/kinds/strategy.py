@@ -72,6 +72,10 @@ class Strategy:
         """Texts for Warning headers on create and update."""
         return []
 
+    def warnings_of_change(self, new: Json, old: Json) -> list[str]:
+        """Texts for Warning headers on update: by default those of a new object."""
+        return self.warnings(new)
+
     def fields(self, obj: Json) -> dict[str, str]:
         """Values of the field selectors this kind supports beyond metadata.name and metadata.namespace."""
         return {}

@@ -40,6 +40,7 @@ def validate_change(kind: Kind, new: Json, old: Json, subresource: str, found: S
         raise invalid_object(kind.resource.group, kind.kind, new["metadata"]["name"], errors)
 
 
-def warnings_of(kind: Kind, obj: Json) -> list[str]:
-    """Texts for Warning headers on create and update."""
-    return [*rules.warnings(obj, is_custom=kind.is_custom), *kind.strategy.warnings(obj)]
+def warnings_of(kind: Kind, obj: Json, old: Json | None = None) -> list[str]:
+    """Texts for Warning headers on create, and on update of `old`."""
+    about = kind.strategy.warnings(obj) if old is None else kind.strategy.warnings_of_change(obj, old)
+    return [*rules.warnings(obj, is_custom=kind.is_custom), *about]

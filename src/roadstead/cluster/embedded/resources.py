@@ -345,7 +345,7 @@ class Resources:
         set_entries(metadata, entries)
         self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
         validate_change(kind, obj, before, subresource, problems)
-        warnings += warnings_of(kind, obj)
+        warnings += warnings_of(kind, obj, before)
         if is_unchanged(obj, before) and not kind.is_stale(old):
             return Written(kind.read(old), warnings), None
         if (

@@ -1,0 +1,1 @@
+"""apps/v1: Deployments, ReplicaSets, StatefulSets and the revisions these keep."""
