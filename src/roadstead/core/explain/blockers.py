@@ -5,6 +5,8 @@ This is about facts, not about permission: a blocker may be one that no policy l
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
 from roadstead.core.quota.holds import FIRST
 from roadstead.core.quota.table import QueueTable
@@ -20,28 +22,38 @@ def quota_blockers(world: World, table: QueueTable, slot: Slot) -> tuple[Workloa
     O(FIRST), and O(queues of the tree that use the cell) the first time after a holder came or went.
     """
     root = table.node.root
-    all_first = world.cached(("quota", root.name, root.is_queue, slot), lambda: _first_of_each(world, root, slot))
+    of_tree = world.cached(("quota", root.name, root.is_queue, slot), lambda: _first_of_each(world, root, slot))
     first: list[Standing] = []
-    for _, standing, node in all_first:
+    for _, standing, node in of_tree.ranked:
         if node is not table.node:
             first.append(standing)
             if len(first) == FIRST:
                 break
     else:
         first += [standing for _, standing in world.holds.first(table.name, slot)[: FIRST - len(first)]]
-    if any(standing.is_leaving for standing in first):
+    if of_tree.some_are_leaving:
         first.sort(key=lambda standing: not standing.is_leaving)
     return tuple([standing.key for standing in first])
 
 
-def _first_of_each(world: World, root: QuotaNode, slot: Slot) -> list[tuple[PreemptionOrder, Standing, QuotaNode]]:
-    """In preemption order, and complete up to FIRST of any one queue. Orders are all different: they end with the workload's key."""
-    return sorted(
-        (order, standing, node)
-        for node in root.queues()
-        if node.usage.get(slot, 0)
-        for order, standing in world.holds.first(node.name, slot)
+class _First(NamedTuple):
+    """Holders of one cell in preemption order, complete up to FIRST of any one queue."""
+
+    ranked: list[tuple[PreemptionOrder, Standing, QuotaNode]]
+    some_are_leaving: bool
+
+
+def _first_of_each(world: World, root: QuotaNode, slot: Slot) -> _First:
+    """Orders are all different: they end with the workload's key."""
+    ranked = sorted(
+        [
+            (order, standing, node)
+            for node in root.queues()
+            if node.usage.get(slot, 0)
+            for order, standing in world.holds.first(node.name, slot)
+        ]
     )
+    return _First(ranked, any(standing.is_leaving for _, standing, _ in ranked))
 
 
 def fleet_blockers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from roadstead.core.flavors.assignment import Mode
-from roadstead.core.preemption.classic import ClassicSearch, Target
+from roadstead.core.preemption.classic import ClassicSearch, Target, nobody_may_be_asked
 from roadstead.core.preemption.fair import FairSearch
 from roadstead.core.preemption.search import Placeable
 from roadstead.core.queueing.standing import Standing
@@ -32,6 +32,8 @@ def find_targets(
         policies.within_cluster_queue is PreemptionPolicy.NEVER
         and policies.reclaim_within_cohort is PreemptionPolicy.NEVER
     ):
+        return []
+    if not rules.fair_sharing and nobody_may_be_asked(world, table, preemptor, scarce):
         return []
     barred = world.feuds.barred(preemptor.key, rules.feud_turns)
     usage = usage_order(world, table.fact, rules)

@@ -13,7 +13,9 @@ from enum import StrEnum
 
 from roadstead.core.preemption.search import Search
 from roadstead.core.queueing.standing import PreemptionOrder, Standing
+from roadstead.core.quota.table import QueueTable
 from roadstead.core.quota.tree import QuotaNode, Slot
+from roadstead.core.world import World
 from roadstead.model.queues import PreemptionPolicy
 
 
@@ -75,6 +77,29 @@ def satisfies(policy: PreemptionPolicy, preemptor: Standing, candidate: Standing
             return mine.priority > theirs.priority or (
                 mine.priority == theirs.priority and mine.queued_at < theirs.queued_at
             )
+
+
+def nobody_may_be_asked(world: World, table: QueueTable, preemptor: Standing, scarce: Iterable[Slot]) -> bool:
+    """True if a search would not find a single candidate: nobody in the own queue ranks low enough, and nobody in the cohort uses more
+    than its quota in a scarce cell. False: there may be one. O(depth x cells); most questions of a full cluster end here."""
+    policies, mine = table.fact.preemption, preemptor.fact.priority
+    within, holders = policies.within_cluster_queue, world.holders.get(table.name)
+    if within is not PreemptionPolicy.NEVER and holders:
+        lowest = holders[0][0][0]
+        if within is PreemptionPolicy.ANY or lowest < mine:
+            return False
+        if lowest == mine and within is not PreemptionPolicy.LOWER_PRIORITY:
+            return False
+    if policies.reclaim_within_cohort is PreemptionPolicy.NEVER:
+        return True
+    visited, ancestor = table.node, table.node.parent
+    while ancestor is not None:
+        for slot in scarce:
+            borrowers = ancestor.borrowers.get(slot)
+            if borrowers and (len(borrowers) > 1 or visited not in borrowers):
+                return False
+        visited, ancestor = ancestor, ancestor.parent
+    return True
 
 
 class ClassicSearch(Search):
