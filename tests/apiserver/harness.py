@@ -131,7 +131,7 @@ class Api:
         discovery = Discovery(registry, "127.0.0.1:6443")
         issuer = self.resources.issuer
         address = "https://127.0.0.1:6443"
-        documents = Documents(OpenApi(registry), {"storage": lambda: None}, discovery.paths(), issuer, address)
+        documents = Documents(OpenApi(registry), {"storage": lambda: None}, discovery.paths, issuer, address)
         tokens = Tokens([[TOKEN, "alice", "1", "system:masters"]])
         accounts = AccountTokens(issuer, self._metadata_of, lambda: self.now)
         authenticator = Authenticator(tokens, owner_uid=0, accounts=accounts)

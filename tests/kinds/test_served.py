@@ -40,6 +40,17 @@ SAMPLES: dict[str, Json] = {
     },
     "RoleBinding": {"roleRef": {"kind": "Role", "name": "r"}},
     "ClusterRoleBinding": {"roleRef": {"kind": "ClusterRole", "name": "r"}},
+    "CustomResourceDefinition": {
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+            ],
+        },
+    },
     "Placement": {
         "spec": {"workload": {"name": "w", "uid": "u"}, "podSets": [{"name": "main", "members": [{"node": "n1"}]}]}
     },
@@ -47,13 +58,13 @@ SAMPLES: dict[str, Json] = {
 
 
 def sample(kind: Kind) -> Json:
-    return {"metadata": {"name": "a"}, **copy.deepcopy(SAMPLES.get(kind.kind, {}))}
+    return copy.deepcopy({"metadata": {"name": "a"}, **SAMPLES.get(kind.kind, {})})
 
 
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
         "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job", "LimitRange", "RuntimeClass",
-        "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
+        "CustomResourceDefinition", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
         "DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
         "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
     }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roadstead.kinds import structural
+from roadstead.kinds import checking, structural
 from roadstead.kinds.errors import FieldError
 from roadstead.kinds.object import Json
 
@@ -38,7 +38,7 @@ SCHEMA: Json = {
         },
     },
 }
-CHECK = structural.checker(SCHEMA)
+CHECK = checking.checker(SCHEMA)
 SHAPE = structural.shaper(SCHEMA)
 
 
@@ -131,7 +131,7 @@ def test_only_some_errors_keep_the_rules_from_running() -> None:
 
 
 def test_the_status_endpoint_names_paths_from_the_status_on() -> None:
-    check = structural.checker({"type": "object", "properties": {"phase": {"type": "string"}}}, "status")
+    check = checking.checker({"type": "object", "properties": {"phase": {"type": "string"}}}, "status")
     found: list[FieldError] = []
     check({"phase": 1}, "status", found)
     check("x", "status", found)

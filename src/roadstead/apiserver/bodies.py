@@ -88,7 +88,7 @@ def media_type(content_type: str, accepted: Sequence[str] = MEDIA_TYPES) -> str:
 
 def object_media(content_type: str, kind: Kind) -> str:
     """The media type of a body that is an object of `kind`: custom kinds have no protobuf messages. Raises StatusError 415."""
-    return media_type(content_type, (JSON, YAML) if kind.is_custom else MEDIA_TYPES)
+    return media_type(content_type, (JSON, YAML) if kind.is_custom or not kind.has_protobuf else MEDIA_TYPES)
 
 
 def parse(body: bytes, media: str) -> Any:

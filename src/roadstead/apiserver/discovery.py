@@ -1,6 +1,6 @@
 """Discovery (kubernetes-api section 2), both ways: one legacy document per group version, or everything in one document.
 
-All documents are made from the registry when the server starts, and sent as bytes.
+All documents are made from the registry when its kinds have changed, and sent as bytes.
 """
 
 from __future__ import annotations
@@ -68,6 +68,18 @@ class Discovery:
         """`also`: what is served besides the registry's kinds and VIRTUAL. Its groups come last: clients that know a kind by its name
         only (`kubectl get clusterqueue`) take the first group that has it."""
         self._virtual = (*VIRTUAL, *also)
+        self._also = also
+        self._registry = registry
+        self._address = server_address
+        self._made_of = -1
+        self._renew()
+
+    def _renew(self) -> None:
+        """Make the documents anew if the kinds that are served have changed."""
+        registry, also, server_address = self._registry, self._also, self._address
+        if self._made_of == registry.version:
+            return
+        self._made_of = registry.version
         self._groups: dict[str, dict[str, list[Kind]]] = {}
         for kind in registry:
             if kind.resource.group:
@@ -94,6 +106,7 @@ class Discovery:
 
     def find(self, path: str, accept: str) -> Document | None:
         """The document at `path` (no trailing slash), in the form the client prefers; None if there is none."""
+        self._renew()
         if path in ("/api", "/apis"):
             for clause in clauses(accept):
                 if clause.media != JSON:
@@ -108,10 +121,12 @@ class Discovery:
         return self._legacy.get(path)
 
     def has_group(self, group: str) -> bool:
+        self._renew()
         return group in self._groups
 
     def paths(self) -> list[str]:
         """Every document's path."""
+        self._renew()
         return list(self._legacy)
 
     def _legacy_documents(self, server_address: str) -> dict[str, Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
@@ -31,7 +31,7 @@ class Documents:
         self,
         openapi: OpenApi,
         checks: Mapping[str, Check],
-        paths: list[str],
+        paths: Callable[[], list[str]],
         issuer: Issuer | None = None,
         address: str = "",
         metrics: Exposition | None = None,
@@ -44,8 +44,8 @@ class Documents:
         self._address = address
         self._version = orjson.dumps(version_info())
         keys = () if issuer is None else (CONFIGURATION_PATH, JWKS_PATH)
-        listed = sorted({*paths, *keys, *self.health.paths(), *([METRICS] if metrics else [])})
-        self._root = orjson.dumps({"paths": [*listed, *openapi.paths(), "/openapi/v2", "/version"]})
+        self._paths = paths
+        self._own_paths = (*keys, *self.health.paths(), *([METRICS] if metrics else []))
 
     async def serve(self, exchange: Exchange) -> bool:
         """Answer if the path is one of ours; False if it is not."""
@@ -65,7 +65,9 @@ class Documents:
         if exchange.method != "GET":
             raise method_not_allowed()
         if path == "/":
-            await exchange.reply_json(200, self._root)
+            listed = sorted({*self._paths(), *self._own_paths})
+            every = [*listed, *self._openapi.paths(), "/openapi/v2", "/version"]
+            await exchange.reply_json(200, orjson.dumps({"paths": every}))
         elif path == "/version":
             await exchange.reply_json(200, self._version)
         elif path == "/openapi/v2":

@@ -33,7 +33,7 @@ from roadstead.cluster.embedded.listing import wait_for_version
 from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Written
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.watching import Watch
-from roadstead.kinds.errors import StatusError, bad_request
+from roadstead.kinds.errors import StatusError, bad_request, not_found
 from roadstead.kinds.names import PODS, SERVICE_ACCOUNTS
 from roadstead.kinds.object import Object
 from roadstead.kinds.registry import Kind, Registry, Subresource
@@ -127,7 +127,7 @@ class ObjectApi:
     async def _serve_subresource(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
         sub = kind.subresource(target.subresource)
         if sub is None:
-            raise not_served()
+            raise not_found(kind.resource, target.name) if kind.is_custom else not_served()
         _allow_subresource(sub, exchange.method)
         query = parse_query(exchange.query_string)
         if kind.resource == PODS and sub.name == "log":

@@ -26,23 +26,38 @@ class OpenApi:
     """The index and the documents of all group versions served."""
 
     def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._made_of = -1
         self._kinds: dict[str, list[Kind]] = {}
-        for kind in registry:
-            group, version = kind.resource.group, kind.resource.version
-            self._kinds.setdefault(f"apis/{group}/{version}" if group else f"api/{version}", []).append(kind)
         self._made: dict[str, tuple[bytes, str]] = {}
         self._index: tuple[bytes, str] | None = None
 
+    def _renew(self) -> None:
+        """Forget the documents of group versions whose kinds have changed."""
+        if self._made_of == self._registry.version:
+            return
+        self._made_of = self._registry.version
+        kinds: dict[str, list[Kind]] = {}
+        for kind in self._registry:
+            group, version = kind.resource.group, kind.resource.version
+            kinds.setdefault(f"apis/{group}/{version}" if group else f"api/{version}", []).append(kind)
+        self._made = {name: made for name, made in self._made.items() if kinds.get(name) == self._kinds.get(name)}
+        self._kinds = kinds
+        self._index = None
+
     def paths(self) -> list[str]:
         """Paths of the index and of all documents."""
+        self._renew()
         return [PREFIX, *(f"{PREFIX}/{name}" for name in self._kinds)]
 
     def knows(self, path: str) -> bool:
         """There is an index or a document at `path`."""
+        self._renew()
         return path == PREFIX or path.removeprefix(f"{PREFIX}/") in self._kinds
 
     def index(self) -> tuple[bytes, str]:
-        """The index and its digest. Makes all documents the first time (some ten milliseconds)."""
+        """The index and its digest. Makes all documents the first time (some ten milliseconds), and later those that have changed."""
+        self._renew()
         if self._index is None:
             paths = {}
             for name in self._kinds:
@@ -53,6 +68,7 @@ class OpenApi:
 
     def document(self, path: str) -> tuple[bytes, str]:
         """The document at `path` and its digest. Raises KeyError for a path that `knows` denies."""
+        self._renew()
         name = path.removeprefix(f"{PREFIX}/")
         found = self._made.get(name)
         if found is None:
@@ -143,7 +159,11 @@ def _public(schema: Any) -> Any:
         pointer = {"$ref": f"#/components/schemas/{reference}"}
         beside = {key: _public(value) for key, value in schema.items() if key != "ref"}
         return {"allOf": [pointer], **beside} if beside else pointer
-    return {key: _public(value) for key, value in schema.items()}
+    return {key: value if key in _DATA else _public(value) for key, value in schema.items()}
+
+
+_DATA: Final = frozenset({"default", "enum", "example"})
+"""What a schema says of values: no schema itself."""
 
 
 def _references(schema: Any) -> list[str]:

@@ -203,7 +203,7 @@ class ApiServer:
         documents = Documents(
             OpenApi(self._registry),
             checks,
-            discovery.paths(),
+            discovery.paths,
             issuer,
             self.url,
             Exposition((*own, *self._metrics)),

@@ -16,6 +16,7 @@ import uvloop
 from roadstead.apiserver.serve import ApiServer, CannotListen
 from roadstead.auth.files import write_private
 from roadstead.auth.service_accounts import KEY_FILE, Issuer
+from roadstead.cluster.embedded.definitions import Definitions
 from roadstead.cluster.embedded.expiry import keep_expiring
 from roadstead.cluster.embedded.failures import StoreError
 from roadstead.cluster.embedded.log import Durability
@@ -105,7 +106,7 @@ async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
 @contextlib.asynccontextmanager
 async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
     """The whole server, for as long as the context lasts. A part that dies ends it all: better restarted than half alive."""
-    registry = default_registry()
+    registry = default_registry().fork()
     try:
         store = Store.open(options.data, options.durability, upgrade=registry.upgraded)
     except StoreError as error:
@@ -118,6 +119,8 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         resources = Resources(
             store, registry, default_plugins(hold=hold, priority_boost=rules.priority_boost), issuer=issuer
         )
+        definitions = Definitions(resources)
+        definitions.load()  # before anything of theirs is listed
         cluster = EmbeddedCluster(resources)
         for write in BOOTSTRAP:
             await cluster.write(write)  # EXISTS from the second start on
@@ -151,7 +154,7 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
         try:
             if options.kubeconfig is not None:
                 write_private(options.kubeconfig, json.dumps(api.kubeconfig(), indent=2).encode())
-            async with beside(runner.run()), beside(keep_expiring(resources)):
+            async with beside(definitions.run()), beside(runner.run()), beside(keep_expiring(resources)):
                 await runner.wait_synced()
                 yield api
         finally:

@@ -96,7 +96,24 @@ _TEXT: Final = 0  # a plain string that goes when empty: inlined, because most f
 _TEXT_KEPT: Final = 1
 _SHAPED: Final = 2
 
+_JSON_SCHEMA: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+
+
+def _schema_or_else(value: Any, path: str, unknown: list[str]) -> Any:
+    """Where a JSON schema may also be a boolean, a list of schemas or a list of names."""
+    if value.__class__ is dict:
+        return struct_shape(_JSON_SCHEMA)(value, path, unknown)
+    if value.__class__ is list:
+        for i, element in enumerate(value):
+            if element.__class__ is dict:
+                value[i] = struct_shape(_JSON_SCHEMA)(element, f"{path}[{i}]", unknown)
+    return value
+
+
 _SPECIAL: Final[dict[str, Shape]] = {
+    "JSONSchemaPropsOrArray": _schema_or_else,
+    "JSONSchemaPropsOrBool": _schema_or_else,
+    "JSONSchemaPropsOrStringArray": _schema_or_else,
     "Quantity": leaves.amount,
     "Time": leaves.time,
     "MicroTime": leaves.micro_time,

@@ -75,6 +75,8 @@ class Kind:
     verbs: Sequence[str] = field(default=ALL_VERBS)
     is_custom: bool = False
     """Served as a custom resource would be: no strategic merge patch, PUT needs a resourceVersion."""
+    has_protobuf: bool = True
+    """Its protobuf messages are packaged, if it is not custom."""
     upgrades: Sequence[Upgrade] = ()
     """Versions that were stored once, oldest first. `resource.version` is the one that is stored now."""
     storage: Storage | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
-from roadstead.kinds import decoding, structural
+from roadstead.kinds import checking, decoding, structural
 from roadstead.kinds.errors import FieldError, StatusError
 from roadstead.kinds.facts import facts
 from roadstead.kinds.leaves import Fault, Shape
@@ -51,13 +51,13 @@ class Schema:
         return structural.shaper({**self.raw, "properties": {**properties, "metadata": _UNTOUCHED}})
 
     @cached_property
-    def _check(self) -> structural.Check:
+    def _check(self) -> checking.Check:
         properties = {name: inner for name, inner in self.raw["properties"].items() if name != "metadata"}
-        return structural.checker({**self.raw, "properties": properties})
+        return checking.checker({**self.raw, "properties": properties})
 
     @cached_property
-    def _check_status(self) -> structural.Check:
-        return structural.checker(self.raw["properties"].get("status", {}), "status")
+    def _check_status(self) -> checking.Check:
+        return checking.checker(self.raw["properties"].get("status", {}), "status")
 
     def check(self, obj: Json, mode: str = "Ignore") -> list[str]:
         """Bring a decoded object into the form that is stored, in place, and list the fields that nobody knows.

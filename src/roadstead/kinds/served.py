@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from roadstead.kinds.apiextensions import definition
 from roadstead.kinds.batch import job
 from roadstead.kinds.coordination import lease
 from roadstead.kinds.core import config_map, event, limit_range, namespace, node, pod, secret, service_account
@@ -46,6 +47,7 @@ def default_registry() -> Registry:
             binding.role_binding(),
             role.role(),
             priority_class.kind(),
+            definition.kind(),
             device_class.kind(),
             taint_rule.kind(),
             claim.kind(),

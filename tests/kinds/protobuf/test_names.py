@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 BINDING = "io.k8s.api.core.v1.Binding"
 BUILT_IN = sorted(
-    {DELETE_OPTIONS, BINDING} | {kind.schema.component for kind in default_registry() if not kind.is_custom}
+    {DELETE_OPTIONS, BINDING}
+    | {kind.schema.component for kind in default_registry() if kind.has_protobuf and not kind.is_custom}
 )
 TEXT_FORMS = ("Quantity", "Time", "MicroTime")
 

@@ -6,8 +6,9 @@ from enum import Enum
 from typing import Final
 
 from roadstead.cluster.embedded.requests import DeleteOptions
+from roadstead.kinds.apiextensions import definition
 from roadstead.kinds.errors import access_denied, conflict
-from roadstead.kinds.names import FOREGROUND_FINALIZER, JOBS, NAMESPACES, ORPHAN_FINALIZER
+from roadstead.kinds.names import DEFINITIONS, FOREGROUND_FINALIZER, JOBS, NAMESPACES, ORPHAN_FINALIZER
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.registry import Kind
 from roadstead.kinds.times import SECOND, format_time
@@ -51,6 +52,8 @@ def apply_delete(kind: Kind, obj: Json, options: DeleteOptions, now: int) -> Eff
     metadata = obj["metadata"]
     changed = _set_policy(metadata, options.propagation, kind.strategy.default_propagation)
     if not metadata.get("deletionTimestamp"):
+        if kind.resource == DEFINITIONS:
+            definition.mark_deleted(obj, now)
         grace = _first_grace(kind, obj, options.grace_seconds)
         removed = grace == 0 and not has_finalizers(kind, obj)
         if not removed or kind.strategy.graceful:  # pods are marked even when they go at once
@@ -137,6 +140,8 @@ def _mark(kind: Kind, obj: Json, now: int, grace: int) -> None:
     metadata["deletionTimestamp"] = format_time(now + grace * SECOND)
     if metadata.get("generation"):
         metadata["generation"] += 1
+    if kind.resource == DEFINITIONS:
+        return
     if kind.resource != NAMESPACES:
         metadata["deletionGracePeriodSeconds"] = grace
     else:

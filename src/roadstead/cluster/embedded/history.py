@@ -66,6 +66,11 @@ class Feed:
         """The position after the newest change."""
         return self._first + len(self._changes)
 
+    @property
+    def newest(self) -> int:
+        """rv of the newest change, or the floor."""
+        return self._changes[-1].rv if self._changes else self.floor
+
     def append(self, change: Change) -> None:
         self._changes.append(change)
 
@@ -179,6 +184,8 @@ class History:
         self._start = floor
         self._limits = limits
         self._feeds: dict[Resource, Feed] = {}
+        self._retired: dict[Resource, int] = {}
+        """Resources whose feed was closed -> its newest version."""
         self._order: deque[tuple[Feed, Change]] = deque()
         self._bytes = 0
         self._marks: deque[tuple[float, int]] = deque()  # (time, newest rv then): ages, to within a minute
@@ -186,8 +193,15 @@ class History:
     def feed(self, resource: Resource) -> Feed:
         found = self._feeds.get(resource)
         if found is None:
-            found = self._feeds[resource] = Feed(self._start)
+            found = self._feeds[resource] = Feed(max(self._start, self._retired.get(resource, 0)))
         return found
+
+    def retire(self, resource: Resource) -> None:
+        """Close the feed of a resource. Its changes are trimmed as all are; a new feed of it knows none of them."""
+        feed = self._feeds.pop(resource, None)
+        if feed is not None:
+            self._retired[resource] = max(self._retired.get(resource, 0), feed.newest)
+            feed.close()
 
     def append(self, change: Change) -> Feed:
         feed = self.feed(change.object.resource)

@@ -209,6 +209,10 @@ class Store:
             feed.close()
         return feed
 
+    def end_watches(self, resource: Resource) -> None:
+        """End all watches on `resource`, which is served no longer. When it is again, its history begins then."""
+        self._history.retire(resource)
+
     # --- writing: the head
 
     def head(self, resource: Resource, namespace: str, name: str) -> Object | None:

@@ -38,6 +38,43 @@ class DomainMap(dict[str, Any]):
         self.default = default
 
 
+class KeyedList(list[Any]):
+    """A list that is a set (no `keys`) or a map (by these fields of its elements): the order of such a list means nothing, and adding
+    one merges (KEP-2876, "field paths and correlation"; k8s.io/apiserver `pkg/cel/common/values.go`)."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self, elements: Sequence[Any], keys: Sequence[str] = ()) -> None:
+        super().__init__(elements)
+        self.keys = tuple(keys)
+
+    def identity(self, element: Any) -> Any:
+        """What makes two elements the same: for a set the element itself."""
+        return {key: element.get(key) for key in self.keys} if self.keys else element
+
+    def position(self, element: Any) -> int:
+        """Where the same element is, -1 if it is nowhere. O(length)."""
+        wanted = self.identity(element)
+        return next((i for i, own in enumerate(self) if equal(self.identity(own), wanted)), -1)
+
+    def __add__(self, others: Any) -> KeyedList:
+        merged = KeyedList(self, self.keys)
+        for element in others:
+            at = merged.position(element)
+            if at < 0:
+                merged.append(element)
+            elif self.keys:
+                merged[at] = element
+        return merged
+
+    def is_equal(self, other: Sequence[Any]) -> bool:
+        """The same elements in any order."""
+        if len(self) != len(other):
+            return False
+        places = [self.position(element) for element in other]
+        return all(at >= 0 and equal(self[at], element) for at, element in zip(places, other, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Duration:
     nano: int
@@ -111,7 +148,7 @@ class Format:
 
 _KINDS: Final[dict[type, str]] = {
     bool: "bool", int: "int", Uint: "uint", float: "double", str: "string", bytes: "bytes", type(None): "null_type",
-    list: "list", tuple: "list", dict: "map", DomainMap: "map", Duration: "google.protobuf.Duration",
+    list: "list", tuple: "list", KeyedList: "list", dict: "map", DomainMap: "map", Duration: "google.protobuf.Duration",
     Timestamp: "google.protobuf.Timestamp", TypeValue: "type", Optional: "optional_type", Quantity: "kubernetes.Quantity",
     Semver: "kubernetes.Semver", ipaddress.IPv4Address: "net.IP", ipaddress.IPv6Address: "net.IP", Cidr: "net.CIDR",
     Url: "kubernetes.URL", Format: "kubernetes.NamedFormat",
@@ -137,6 +174,8 @@ def equal(left: Value, right: Value) -> bool:
             raise EvaluationError("no such overload")
         return kind in NUMBERS and other in NUMBERS and bool(left == right)
     if kind == "list":
+        if type(left) is KeyedList:
+            return left.is_equal(right)
         return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
     if kind == "map":
         if len(left) != len(right):

@@ -12,6 +12,7 @@ from typing import Final
 
 from roadstead.apiserver.serve import ApiServer
 from roadstead.auth.files import write_private
+from roadstead.cluster.embedded.definitions import Definitions
 from roadstead.cluster.embedded.history import Limits
 from roadstead.cluster.embedded.plugins import default_plugins
 from roadstead.cluster.embedded.port import EmbeddedCluster
@@ -41,7 +42,7 @@ class Flavor(StrEnum):
 @asynccontextmanager
 async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
     """A running server with its data in `directory`."""
-    registry = default_registry()
+    registry = default_registry().fork()
     if flavor is Flavor.OLD_HISTORY:
         await _age(directory / "data")
     store = Store.open(directory / "data", "normal")
@@ -59,6 +60,9 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
         write_private(state / "tokens.csv", f'{secrets.token_urlsafe(32)},{RECORDER},1,"system:masters"\n'.encode())
         server = ApiServer(resources, registry, state_dir=state)
         await server.start()
+        definitions = Definitions(resources)
+        definitions.load()
+        defining = asyncio.create_task(definitions.run())
         try:
             if flavor is Flavor.CONTROLLERS:
                 async with _controllers(resources, server.authority.certificate.decode()):
@@ -66,6 +70,8 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
             else:
                 yield server
         finally:
+            defining.cancel()
+            await asyncio.gather(defining, return_exceptions=True)
             await server.stop()
     finally:
         await store.close()

@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions: what one may say, and the kinds that come of it."""
