@@ -92,9 +92,11 @@ class Authority:
         )
         return self._issue(common_name, (), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
-    def issue_client(self, user: str, groups: Sequence[str] = ()) -> KeyPair:
-        """A client certificate that authenticates as `user` in `groups`."""
-        return self._issue(user, groups, ExtendedKeyUsageOID.CLIENT_AUTH, None)
+    def issue_client(
+        self, user: str, groups: Sequence[str] = (), lifetime: timedelta = CERTIFICATE_LIFETIME
+    ) -> KeyPair:
+        """A client certificate that authenticates as `user` in `groups`, until `lifetime` has passed or the authority's own ends."""
+        return self._issue(user, groups, ExtendedKeyUsageOID.CLIENT_AUTH, None, lifetime)
 
     def _issue(
         self,
@@ -102,6 +104,7 @@ class Authority:
         organizations: Sequence[str],
         usage: x509.ObjectIdentifier,
         alternatives: x509.SubjectAlternativeName | None,
+        lifetime: timedelta = CERTIFICATE_LIFETIME,
     ) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
@@ -111,7 +114,7 @@ class Authority:
                 *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization) for organization in organizations),
             ]
         )
-        until = min(now + CERTIFICATE_LIFETIME, self._certificate.not_valid_after_utc)
+        until = min(now + lifetime, self._certificate.not_valid_after_utc)
         builder = (
             _begun(subject, self._certificate.subject, key, now, until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -132,11 +132,13 @@ def _kubeconfig(where: Home, name: str, groups: Sequence[str], namespace: str, d
 
 async def _grant(where: Home, name: str, namespace: str, role: str) -> None:
     from roadstead.cli.client import Client
-    from roadstead.kinds.names import CLUSTER_ROLES
+    from roadstead.kinds.names import CLUSTER_ROLES, NAMESPACES
     from roadstead.kinds.object import Ref
     from roadstead.kinds.rbac.policy import QUEUE_VIEWER
 
     async with Client(where) as client:
+        if namespace and await client.cluster.get(Ref(NAMESPACES, "", namespace)) is None:
+            raise Failure(f"there is no namespace {namespace!r}.", f"Make it: kubectl create namespace {namespace}")
         if await client.cluster.get(Ref(CLUSTER_ROLES, "", role)) is None:
             raise Failure(
                 f"there is no ClusterRole {role!r}.", "See: kubectl get clusterroles. For people: view, edit, admin."
