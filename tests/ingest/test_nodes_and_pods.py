@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roadstead.ingest import fact as fact_of
-from roadstead.kinds.names import NODES, PLACEMENTS, PODS
+from roadstead.kinds.names import NODES
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.times import SECOND, parse_time
 from roadstead.model.facts import Gone
@@ -145,24 +145,6 @@ def test_a_pod_that_cannot_be_read_is_not_placed_but_still_uses_its_node() -> No
     assert isinstance(found, Pod)
     assert (found.node, found.pod) == ("n1", PodClass())
     assert len(notes) == 1
-
-
-def test_a_member_whose_placement_is_lost_speaks_for_itself() -> None:
-    annotations = {
-        "kueue.x-k8s.io/workload": "w",
-        "roadstead.dev/member": "0",
-        "roadstead.dev/devices": "gpu-0,gpu-1",
-    }
-    bound = Object.of(PODS, pod(pod_spec(nodeName="n1"), "Running", annotations=annotations))
-    unbound = Object.of(PODS, pod(annotations={"kueue.x-k8s.io/workload": "w"}))
-    placement = Object.of(PLACEMENTS, {"metadata": {"namespace": "ns", "name": "w"}})
-    known = {("ns", "w"): placement}
-    with_place = fact_of(PODS, bound.key, bound, lambda resource, *key: known.get(key))
-    assert with_place == [Gone(Pod, bound.key)]
-    (alone,) = fact_of(PODS, bound.key, bound, lambda *_: None)
-    assert isinstance(alone, Pod)
-    assert (alone.node, alone.devices) == ("n1", ("gpu-0", "gpu-1"))
-    assert fact_of(PODS, unbound.key, unbound, lambda *_: None) == [Gone(Pod, unbound.key)]
 
 
 def test_a_node_says_since_when_it_is_not_ready() -> None:

@@ -74,7 +74,7 @@ def fact_of(obj: Object, notes: Notes, *, speaks_for_itself: bool = False) -> Po
 
     Not listed: pods of workloads (their Placement speaks for them), ended ones, and those that are not ours to place yet:
     gated, being deleted, or asking for another scheduler. Once bound, whoever did it, a pod uses its node until it has ended.
-    `speaks_for_itself`: it is a bound pod of a workload whose Placement is lost.
+    `speaks_for_itself`: it is a bound pod of a workload, and no Placement counts it (`members`).
     """
     if obj.brief is not None and obj.brief.phase in ENDED_PHASES:
         return None

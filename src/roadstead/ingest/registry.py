@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from roadstead.ingest import devices, node, pod, queues, workload
+from roadstead.ingest import devices, members, node, pod, queues, workload
 from roadstead.ingest.filled_in import Ranges, no_ranges
 from roadstead.ingest.reading import Lookup, Notes, Trouble
 from roadstead.kinds.names import (
@@ -20,7 +20,6 @@ from roadstead.kinds.names import (
     DEVICE_TAINT_RULES,
     LIMIT_RANGES,
     LOCAL_QUEUES,
-    MEMBER_ANNOTATION,
     NAMESPACES,
     NODES,
     PLACEMENTS,
@@ -107,7 +106,8 @@ def fact(
     """The facts that follow from one change: `obj` is the newest version of `key`, None if it is gone.
 
     A Workload is read together with its Placement (same namespace and name), and a change of either makes the Workload's fact
-    anew, so the order in which the two become known does not matter. It is read with the ResourceClaimTemplates and RuntimeClasses
+    anew, so the order in which the two become known does not matter. A bound pod that names its member in a Placement is read with
+    both: whoever keeps the objects asks for its fact again when the Placement changes, or what the Workload holds. It is read with the ResourceClaimTemplates and RuntimeClasses
     that its pods name and the LimitRanges of its namespace, too: when one of them changes, whoever keeps the objects asks for the
     Workload's fact again (`devices.template_keys` and `filled_in.runtime_class_names` say for which).
     `lookup(resource, namespace, name)` gives the newest known version of another object, `ranges(namespace)` its LimitRanges. Resources that no fact comes from give []. Notes are added to `troubles`.
@@ -132,22 +132,16 @@ def _facts(
     if known is None:
         return []
     if resource == PODS:
-        lost = obj is not None and _has_lost_its_placement(obj, lookup)
-        bare = pod.fact_of(obj, notes, speaks_for_itself=lost) if obj is not None else None
-        return [bare if bare is not None else Gone(Pod, key)]
+        alone = _pod(obj, lookup, notes) if obj is not None else None
+        return [alone if alone is not None else Gone(Pod, key)]
     noun, make = known
     made = make(obj, notes) if obj is not None else None
     return [made if made is not None else Gone(noun, key)]
 
 
-def _has_lost_its_placement(obj: Object, lookup: Lookup) -> bool:
-    """A member that the binder gave a place, and nothing else says any more that the place is taken (the Placement was deleted by
-    hand, or the pod outlived its workload on a node that fell silent)."""
-    annotations = obj.meta.annotations
-    name = annotations.get(WORKLOAD_ANNOTATION)
-    return (
-        name is not None and MEMBER_ANNOTATION in annotations and lookup(PLACEMENTS, obj.meta.namespace, name) is None
-    )
+def _pod(obj: Object, lookup: Lookup, notes: Notes) -> Pod | None:
+    is_of_workload = WORKLOAD_ANNOTATION in obj.meta.annotations
+    return pod.fact_of(obj, notes, speaks_for_itself=is_of_workload and members.speaks_for_itself(obj, lookup))
 
 
 def fact_of_dict(value: Json, placement: Json | None = None, troubles: list[Trouble] | None = None) -> Fact | None:

@@ -33,6 +33,18 @@ from roadstead.model.workload import (
     WorkloadState,
 )
 
+
+class _HeldStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    conditions: tuple[Condition, ...] = ()
+    admission: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Held(msgspec.Struct, frozen=True, gc=False):
+    """No more than says whether it holds anything: asked for every pod of it."""
+
+    status: _HeldStatus = _HeldStatus()
+
+
 REQUEUED_AT_EVICTION = frozenset({"PodsReadyTimeout", "AdmissionCheck"})
 """Reasons of Evicted after which the queue order counts from the eviction (Kueue 2.3, requeuingStrategy Eviction)."""
 
@@ -145,6 +157,16 @@ def _state(conditions: dict[str, Condition], *, has_admission: bool) -> Workload
     if _true(conditions, "QuotaReserved") and has_admission:
         return WorkloadState.RESERVED
     return WorkloadState.PENDING
+
+
+def is_reserved(obj: Object) -> bool:
+    """Does its fact hold quota, and the places of its Placement?"""
+    found = view(obj, _Held, [])
+    if found is None:
+        return False
+    conditions = {condition.type: condition for condition in found.status.conditions}
+    has_admission = bytes(found.status.admission) not in (b"", b"null")
+    return _state(conditions, has_admission=has_admission) is WorkloadState.RESERVED
 
 
 def _state_alone(obj: Object) -> WorkloadState:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from roadstead.controllers.admission import AdmissionDecider
+from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.pod_garbage import PodGarbageController
 from roadstead.core.rules import Rules
-from roadstead.kinds.names import JOBS, NODES, PLACEMENTS, PODS, SHUTDOWN_TAINT
+from roadstead.kinds.names import JOBS, NODES, PLACEMENTS, PODS, SHUTDOWN_TAINT, WORKLOADS
 from roadstead.kinds.object import Json, Resource
+from roadstead.kinds.served import default_registry
 from roadstead.kinds.times import format_time
-from roadstead.runtime.step import SECOND
+from roadstead.runtime.step import SECOND, Controller
 from roadstead.testing.controllers import Fault
 from tests.controllers.queueing.lab import QueueLab, all_controllers, job
 
 PATIENCE = 60
 
 
-def laboratory(lag: int = 0, seed: int = 0, faults: dict[int, Fault] | None = None) -> QueueLab:
+def laboratory(
+    lag: int = 0, seed: int = 0, faults: dict[int, Fault] | None = None, more: Callable[[], list[Controller]] = list
+) -> QueueLab:
     return QueueLab(
         lag=lag,
         seed=seed,
         faults=faults,
-        controllers=lambda: [*all_controllers(), PodGarbageController()],
+        controllers=lambda: [*all_controllers(), PodGarbageController(), *more()],
         decider=lambda: AdmissionDecider(Rules(node_tolerance=PATIENCE * SECOND)),
     )
 
@@ -105,6 +111,56 @@ def test_a_node_that_speaks_again_in_time_keeps_its_gang() -> None:
         lab.advance(2 * PATIENCE)
         assert lab.condition(lab.workload_of("gang"), "Evicted") == ("", "")
         assert places(lab) == first
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+def test_what_still_runs_on_a_node_that_comes_back_is_in_the_way_of_others(lag: int) -> None:
+    """Its gang runs elsewhere by then, and the Placement there says nothing of the old pod."""
+    with laboratory(lag, seed=lag) as lab:
+        dead = sorted(gang(lab))[0]
+        say(lab, dead, "Unknown")
+        lab.advance(PATIENCE + 45)
+        assert dead not in places(lab)
+        lab.create(JOBS, job("next", cpu="3", seconds=400))
+        lab.settle()
+        check_it_waits_for_the_old_pod(lab, dead)
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+def test_what_still_runs_of_a_finished_workload_is_in_the_way_of_others(lag: int) -> None:
+    """Its job was deleted without it while the node was silent: the Workload is finished, and its Placement no more than a record."""
+    with laboratory(lag, seed=lag, more=lambda: [GarbageCollector(default_registry())]) as lab:
+        lab.furnish(nodes=1, cpu="4", quota={"cpu": "12"})
+        lab.create(JOBS, job("left", cpu="3", seconds=400))
+        lab.advance(3)
+        say(lab, "node-0", "Unknown")
+        lab.advance(PATIENCE + 5)
+        lab.delete(JOBS, "left", propagation="Orphan")
+        lab.advance(60)
+        assert lab.condition(lab.all(WORKLOADS)[0], "Finished")[0] == "True"
+        lab.create(JOBS, job("next", cpu="3", seconds=400))
+        lab.settle()
+        check_it_waits_for_the_old_pod(lab, "node-0")
+
+
+def check_it_waits_for_the_old_pod(lab: QueueLab, node: str) -> None:
+    """Job `next` gets the node that comes back, but not before the pod that was left there is gone."""
+
+    def others() -> list[str]:
+        return [
+            pod["metadata"]["name"]
+            for pod in lab.all(PODS)
+            if pod["spec"].get("nodeName") == node and not pod["metadata"]["name"].startswith("next")
+        ]
+
+    assert len(others()) == 1
+    say(lab, node, "True")
+    assert len(others()) == 1
+    assert lab.condition(lab.workload_of("next"), "QuotaReserved")[0] == "False"
+    lab.advance(5)
+    assert others() == []
+    assert lab.job_state("next") == "running"
+    assert node in places(lab)
 
 
 @pytest.mark.parametrize("lag", [0, 3])

@@ -1,19 +1,39 @@
-"""A bound member of a gang speaks for itself once its Placement is gone, though nothing about the pod itself has changed."""
+"""A bound member of a gang speaks for itself once no Placement counts it, though nothing about the pod itself has changed."""
 
 from __future__ import annotations
 
 from roadstead.controllers.admission import AdmissionDecider
-from roadstead.kinds.names import MEMBER_ANNOTATION, PLACEMENTS, PODS, WORKLOAD_ANNOTATION
+from roadstead.kinds.names import MEMBER_ANNOTATION, PLACEMENTS, PODS, WORKLOAD_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Object
 from roadstead.model.workload import Pod
 from roadstead.runtime.step import SECOND
 
 
-def placement() -> Object:
-    metadata = {"namespace": "default", "name": "w", "uid": "p", "resourceVersion": "1"}
+def workload(*conditions: str, version: str = "1") -> Object:
+    """With these conditions True."""
+    metadata = {"namespace": "default", "name": "w", "uid": "w", "resourceVersion": version}
+    status = {
+        "conditions": [
+            {"type": type, "status": "True", "reason": type, "lastTransitionTime": "2026-01-01T00:00:00Z"}
+            for type in conditions
+        ],
+        "admission": {"clusterQueue": "q", "podSetAssignments": [{"name": "main", "count": 1}]},
+    }
+    value = {
+        "apiVersion": WORKLOADS.api_version,
+        "kind": "Workload",
+        "metadata": metadata,
+        "spec": {},
+        "status": status,
+    }
+    return Object.of(WORKLOADS, value)
+
+
+def placement(node: str = "n", version: str = "1") -> Object:
+    metadata = {"namespace": "default", "name": "w", "uid": "p", "resourceVersion": version}
     spec = {
         "workload": {"name": "w", "uid": "w"},
-        "podSets": [{"name": "main", "requests": {}, "members": [{"node": "n"}]}],
+        "podSets": [{"name": "main", "requests": {}, "members": [{"node": node}]}],
     }
     return Object.of(
         PLACEMENTS, {"apiVersion": PLACEMENTS.api_version, "kind": "Placement", "metadata": metadata, "spec": spec}
@@ -33,25 +53,41 @@ def member(name: str) -> Object:
     return Object.of(PODS, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
 
+class Watched:
+    """A decider and the pods that it counts by themselves, as it says after each change."""
+
+    def __init__(self) -> None:
+        self.decider = AdmissionDecider()
+
+    def sees(self, *objects: Object, gone: tuple[Object, ...] = ()) -> list[str]:
+        for obj in objects:
+            self.decider.observe(obj.resource, obj.key, obj)
+        for obj in gone:
+            self.decider.observe(obj.resource, obj.key, None)
+        self.decider.decide(SECOND)
+        return sorted(name for _, name in self.decider.world.facts[Pod])
+
+
 def test_members_follow_their_placement() -> None:
-    decider = AdmissionDecider()
-    listed: list[list[str]] = []
+    world, given, first, second = Watched(), placement(), member("first"), member("second")
+    assert world.sees(workload("QuotaReserved"), given, first, second) == []
+    assert world.sees(gone=(second, given)) == ["first"]
+    assert world.sees(given) == []
+    assert world.sees(gone=(first, given)) == []
 
-    def look() -> None:
-        decider.decide(SECOND)
-        listed.append(sorted(name for _, name in decider.world.facts[Pod]))
 
-    given, first, second = placement(), member("first"), member("second")
-    decider.observe(PLACEMENTS, given.key, given)
-    for pod in (first, second):
-        decider.observe(PODS, pod.key, pod)
-    look()
-    decider.observe(PODS, second.key, None)
-    decider.observe(PLACEMENTS, given.key, None)
-    look()
-    decider.observe(PLACEMENTS, given.key, given)
-    look()
-    decider.observe(PODS, first.key, None)
-    decider.observe(PLACEMENTS, given.key, None)
-    look()
-    assert listed == [[], ["first"], [], []]
+def test_members_follow_their_workload() -> None:
+    """Its Placement stays behind as a record when it is finished, and nobody counts by that."""
+    world = Watched()
+    assert world.sees(workload(), placement(), member("first")) == ["first"]
+    assert world.sees(workload("QuotaReserved", version="2")) == []
+    assert world.sees(workload("QuotaReserved", "Evicted", version="3")) == []
+    assert world.sees(workload("QuotaReserved", "Finished", version="4")) == ["first"]
+    assert world.sees(workload("QuotaReserved", version="5")) == []
+    assert world.sees(gone=(workload(),)) == ["first"]
+
+
+def test_who_has_outlived_his_place_does_not_follow_his_gang_elsewhere() -> None:
+    world = Watched()
+    assert world.sees(workload("QuotaReserved"), placement(), member("first")) == []
+    assert world.sees(placement("elsewhere", version="2")) == ["first"]

@@ -129,13 +129,17 @@ class AdmissionDecider:
         return [found for key in self._dependents.ranges(namespace) if (found := known.get(key)) is not None]
 
     def _take_in(self, now: int) -> None:
-        """Bring the world up to date with everything observed. O(changes)."""
+        """Bring the world up to date with everything observed. O(changes). What is known does not change meanwhile, so whose facts
+        depend on several that have changed is looked at once."""
+        made: set[tuple[Resource, Key]] = set()
         while self._changed:
             changed, self._changed = self._changed, {}
             left = iter(changed)
             try:
                 for subject in left:
-                    self._take_in_one(subject, now)
+                    if subject not in made:
+                        made.add(subject)
+                        self._take_in_one(subject, now)
             finally:
                 # Should an object be more than we can take, all others are still there when the runner asks again.
                 self._changed = dict.fromkeys(left) | self._changed
@@ -143,6 +147,7 @@ class AdmissionDecider:
     def _take_in_one(self, subject: tuple[Resource, Key], now: int) -> None:
         resource, key = subject
         obj = self._known[resource].get(key)
+        held = self._holds(key) if resource == WORKLOADS else None
         troubles: list[Trouble] = []
         for found in fact(resource, key, obj, self._lookup, troubles, self._ranges):
             seen = self._as_seen(found)
@@ -162,6 +167,13 @@ class AdmissionDecider:
         if resource in (WORKLOADS, PLACEMENTS):
             self._strays.watch(key, now, in_flight=key in self._in_flight)
         self._changed.update((subject, None) for subject in self._dependents.of(resource, key, self._known))
+        if resource == WORKLOADS and held != self._holds(key):
+            self._changed.update((subject, None) for subject in self._dependents.of(PLACEMENTS, key, self._known))
+
+    def _holds(self, workload: Key) -> str:
+        """The uid of a workload that holds a reservation, as its facts say; "" if none does. Its pods are counted by its Placement then."""
+        found: Workload | None = self.world.facts[Workload].get(workload)
+        return found.uid if found is not None and found.state is WorkloadState.RESERVED else ""
 
     def _give(self, given: Given) -> None:
         give(self.world, given)

@@ -1,7 +1,7 @@
 """Objects whose facts depend on other objects, and on which: when one of these changes, their facts are made anew.
 
-A member of a gang speaks for itself where its Placement is gone; what a workload asks for depends on the ResourceClaimTemplates and
-RuntimeClasses that its pods name, and on the LimitRanges of its namespace.
+A member of a gang speaks for itself where no Placement counts it (`ingest.members`); what a workload asks for depends on the
+ResourceClaimTemplates and RuntimeClasses that its pods name, and on the LimitRanges of its namespace.
 """
 
 from __future__ import annotations
