@@ -30,6 +30,14 @@ class Mishaps:
         """Writes that the controllers have sent, in all their lives."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_over = False
+        self._cuts: list[tuple[float, float | None]] = []
+        """When the controllers could be heard no more, and from when on again."""
+
+    def cut_off(self, since: float) -> float:
+        """How many seconds since then the controllers were cut off."""
+        now = self._at.loop.time()
+        times = ((begin, now if end is None else end) for begin, end in self._cuts)
+        return sum(max(0.0, end - max(begin, since)) for begin, end in times)
 
     async def play(self) -> None:
         """All blows, each at its time."""
@@ -45,6 +53,7 @@ class Mishaps:
         at = self._at
         for weather in (at.weather, *at.agent_weather.values()):
             weather.clear_up()
+        self._note_cut()
         at.disk.is_full, at.disk.breaks_next = False, 0
         at.machines.deaf = at.machines.failing_starts = at.machines.slow_seconds = 0.0
         if not at.server.is_up:
@@ -145,10 +154,20 @@ class Mishaps:
 
     async def _cut(self, weather: Weather, seconds: float) -> None:
         weather.is_cut = True
+        self._note_cut()
         await asyncio.sleep(seconds)
         weather.is_cut = False
+        self._note_cut()
         if self._chance.happens(0.5):  # the connections did not live through it
             self._at.break_connections(of=weather)
+
+    def _note_cut(self) -> None:
+        is_cut, now = self._at.weather.is_cut, self._at.loop.time()
+        if self._cuts and self._cuts[-1][1] is None:
+            if not is_cut:
+                self._cuts[-1] = (self._cuts[-1][0], now)
+        elif is_cut:
+            self._cuts.append((now, None))
 
     async def _lag(self, blow: Blow) -> None:
         resource = LAGGING[blow.target]

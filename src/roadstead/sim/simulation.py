@@ -112,6 +112,8 @@ class Simulation:
         self.runner: Runner | None = None
         self.decider: WatchedDecider | None = None
         self.mishaps = Mishaps(self)
+        for judge in self.judges:
+            judge.cut_off = self.mishaps.cut_off
 
     # ------------------------------------------------------------------ the processes
 

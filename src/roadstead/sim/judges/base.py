@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -63,6 +63,10 @@ class Past:
                 yield value
 
 
+GRACE_SECONDS: Final = 40.0
+"""Longer than any write takes from its decision to the disk where all hear each other: two time-outs, a stalled watch and a late request."""
+
+
 class Judge:
     """Subclasses say what must never happen. `complain` ends the run."""
 
@@ -71,6 +75,8 @@ class Judge:
     def __init__(self, past: Past, complain: Callable[[str, str], None]) -> None:
         self.past = past
         self._complain = complain
+        self.cut_off: Callable[[float], float] = lambda since: 0.0
+        """How many seconds since then the controllers heard nothing from the server, nor the server from them."""
         self.begin()
 
     def begin(self) -> None:
@@ -78,6 +84,12 @@ class Judge:
 
     def complain(self, what: str) -> None:
         self._complain(self.name, what)
+
+    def could_be_unknown(self, since: float, now: float) -> bool:
+        """May the controllers still act on what has not been true any more since then? Nobody can know what he was not told: time
+        during which they were cut off does not count. (A cut lasts up to a minute, and afterwards the watches of different resources
+        catch up one by one.)"""
+        return now - since - self.cut_off(since) <= GRACE_SECONDS
 
     def changed(self, change: Change) -> None:
         """After every committed change; the state is already the one after it."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from roadstead.kinds.names import JOB_INDEX_ANNOTATION, JOB_TRACKING_FINALIZER
 from roadstead.kinds.object import Json
 from roadstead.sim.judges.base import Change, Judge, annotation, controller_of, has_ended, is_leaving, uid_of
-
-GRACE_SECONDS: Final = 40.0
-"""So long pods may still be created by what the parallelism was before (as for quota)."""
 
 
 def indexes_of(text: str) -> set[int]:
@@ -83,11 +80,12 @@ class JobsJudge(Judge):
             self.complain(f"pod {change.path} is the second live one of index {index}")
 
     def _allowed(self, job: str, now: float) -> int:
+        """Pods may still be created by what the parallelism was before (as for quota)."""
         known = self._parallelism.get(job, [])
         most = 0
         for number, (_, parallelism) in enumerate(known):
             until = known[number + 1][0] if number + 1 < len(known) else now
-            if until >= now - GRACE_SECONDS:
+            if self.could_be_unknown(until, now):
                 most = max(most, parallelism)
         return most
 

@@ -1,8 +1,8 @@
 """No node is overcommitted and no device is in two live places, counting what Placements and bound pods say.
 
 A place is live while its Placement exists and its Workload holds a reservation: a Placement alone is the first half of an admission,
-and an orphan is undone; nothing is ever bound by one. A bound pod that no live Placement speaks for counts by itself until it has
-ended.
+and an orphan is undone; nothing is ever bound by one. A bound pod that no live Placement speaks for (by its member, its node and its
+devices) counts by itself until it has ended.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from roadstead.expr.quantity import canonical
-from roadstead.kinds.names import POD_DEVICES_ANNOTATION
+from roadstead.kinds.names import MEMBER_ANNOTATION, POD_DEVICES_ANNOTATION
 from roadstead.kinds.object import Json
 from roadstead.kinds.roadstead.released import released
 from roadstead.sim.judges.base import (
@@ -79,11 +79,26 @@ class PlacesJudge(Judge):
     def _refresh_pod(self, pod: Json) -> None:
         meta = pod["metadata"]
         who = f"pod {meta['namespace']}/{meta['name']} {uid_of(pod)}"
-        path = workload_path(pod)
-        speaks_for_itself = node_of(pod) and not has_ended(pod) and (not path or self.live_placement(path) is None)
+        speaks_for_itself = node_of(pod) and not has_ended(pod) and not self._is_spoken_for(pod)
         devices = annotation(pod, POD_DEVICES_ANNOTATION)
         place = Place(who, node_of(pod), tuple(devices.split(",")) if devices else (), requests_of(pod["spec"]))
         self._refresh(who, [place] if speaks_for_itself else [])
+
+    def _is_spoken_for(self, pod: Json) -> bool:
+        """Is it where the live Placement of its Workload has its member? One that has outlived the Placement that it was bound by may be
+        elsewhere."""
+        path, number = workload_path(pod), annotation(pod, MEMBER_ANNOTATION)
+        placement = self.live_placement(path) if path and number.isdigit() else None
+        if placement is None:
+            return False
+        pod_set = placement["spec"]["podSets"][0]
+        if int(number) >= len(pod_set["members"]) or int(number) in released(
+            placement["metadata"].get("annotations") or {}, pod_set["name"]
+        ):
+            return False
+        member = pod_set["members"][int(number)]
+        devices = annotation(pod, POD_DEVICES_ANNOTATION)
+        return bool(member["node"] == node_of(pod) and ",".join(member.get("devices") or ()) == devices)
 
     def _refresh(self, who: str, places: list[Place]) -> None:
         if places == self._of.get(who, []):

@@ -3,21 +3,18 @@
 Written anew from Kueue's rules (KEP-79, lending and borrowing limits), sharing nothing with the core.
 
 A quota that a user lowers does not throw anybody out, and the decider may for a while not know of it: so a reservation is held
-against the most that was in force during the last GRACE_SECONDS. Nothing else is forgiven.
+against the most that was in force lately (`Judge.could_be_unknown`). Nothing else is forgiven.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from roadstead.expr.quantity import canonical
 from roadstead.kinds.object import Json
 from roadstead.sim.judges.base import Change, Judge, holds_quota
-
-GRACE_SECONDS: Final = 40.0
-"""Longer than any write takes from its decision to the disk: two time-outs, a stalled watch and a late request."""
 
 Cell = tuple[str, str]
 
@@ -148,7 +145,7 @@ class QuotaJudge(Judge):
         lately = [
             one.cells[cell]
             for one in self._versions.get(queue, ())
-            if cell in one.cells and (one.until is None or one.until > now - GRACE_SECONDS)
+            if cell in one.cells and (one.until is None or self.could_be_unknown(one.until, now))
         ]
         if not lately:
             return None
