@@ -49,7 +49,9 @@ def media_type_unknown(accepted: Sequence[str]) -> StatusError:
     return StatusError(415, "UnsupportedMediaType", message)
 
 
-def options_invalid(kind: str, error: FieldError) -> StatusError:
+def options_invalid(kind: str, *errors: FieldError) -> StatusError:
     """422 for query parameters, which are checked as an object of kind CreateOptions, ListOptions ..."""
-    details = {"group": "meta.k8s.io", "kind": kind, "causes": [error.cause]}
-    return StatusError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {error.field}: {error.body}', details)
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": [error.cause for error in errors]}
+    texts = [f"{error.field}: {error.body}" for error in errors]
+    listed = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    return StatusError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {listed}', details)

@@ -21,12 +21,12 @@ from roadstead.kinds.object import Json
 from roadstead.kinds.patch.refused import go_text
 from roadstead.kinds.registry import Kind, Registry
 from roadstead.kinds.schema import DecodeError
+from roadstead.kinds.yaml_text import keys_written_twice
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
-CBOR_APPLY_PATCH: Final = "application/apply-patch+cbor"
 
 OPERATIONS_LIMIT: Final = 10_000
 _OPERATION_FIELDS: Final = ("op", "path", "from", "value")
@@ -101,7 +101,7 @@ def patch_media(content_type: str, kind: Kind) -> str:
     """The patch language of a body. Raises StatusError 415."""
     media = content_type.partition(";")[0].strip().lower()
     if media not in accepted_types(kind):
-        if media in (STRATEGIC_PATCH, CBOR_APPLY_PATCH):
+        if media == STRATEGIC_PATCH:
             raise media_type_unknown(accepted_types(kind))
         raise RouteError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     return media
@@ -136,13 +136,18 @@ def decode_apply(body: bytes, mode: str) -> tuple[Json, tuple[str, ...]]:
         try:
             value = yaml_body.load(body)
         except ValueError as err:
-            raise bad_request(f"error decoding YAML: {err}") from err
+            raise bad_request(f"error decoding YAML: {yaml_body.CONVERTING}{err}") from err
     if value is None:
         value = {}
     if not isinstance(value, dict):
         why = f"json: cannot unmarshal {go_type(value)} into Go value of type map[string]interface {{}}"
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
-    return value, ()
+    twice = [] if mode == "Ignore" or orjson.dumps(value) == body else keys_written_twice(body)
+    problems = tuple(f"line {line}: key {go_quote(key)} already set in map" for line, key in twice)
+    if problems and mode == "Strict":
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        raise bad_request(f"error strict decoding YAML: {yaml_body.CONVERTING}yaml: unmarshal errors:{listed}")
+    return value, problems
 
 
 def _document(body: bytes) -> Json:

@@ -65,23 +65,24 @@ def write_options(
     Raises StatusError 422, also where whoever applies gives no name."""
     if not query and not is_apply:
         return WriteOptions(user, manager_of(user_agent), "Warn", False, tracks=True)
+    problems: list[FieldError] = []
     if is_apply and not query.get("fieldManager"):
-        raise options_invalid(kind, FieldError(REQUIRED, "fieldManager", "Required value: is required for apply patch"))
+        problems.append(FieldError(REQUIRED, "fieldManager", "Required value: is required for apply patch"))
     if is_patch and not is_apply and "force" in query:
-        raise options_invalid(
-            kind, FieldError(FORBIDDEN, "force", "Forbidden: may not be specified for non-apply patch")
-        )
+        problems.append(FieldError(FORBIDDEN, "force", "Forbidden: may not be specified for non-apply patch"))
     manager = query.get("fieldManager", "")
     validation = query.get("fieldValidation", "")
-    if manager:
-        _check_manager(manager, kind)
-    dry_run = _dry_run([query["dryRun"]] if query.get("dryRun") else [], kind)
+    problems += _manager_problems(manager)
+    dry_run = [query["dryRun"]] if query.get("dryRun") else []
+    problems += _dry_run_problems(dry_run)
     if validation not in ("", "Ignore", "Warn", "Strict"):
         supported = '"", "Ignore", "Strict", "Warn"'
         body = f"Unsupported value: {go_quote(validation)}: supported values: {supported}"
-        raise options_invalid(kind, FieldError(NOT_SUPPORTED, "fieldValidation", body))
+        problems.append(FieldError(NOT_SUPPORTED, "fieldValidation", body))
+    if problems:
+        raise options_invalid(kind, *problems)
     name = manager or manager_of(user_agent)
-    return WriteOptions(user, name, validation or "Warn", dry_run, is_apply and flag(query, "force"), tracks=True)
+    return WriteOptions(user, name, validation or "Warn", bool(dry_run), is_apply and flag(query, "force"), tracks=True)
 
 
 def manager_of(user_agent: str) -> str:
@@ -219,20 +220,28 @@ def _expect(value: Json, field: str, name: str, python: type, struct: str) -> No
 
 
 def _dry_run(values: list[Any], kind: str) -> bool:
-    if any(value != "All" for value in values):
-        shown = "[" + ",".join(go_quote(str(value)) for value in values) + "]"
-        text = f'Unsupported value: {shown}: supported values: "All"'
-        raise options_invalid(kind, FieldError(NOT_SUPPORTED, "dryRun", text))
+    problems = _dry_run_problems(values)
+    if problems:
+        raise options_invalid(kind, *problems)
     return bool(values)
 
 
-def _check_manager(manager: str, kind: str) -> None:
+def _dry_run_problems(values: list[Any]) -> list[FieldError]:
+    if all(value == "All" for value in values):
+        return []
+    shown = "[" + ",".join(go_quote(str(value)) for value in values) + "]"
+    return [FieldError(NOT_SUPPORTED, "dryRun", f'Unsupported value: {shown}: supported values: "All"')]
+
+
+def _manager_problems(manager: str) -> list[FieldError]:
+    problems = []
     if len(manager.encode()) > MANAGER_LENGTH:
         text = f"Too long: may not be more than {MANAGER_LENGTH} bytes"
-        raise options_invalid(kind, FieldError(TOO_LONG, "fieldManager", text))
+        problems.append(FieldError(TOO_LONG, "fieldManager", text))
     for position, character in enumerate(manager):
         if not character.isprintable():
             text = (
                 f"Invalid value: {go_quote(manager)}: invalid character U+{ord(character):04X} (at position {position})"
             )
-            raise options_invalid(kind, FieldError(INVALID, "fieldManager", text))
+            problems.append(FieldError(INVALID, "fieldManager", text))
+    return problems

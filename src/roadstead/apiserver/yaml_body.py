@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from roadstead.kinds import yaml_text
 
-_CONVERTING: Final = "error converting YAML to JSON: yaml: "
+CONVERTING: Final = "error converting YAML to JSON: "
+"""What comes before the words of NotYaml where the server reads YAML by way of JSON: all but the bodies that are objects."""
 
 
 class NotYaml(ValueError):
@@ -18,5 +19,5 @@ def load(text: bytes) -> Any:
     try:
         return yaml_text.read_first(text)
     except yaml_text.YamlError as error:
-        line = f"line {error.line}: " if error.line else ""
-        raise NotYaml(f"{_CONVERTING}{line}{error.problem}") from error
+        line = f"line {error.go_line}: " if error.go_line else ""
+        raise NotYaml(f"yaml: {line}{error.problem}") from error

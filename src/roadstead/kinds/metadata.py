@@ -5,6 +5,7 @@ What the server owns (uid, resourceVersion, generation, times) is kept by the st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from roadstead.expr import syntax
@@ -47,8 +48,9 @@ def validate_create(kind: Kind, obj: Json) -> list[FieldError]:
     return found
 
 
-def validate_update(kind: Kind, new: Json, old: Json) -> list[FieldError]:
-    """What is wrong with a changed object's metadata. Built-in kinds list each problem twice, as the real server does."""
+def validate_update(kind: Kind, new: Json, old: Json, known: Sequence[FieldError] = ()) -> list[FieldError]:
+    """What is wrong with a changed object's metadata, beginning with what is `known` of fields that nobody may change. Of built-in
+    kinds each problem is listed as often as the real server asks: once and again for all kinds, and by most kinds' own rules."""
     metadata, before = new["metadata"], old["metadata"]
     found: list[FieldError] = []
     if before.get("deletionTimestamp"):
@@ -65,10 +67,32 @@ def validate_update(kind: Kind, new: Json, old: Json) -> list[FieldError]:
     for name in ("name", "namespace"):
         if metadata.get(name, "") != before.get(name, ""):
             found.append(invalid(f"metadata.{name}", metadata.get(name, ""), "field is immutable"))
-    found += check_labels(metadata.get("labels"), "metadata.labels")
-    found += check_annotations(metadata.get("annotations"), "metadata.annotations")
-    found += _owners(metadata.get("ownerReferences"))
-    return found if kind.is_custom else found + found
+    found += known
+    always = check_labels(metadata.get("labels"), "metadata.labels")
+    always += check_annotations(metadata.get("annotations"), "metadata.annotations")
+    always += _owners(metadata.get("ownerReferences"))
+    found += always
+    if kind.is_custom:
+        return found
+    changes, whole, named = _ASKED.get(kind.resource.plural, (True, True, True))
+    names = [] if not named else _unqualified(metadata.get("finalizers"))
+    return [
+        *always,
+        *found,
+        *((*found, *names) if changes else ()),
+        *((*always, *names) if whole else ()),
+    ]
+
+
+_ASKED: Final = {
+    "limitranges": (False, True, True),
+    "priorityclasses": (True, False, True),
+    "leases": (True, False, False),
+    "runtimeclasses": (True, True, False),
+    "events": (False, False, False),
+}
+"""What the own rules of a built-in kind ask of metadata once more: what may not change, what holds of new objects too, and
+whether finalizers have a domain. All three where it is not listed."""
 
 
 def warnings(obj: Json, *, is_custom: bool) -> list[str]:
@@ -158,9 +182,14 @@ def _finalizers(names: Any, *, is_custom: bool) -> list[FieldError]:
     if ORPHAN_FINALIZER in names and FOREGROUND_FINALIZER in names:
         why = f"finalizer {ORPHAN_FINALIZER} and {FOREGROUND_FINALIZER} cannot be both set"
         found.append(invalid(path, names, why))
-    if not is_custom:
-        for i, name in enumerate(names):
-            if "/" not in name and name not in _STANDARD_FINALIZERS:
-                why = "name is neither a standard finalizer name nor is it fully qualified"
-                found.append(invalid(f"{path}[{i}]", name, why))
-    return found
+    return found if is_custom else found + _unqualified(names)
+
+
+def _unqualified(names: Any) -> list[FieldError]:
+    """The finalizers that are neither Kubernetes' own nor of somebody's domain."""
+    why = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        invalid(f"metadata.finalizers[{index}]", name, why)
+        for index, name in enumerate(names or ())
+        if "/" not in name and name not in _STANDARD_FINALIZERS
+    ]

@@ -45,11 +45,19 @@ _MERGE: Final = _PREFIX + "merge"
 class YamlError(ValueError):
     """The text cannot be read. `problem` says why, in YAML's own words; `line` and `column` count from 1, 0 is unknown."""
 
-    def __init__(self, problem: str, line: int = 0, column: int = 0) -> None:
+    def __init__(self, problem: str, line: int = 0, column: int = 0, *, in_scanner: bool = False) -> None:
         super().__init__(problem)
         self.problem = problem
         self.line = line
         self.column = column
+        self.in_scanner = in_scanner
+
+    @property
+    def go_line(self) -> int:
+        """The line as Go's decoder counts: it knows none for the first, and only its scanner looks at the line it is in."""
+        if self.line <= 1:
+            return 0
+        return self.line if self.in_scanner else self.line - 1
 
 
 class TooManyValues(YamlError):
@@ -86,9 +94,37 @@ def _read(text: str | bytes, count: int | None) -> list[Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         why = error.problem or error.context or "it cannot be read"
-        raise YamlError(why, *((mark.line + 1, mark.column + 1) if mark else (0, 0))) from error
+        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise YamlError(why, *place, in_scanner=isinstance(error, yaml.scanner.ScannerError)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise YamlError(str(error)) from error
+
+
+def keys_written_twice(text: str | bytes) -> list[tuple[int, str]]:
+    """The keys of the first document that its maps have twice, with the line of each repetition. For text that can be read.
+    O(size)."""
+    found: list[tuple[int, str]] = []
+    open_maps: list[set[str] | None] = []
+    is_key: list[bool] = []
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.DocumentEndEvent):
+            break
+        in_map = bool(open_maps) and open_maps[-1] is not None
+        if in_map and is_key[-1] and isinstance(event, yaml.ScalarEvent):
+            seen = open_maps[-1]
+            assert seen is not None
+            if event.value in seen:
+                found.append((event.start_mark.line + 1 if event.start_mark else 0, event.value))
+            seen.add(event.value)
+        if in_map and not isinstance(event, yaml.CollectionEndEvent):
+            is_key[-1] = not is_key[-1]
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_maps.append(set() if isinstance(event, yaml.MappingStartEvent) else None)
+            is_key.append(True)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            open_maps.pop()
+            is_key.pop()
+    return found
 
 
 def _documents(text: str | bytes) -> Iterator[Any]:

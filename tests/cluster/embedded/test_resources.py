@@ -184,7 +184,7 @@ async def test_an_update_replaces_everything_but_what_belongs_to_the_server() ->
             {"name": "a", "deletionTimestamp": "2001-01-01T00:00:00Z", "deletionGracePeriodSeconds": 3},
             422,
             'metadata.deletionTimestamp: Invalid value: "2001-01-01T00:00:00Z": field is immutable, '
-            "metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable; may only be changed via deletion",
+            "metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable",
         ),
         ({"name": "a", "resourceVersion": "x"}, 500, 'strconv.ParseUint: parsing "x": invalid syntax'),
         ({"name": "b"}, 400, "the name of the object (b) does not match the name on the URL (a)"),

@@ -19,25 +19,30 @@ def check_and_default(kind: Kind, obj: Json, options: WriteOptions) -> list[str]
     return found
 
 
-def validate_new(kind: Kind, obj: Json) -> None:
-    """Raises StatusError 422 naming every field that is wrong."""
+def validate_new(kind: Kind, obj: Json, said: Sequence[str] = ()) -> None:
+    """Raises StatusError 422 naming every field that is wrong, beside the warnings `said` so far."""
     errors = [*rules.validate_create(kind, obj), *kind.strategy.validate(obj)]
     if errors:
         metadata = obj["metadata"]
         name = metadata.get("name") or metadata.get("generateName") or ""
-        raise invalid_object(kind.resource.group, kind.kind, name, errors)
+        refusal = invalid_object(kind.resource.group, kind.kind, name, errors)
+        refusal.warnings = said
+        raise refusal
 
 
-def validate_change(kind: Kind, new: Json, old: Json, subresource: str, found: Sequence[FieldError]) -> None:
-    """Raises StatusError 422 naming every field that is wrong or may not change, beginning with what was `found` before."""
-    repeated = found if kind.is_custom else [*found, *found]  # the real server lists metadata of built-in kinds twice
+def validate_change(
+    kind: Kind, new: Json, old: Json, subresource: str, found: Sequence[FieldError], said: Sequence[str] = ()
+) -> None:
+    """Raises StatusError 422 naming every field that is wrong or may not change, beginning with what was `found` before, beside the
+    warnings `said` so far."""
     errors = [
-        *repeated,
-        *rules.validate_update(kind, new, old),
+        *rules.validate_update(kind, new, old, found),
         *kind.strategy.validate_update(new, old, subresource),
     ]
     if errors:
-        raise invalid_object(kind.resource.group, kind.kind, new["metadata"]["name"], errors)
+        refusal = invalid_object(kind.resource.group, kind.kind, new["metadata"]["name"], errors)
+        refusal.warnings = said
+        raise refusal
 
 
 def warnings_of(kind: Kind, obj: Json, old: Json | None = None) -> list[str]:

@@ -160,17 +160,19 @@ def choose_name(store: Store, kind: Kind, metadata: Json, namespace: str, suffix
     )
 
 
-def check_made_by_apply(kind: Kind, metadata: Json, name: str) -> None:
-    """A uid in a configuration names an object that is there. Raises StatusError 409 where none is."""
+def settle_made_by_apply(kind: Kind, metadata: Json, name: str) -> None:
+    """A uid in a configuration names an object that is there; a version says nothing of one that is not. Raises StatusError 409."""
+    metadata.pop("resourceVersion", None)
     uid = metadata.get("uid")
     if uid:
         why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise conflict(kind.resource, name, why)
 
 
-def check_preconditions(kind: Kind, name: str, metadata: Json, old: Object) -> None:
-    """uid and resourceVersion in an update are preconditions. Raises StatusError 409, or 422 where a version is a must."""
-    uid = metadata.get("uid")
+def check_preconditions(kind: Kind, name: str, metadata: Json, old: Object, *, is_patch: bool = False) -> None:
+    """uid and resourceVersion in an update are preconditions; in a patch only the latter is. Raises StatusError 409, or 422 where
+    a version is a must."""
+    uid = "" if is_patch else metadata.get("uid")
     if uid and uid != old.meta.uid:
         raise conflict(
             kind.resource,
@@ -189,14 +191,16 @@ def check_preconditions(kind: Kind, name: str, metadata: Json, old: Object) -> N
 
 
 def keep_owned(metadata: Json, old: Json) -> list[FieldError]:
-    """Restore server-owned metadata of the stored object in an update, and say which marks of a deletion it tried to set."""
+    """Restore server-owned metadata of the stored object in an update, and say which of it that may not be changed it tried to."""
     problems = []
+    uid = metadata.get("uid")
+    if uid and uid != old.get("uid"):
+        problems.append(invalid("metadata.uid", uid, "field is immutable"))
     if metadata.get("deletionTimestamp") and not old.get("deletionTimestamp"):
         problems.append(invalid("metadata.deletionTimestamp", metadata["deletionTimestamp"], "field is immutable"))
     seconds = metadata.get("deletionGracePeriodSeconds")
     if seconds is not None and seconds != old.get("deletionGracePeriodSeconds"):
-        why = "field is immutable; may only be changed via deletion"
-        problems.append(invalid("metadata.deletionGracePeriodSeconds", seconds, why))
+        problems.append(invalid("metadata.deletionGracePeriodSeconds", seconds, "field is immutable"))
     for field in _SET_BY_SERVER:
         metadata.pop(field, None)
     for field in _KEPT:

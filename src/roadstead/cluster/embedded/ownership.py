@@ -18,6 +18,7 @@ from roadstead.kinds.fields.paths import Set
 from roadstead.kinds.fields.typed import Type, empty_object, object_type
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Kind, Registry
+from roadstead.kinds.schema import DecodeError
 
 _NOTHING: Final = Set()
 _STATUS: Final = Set.of(("f:status",))
@@ -65,6 +66,11 @@ class Ownership:
         place = self._place(kind, subresource)
         made, entries = fields.applied(place, live, config, options.field_manager, now, force=options.force)
         copied: Json = orjson.loads(orjson.dumps(made))
+        if not kind.is_custom:
+            try:
+                kind.schema.check(copied)
+            except DecodeError as error:
+                raise fields.not_convertible(config, error.why) from None
         return copied, entries
 
     def _place(self, kind: Kind, subresource: str) -> Place:
@@ -77,7 +83,7 @@ class Ownership:
             subresource,
             type_of=lambda version: self._type_of(kind, version),
             reset=lambda version, where: _reset(kind, version, where),
-            empty={} if kind.is_custom else empty_object(kind.schema.raw),
+            empty={} if kind.is_custom else empty_object(kind.schema.raw, kind.schema.component),
         )
         self._places[(kind.resource, subresource)] = (kind, place)
         return place

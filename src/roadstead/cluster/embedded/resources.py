@@ -253,7 +253,7 @@ class Resources:
         kind.strategy.prepare_create(obj)
         if kind.strategy.has_generation:
             metadata["generation"] = 1
-        validate_new(kind, obj)
+        validate_new(kind, obj, warnings)
         name = metadata["name"]
         taken = self._store.head(kind.stored, namespace, name)
         if taken is not None:
@@ -298,7 +298,7 @@ class Resources:
         owned.check_name(metadata, name)
         if not metadata.get("resourceVersion"):
             metadata["resourceVersion"] = old.meta.resource_version
-        return self._replace(kind, namespace, obj, old, kind.read(old).decode(), options, subresource)
+        return self._replace(kind, namespace, obj, old, kind.read(old).decode(), options, subresource, is_patch=True)
 
     def _apply(
         self, kind: Kind, namespace: str, name: str, config: Json, options: WriteOptions, subresource: str
@@ -312,9 +312,11 @@ class Resources:
         owned.check_name(metadata, name)
         if old is None or live is None:
             check_may_create(kind, namespace, name, options.user)
-            owned.check_made_by_apply(kind, metadata, name)
+            owned.settle_made_by_apply(kind, metadata, name)
             return self._create(kind, namespace, obj, options, (entries,))
-        return self._replace(kind, namespace, obj, old, live, options, subresource, (entries,))
+        if not metadata.get("resourceVersion"):
+            metadata["resourceVersion"] = old.meta.resource_version
+        return self._replace(kind, namespace, obj, old, live, options, subresource, (entries,), is_patch=True)
 
     def _replace(
         self,
@@ -326,12 +328,14 @@ class Resources:
         options: WriteOptions,
         subresource: str,
         applied: tuple[_Entries] | None = None,
+        *,
+        is_patch: bool = False,
     ) -> _Plan:
         metadata = obj["metadata"]
         name = old.meta.name
         sent = metadata.get("managedFields")
         owned.settle_namespace(kind, metadata, namespace)
-        owned.check_preconditions(kind, name, metadata, old)
+        owned.check_preconditions(kind, name, metadata, old, is_patch=is_patch)
         warnings = check_and_default(kind, obj, options)
         problems = owned.keep_owned(obj["metadata"], before["metadata"])
         entries = (
@@ -344,7 +348,7 @@ class Resources:
         kind.strategy.prepare_update(obj, before, subresource)
         set_entries(metadata, entries)
         self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
-        validate_change(kind, obj, before, subresource, problems)
+        validate_change(kind, obj, before, subresource, problems, warnings)
         warnings += warnings_of(kind, obj, before)
         if is_unchanged(obj, before) and not kind.is_stale(old):
             return Written(kind.read(old), warnings), None

@@ -7,6 +7,6 @@ entries of managedFields; `apply` the two things that happen to an object: it is
 The seam to whoever has a schema is `typed.object_type(schema)`, for any OpenAPI v3 schema dict with `x-kubernetes-*` extensions.
 """
 
-from roadstead.kinds.fields.apply import Conflicts, Place, applied, updated
+from roadstead.kinds.fields.apply import Conflicts, Place, applied, not_convertible, updated
 
-__all__ = ["Conflicts", "Place", "applied", "updated"]
+__all__ = ["Conflicts", "Place", "applied", "not_convertible", "updated"]

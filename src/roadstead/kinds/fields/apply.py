@@ -7,6 +7,7 @@ changes what others own. The steps and their order are structured-merge-diff's `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -221,6 +222,19 @@ def applied(place: Place, live: Json | None, config: Json, manager: str, now: in
     if manager == KUBECTL:
         made = _with_last_applied(made, config)
     return made, entries.write(owners) or None
+
+
+_NUMBER: Final = re.compile(r"json: cannot unmarshal number \S+ into Go struct field \S+ of type (\w+)")
+
+
+def not_convertible(config: Json, why: str) -> StatusError:
+    """The 500 for a configuration that fits the types of the schema, and yet is no object of the kind: quantities, times, fractions."""
+    about = f"{_about(config)}; {_gvk(config)}"
+    fraction = _NUMBER.fullmatch(why)
+    if fraction:
+        why = f"cannot convert float64 to {fraction.group(1)}"
+    message = f"failed to convert new object ({about}) to proper version: unable to convert unstructured object to {_gvk(config)}: {why}"
+    return StatusError(500, "", message)
 
 
 def _gvk(config: Json) -> str:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from roadstead.kinds.facts import facts
+from roadstead.kinds.facts.go import NULL_TIMES
 from roadstead.kinds.object import Json
 
 NUMERIC: Final = "numeric"
@@ -219,23 +220,25 @@ def object_type(schema: Json, *, is_custom: bool = False) -> Type:
     return _compiler().type_of(schema)
 
 
-def empty_object(schema: Json) -> Json:
+def empty_object(schema: Json, component: str = "") -> Json:
     """What Go's zero value of a built-in kind looks like: structs that are no pointers are there before anybody writes them, so
-    nobody who fills them in owns the struct itself."""
-    found = _zero(schema)
+    nobody who fills them in owns the struct itself. `component` is the schema's name."""
+    found = _zero(schema, component.rpartition(".")[2])
     for name in ("apiVersion", "kind"):
         found.pop(name, None)
     return found
 
 
-def _zero(schema: Json) -> Json:
+def _zero(schema: Json, name_of_type: str) -> Json:
     made: Json = {}
     required = schema.get("required") or ()
     for name, inner in (schema.get("properties") or {}).items():
         reference = _reference(inner)
         default = inner.get("default")
         if default == {} and reference:
-            made[name] = _zero(facts().schemas[reference])
+            made[name] = _zero(facts().schemas[reference], reference.rpartition(".")[2])
+        elif (name_of_type, name) in NULL_TIMES:
+            made[name] = None
         elif name in required or default in ("", 0, False):
             made[name] = default if default in ("", 0, False) and default is not None else None
     return made

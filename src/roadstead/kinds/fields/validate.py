@@ -49,12 +49,12 @@ def _add(errors: list[str], path: paths.Path, why: str) -> None:
 def _check_map(kind: Type, found: Json, path: paths.Path, errors: list[str], duplicates: bool) -> None:
     mapped = kind.map
     assert mapped is not None
-    for name, inner in found.items():
-        below = mapped.fields.get(name) or mapped.element
-        if below is None:
+    for name in found if mapped.element is None else ():
+        if name not in mapped.fields:
             _add(errors, (*path, paths.field(name)), "field not declared in schema")
             return
-        _check(below, inner, (*path, paths.field(name)), errors, duplicates)
+    for name, inner in found.items():
+        _check(mapped.of(name), inner, (*path, paths.field(name)), errors, duplicates)
 
 
 def _check_list(kind: Type, found: list[Any], path: paths.Path, errors: list[str], duplicates: bool) -> None:
