@@ -21,7 +21,7 @@ from roadstead.apiserver.errors import BODY_LIMIT, body_too_large, media_type_un
 from roadstead.apiserver.go_json import go_type, syntax_error
 from roadstead.apiserver.negotiate import JSON, MEDIA_TYPES, PROTOBUF, YAML
 from roadstead.kinds import protobuf
-from roadstead.kinds.errors import StatusError, bad_request
+from roadstead.kinds.errors import StatusError, bad_request, invalid_object
 from roadstead.kinds.object import Json
 from roadstead.kinds.registry import Kind, Registry
 
@@ -186,6 +186,10 @@ def checked_kind(value: Json, kind: Kind, registry: Registry) -> Json:
         return {"apiVersion": api_version, "kind": name, **rest}
     version = api_version.rpartition("/")[2]
     refused = f'{name} in version "{version}" cannot be handled as a {kind.kind}: '
+    if kind.storage is not None and api_version == group_version:
+        metadata = value.get("metadata")
+        called = metadata.get("name") if isinstance(metadata, dict) else None
+        raise invalid_object(kind.resource.group, name, called or "", kind.strategy.errors_of_another_kind(value))
     if registry.by_kind(api_version, name) is None:
         scheme = 'in scheme "pkg/runtime/scheme.go:111"'
         raise bad_request(f'{refused}no kind "{name}" is registered for version "{api_version}" {scheme}')

@@ -184,7 +184,7 @@ def _resource_list(group: str, version: str, kinds: list[Kind], virtual: list[Vi
             "singularName": kind.singular,
             "namespaced": kind.namespaced,
             "kind": kind.kind,
-            "verbs": list(kind.verbs),
+            "verbs": list(kind.listed_verbs),
         }
         if kind.short_names:
             entry["shortNames"] = list(kind.short_names)
@@ -260,7 +260,7 @@ def _aggregated_resource(kind: Kind) -> Json:
         "responseKind": _response_kind(kind, "", "", kind.kind),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": list(kind.verbs),
+        "verbs": list(kind.listed_verbs),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)
@@ -286,7 +286,8 @@ def _response_kind(kind: Kind, group: str, version: str, name: str) -> Json:
 
 
 def _sorted(kind: Kind) -> list[Subresource]:
-    return sorted(kind.subresources, key=lambda sub: sub.name)
+    """By name; custom kinds have status before scale."""
+    return sorted(kind.subresources, key=lambda sub: (kind.is_custom and sub.name == "scale", sub.name))
 
 
 def _storage_hash(kind: Kind) -> str:

@@ -43,16 +43,16 @@ def plain_page(kind: Kind, page: Page) -> bytes:
     head = b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":['
     items = [item.raw for item in page.items] if kind.is_custom else [_without_type(kind, item) for item in page.items]
     return (
-        head % (kind.list_kind.encode(), kind.resource.api_version.encode(), list_metadata(page))
+        head % (kind.list_kind.encode(), kind.resource.api_version.encode(), list_metadata(page, always=kind.is_custom))
         + b",".join(items)
         + b"]}"
     )
 
 
-def list_metadata(page: Page) -> bytes:
-    """`metadata` of a list or Table."""
+def list_metadata(page: Page, *, always: bool = False) -> bytes:
+    """`metadata` of a list or Table. `always`: with `continue` also where nothing is left, as lists of custom kinds have it."""
     metadata: Json = {"resourceVersion": page.resource_version}
-    if page.continue_token:
+    if page.continue_token or always:
         metadata["continue"] = page.continue_token
     if page.remaining is not None and page.continue_token:
         metadata["remainingItemCount"] = page.remaining

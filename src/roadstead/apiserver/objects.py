@@ -98,6 +98,10 @@ class ObjectApi:
                 await self._list(exchange, kind, target, query)
         elif exchange.method == "POST":
             _allow(kind, "create")
+            if kind.is_leaving:
+                why = "create not allowed while custom resource definition is terminating"
+                about = {"group": kind.resource.group, "kind": kind.resource.plural}
+                raise StatusError(405, "MethodNotAllowed", why, about)
             await self._create(exchange, kind, target, user, query)
         elif exchange.method == "DELETE":
             _allow(kind, "deletecollection")

@@ -209,6 +209,8 @@ def _is_pointer(struct: str, name: str, kind: str) -> bool:
         return (struct, name) not in go.PLAIN_BOOLEANS
     if kind == "integer":
         return (struct, name) not in go.PLAIN_INTEGERS
+    if kind == "number":
+        return True
     return (struct, name) in go.POINTER_STRINGS
 
 

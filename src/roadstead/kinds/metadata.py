@@ -73,7 +73,7 @@ def validate_update(kind: Kind, new: Json, old: Json, known: Sequence[FieldError
     always += _owners(metadata.get("ownerReferences"))
     found += always
     if kind.is_custom:
-        return found
+        return [*always, *found, *found]
     changes, whole, named = _ASKED.get(kind.resource.plural, (True, True, True))
     names = [] if not named else _unqualified(metadata.get("finalizers"))
     return [

@@ -38,6 +38,8 @@ class Upgrade:
     change: Callable[[Json], Json]
 
 
+_CHANGES: Final = frozenset({"create", "patch", "update"})
+
 EVERY_VERSION: Final = "*"
 """The version of the resource under which objects of a kind with several versions are kept."""
 
@@ -75,6 +77,8 @@ class Kind:
     verbs: Sequence[str] = field(default=ALL_VERBS)
     is_custom: bool = False
     """Served as a custom resource would be: no strategic merge patch, PUT needs a resourceVersion."""
+    is_leaving: bool = False
+    """Its definition is being deleted, and its objects with it: there are no new ones."""
     has_protobuf: bool = True
     """Its protobuf messages are packaged, if it is not custom."""
     upgrades: Sequence[Upgrade] = ()
@@ -104,6 +108,11 @@ class Kind:
     @property
     def list_kind(self) -> str:
         return f"{self.kind}List"
+
+    @property
+    def listed_verbs(self) -> Sequence[str]:
+        """What discovery says may be done."""
+        return [verb for verb in self.verbs if verb not in _CHANGES] if self.is_leaving else self.verbs
 
     def subresource(self, name: str) -> Subresource | None:
         return next((sub for sub in self.subresources if sub.name == name), None)

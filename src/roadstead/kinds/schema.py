@@ -87,7 +87,9 @@ class Schema:
                 )
                 raise self.error(decoding.describe(OBJECT_META, below)) from None
             if self._shape is not None:
-                self._shape(obj, "", unknown)
+                pruned: list[str] = []
+                self._shape(obj, "", pruned)
+                unknown += sorted(pruned)
         if mode == "Ignore" or not unknown:
             return []
         texts = [f'unknown field "{path}"' for path in unknown]

@@ -29,6 +29,8 @@ class Column:
     type: str = "string"  # string | integer | number | boolean | date
     format: str = ""
     priority: int = 0
+    description: str = ""
+    """"": what any column of that name is described as."""
 
 
 class Strategy:
@@ -67,6 +69,10 @@ class Strategy:
     def validate_update(self, new: Json, old: Json, subresource: str) -> list[FieldError]:
         """Rules for a change: by default those of a new object; kinds add immutability."""
         return self.validate(new)
+
+    def errors_of_another_kind(self, obj: Json) -> list[FieldError]:
+        """Why an object that says it is of another kind of the group is none of these. For kinds that a definition brings."""
+        return []
 
     def warnings(self, obj: Json) -> list[str]:
         """Texts for Warning headers on create and update."""

@@ -15,13 +15,12 @@ from roadstead.kinds.apiextensions.rules import Rules, rules_of
 from roadstead.kinds.apiextensions.scale import SCALE, Scale
 from roadstead.kinds.checking import Check, Checker
 from roadstead.kinds.custom import CustomStrategy
-from roadstead.kinds.errors import FieldError
+from roadstead.kinds.errors import FieldError, invalid
 from roadstead.kinds.object import Json, Object, Resource
 from roadstead.kinds.registry import EVERY_VERSION, Kind, Storage, Subresource
 from roadstead.kinds.schema import OBJECT_META, Schema
 
 VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
-VERBS_WHEN_LEAVING: Final = ("delete", "deletecollection", "get", "list", "watch")
 READ_KEPT: Final = 4096
 """Objects of one version that are remembered as they are shown."""
 
@@ -130,6 +129,13 @@ class DefinedStrategy(CustomStrategy):
             found += self.scale.errors(new, status_only=subresource == "status")
         return self._with_rules(found, new, old)
 
+    def errors_of_another_kind(self, obj: Json) -> list[FieldError]:
+        """The real server reads it as it is, without defaults, and finds out late."""
+        found = [invalid("kind", obj.get("kind"), f"must be {self.schema.kind}")]
+        if self.defined.has_embedded:
+            found += embedded.validate(obj, self.defined.declared)
+        return self._with_rules(found, obj, None)
+
     def _with_rules(self, found: list[FieldError], new: Json, old: Json | None) -> list[FieldError]:
         rules = self.defined.rules
         if rules is None:
@@ -223,7 +229,8 @@ def defined_kinds(crd: Json, readers: Readers) -> list[Kind]:
                     *((Subresource("status", ("get", "patch", "update")),) if "status" in subresources else ()),
                     *((SCALE,) if subresources.get("scale") else ()),
                 ),
-                verbs=VERBS_WHEN_LEAVING if is_leaving else VERBS,
+                verbs=VERBS,
+                is_leaving=is_leaving,
                 is_custom=True,
                 storage=Storage(stored, f"{group}/{storage}", readers.of(schema).read),
             )

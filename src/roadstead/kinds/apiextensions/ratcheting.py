@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
 from roadstead.kinds.errors import FieldError
 from roadstead.kinds.object import Json
 
@@ -16,6 +18,14 @@ def unchanged(found: list[FieldError], new: Json, old: Json, schema: Json) -> li
     return [error for error in found if not _is_old(error.field, new, old, schema)]
 
 
+def same(left: Any, right: Any) -> bool:
+    """Equal as JSON: true is not 1."""
+    return bool(left == right) and orjson.dumps(left, option=_SORTED) == orjson.dumps(right, option=_SORTED)
+
+
+_SORTED: Final = orjson.OPT_SORT_KEYS
+
+
 def _is_old(path: str, new: Any, old: Any, schema: Json) -> bool:
     """Some value on the way of the path, its end included, can be compared and is what it was."""
     while True:
@@ -25,7 +35,7 @@ def _is_old(path: str, new: Any, old: Any, schema: Json) -> bool:
         path, new, old, schema = step
         if old is _MISSING:
             return False
-        if new == old:
+        if same(new, old):
             return True
 
 

@@ -67,7 +67,9 @@ class Scale:
         """Numbers that are none, or out of range; a selector that is no text."""
         found: list[FieldError] = []
         for path in (self.status,) if status_only else (self.spec, self.status):
-            value = self._at(obj, path)
+            value, broken = self._at(obj, path), self._broken(obj, path)
+            if broken:
+                found.append(invalid(path, 0, broken))
             if value is None:
                 continue
             if value.__class__ is not int:
@@ -77,9 +79,23 @@ class Scale:
             elif value > _MOST:
                 found.append(invalid(path, value, f"should be less than or equal to {_MOST}"))
         selector = self._at(obj, self.selector) if self.selector else None
-        if selector is not None and not isinstance(selector, str):
+        broken = self._broken(obj, self.selector) if self.selector else ""
+        if broken:
+            found.append(invalid(self.selector, "", broken))
+        elif selector is not None and not isinstance(selector, str):
             found.append(invalid(self.selector, "", _accessor(self.selector, selector, "string")))
         return found
+
+    def _broken(self, obj: Json, path: str) -> str:
+        """Why there is nothing to be found at the path: something on the way is no object. "" if all is well."""
+        value: Any = obj
+        for name in path.removeprefix(".").split("."):
+            if value is None:
+                return ""
+            if not isinstance(value, dict):
+                return _accessor(path, value, "map[string]interface{}")
+            value = value.get(name)
+        return ""
 
     def _number(self, obj: Json, path: str) -> int:
         value = self._at(obj, path)

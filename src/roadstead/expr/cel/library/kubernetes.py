@@ -239,16 +239,42 @@ def _link_local_group(value: Address) -> bool:
 
 def url(text: str) -> Url:
     """An absolute URL or an absolute path (Go's url.ParseRequestURI)."""
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018  # reading it checks it
-    except ValueError:
-        raise EvaluationError(f"URL parse error during conversion from string: {text!r}") from None
-    whole = bool(parts.scheme) and (bool(parts.netloc) or parts.path.startswith("/") or bool(parts.path))
-    if not (whole or text.startswith("/")) or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in text):
-        raise EvaluationError(f"URL parse error during conversion from string: {text!r}")
+    problem = _url_problem(text)
+    if problem:
+        shown = text.replace("\\", "\\\\").replace('"', '\\"')
+        raise EvaluationError(f'URL parse error during conversion from string: parse "{shown}": {problem}')
+    parts = urlsplit(text)
     query = tuple((key, tuple(values)) for key, values in parse_qs(parts.query, keep_blank_values=True).items())
     return Url(parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, text)
+
+
+def _url_problem(text: str) -> str:
+    """Why Go's url.ParseRequestURI does not take a text, in its words; "" if it does."""
+    if any(ord(char) < 0x20 or ord(char) == 0x7F for char in text):
+        return "net/url: invalid control character in URL"
+    if not text:
+        return "empty url"
+    escape = re.search(r"%(?![0-9A-Fa-f]{2}).{0,2}", text)
+    if escape is not None:
+        return f'invalid URL escape "{escape[0]}"'
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text, re.ASCII)
+    if text.startswith(":"):
+        return "missing protocol scheme"
+    rest = text[scheme.end() :] if scheme is not None else text
+    if not rest.startswith("/"):
+        return "" if scheme is not None and rest else "invalid URI for request"
+    authority = re.match(r"//([^/?#]*)", rest) if scheme is not None else None
+    host = authority[1].rpartition("@")[2] if authority is not None else ""
+    if " " in host:
+        return 'invalid character " " in host name'
+    port = re.search(r":[^:\]]*$", host)
+    if port is not None and not (port[0][1:] == "" or port[0][1:].isdigit()):
+        return f'invalid port "{port[0]}" after host'
+    try:
+        urlsplit(text).port  # noqa: B018  # reading it checks it
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _hostname(value: Url) -> str:
