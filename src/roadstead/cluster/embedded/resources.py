@@ -344,8 +344,8 @@ class Resources:
             else self._ownership.updated(kind, before, obj, sent, options, subresource, self._clock())
         )
         _keep_other_half(kind, obj, before, subresource)
-        metadata = obj["metadata"]
         kind.strategy.prepare_update(obj, before, subresource)
+        metadata = obj["metadata"]
         set_entries(metadata, entries)
         self._admit("UPDATE", kind, namespace, name, subresource, obj, before, options.user, options.dry_run)
         validate_change(kind, obj, before, subresource, problems, warnings)
