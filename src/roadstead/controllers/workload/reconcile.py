@@ -34,6 +34,13 @@ from roadstead.controllers.workload.pods import (
     pods_by_workload,
 )
 from roadstead.controllers.workload.policy import NO_POLICY, Policy
+from roadstead.controllers.workload.prebuilt import (
+    OUT_OF_SYNC,
+    PREBUILT_INDEX,
+    job_of_workload,
+    jobs_by_prebuilt,
+    taken_over,
+)
 from roadstead.controllers.workload.status import (
     drop_placement,
     finished,
@@ -48,7 +55,6 @@ from roadstead.controllers.workload.status import (
 from roadstead.controllers.workload.updates import check_place, with_updates
 from roadstead.controllers.workload.waking import (
     PRIORITY_CLASS_INDEX,
-    job_of,
     jobs_in_namespace,
     jobs_of_class,
     jobs_of_departing_pod,
@@ -62,6 +68,7 @@ from roadstead.integrations.base import CannotInject, JobKind, PodSetInfo, max_e
 from roadstead.integrations.elastic import is_elastic, smaller
 from roadstead.integrations.gates import gates_of, set_gates
 from roadstead.integrations.job import BatchJob
+from roadstead.integrations.prebuilt import prebuilt_of
 from roadstead.kinds.names import (
     IN_USE_FINALIZER,
     NAMESPACES,
@@ -69,6 +76,7 @@ from roadstead.kinds.names import (
     PLACEMENTS,
     PODS,
     PODSET_LABEL,
+    PREBUILT_NAME,
     PRIORITY_CLASSES,
     RESOURCE_FLAVORS,
     WORKLOAD_ANNOTATION,
@@ -96,7 +104,7 @@ class WorkloadController:
         self._policy = policy
         self.watches = {
             self.kind.resource: same_key,
-            WORKLOADS: job_of(self.kind),
+            WORKLOADS: job_of_workload(self.kind),
             PODS: jobs_of_departing_pod(self.kind),
             NODES: jobs_that_wait_for_node(self.kind),
             PLACEMENTS: nobody,
@@ -110,6 +118,7 @@ class WorkloadController:
             (PODS, WORKLOAD_INDEX): pods_by_workload,
             (PODS, BY_NODE): pods_by_node,
             (WORKLOADS, PRIORITY_CLASS_INDEX): workloads_by_priority_class,
+            (self.kind.resource, PREBUILT_INDEX): jobs_by_prebuilt,
         }
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
@@ -136,7 +145,10 @@ class WorkloadController:
             return NOTHING
         suspended = self.kind.is_suspended(value)
         end = self.kind.finished(job)
-        workload, others = self._choose(job, suspended, owned)
+        prebuilt = prebuilt_of(job.meta.labels, job.meta.annotations)
+        if prebuilt and end is None and (step := self._take_over(job, value, suspended, prebuilt, read, now)):
+            return step
+        workload, others = self._choose(job, suspended, owned, prebuilt)
         if end is None and others:
             return in_order(
                 *(Delete(item.ref, item.meta.uid) for item in others),
@@ -176,8 +188,34 @@ class WorkloadController:
         news = pending_news(workload.view(WorkloadView).status.admission_checks) if holds_quota(workload) else ""
         return Step(notes=(Note(job, "Normal", "UpdatedAdmissionCheck", news),)) if news else NOTHING
 
-    def _choose(self, job: Object, suspended: bool, owned: Sequence[Object]) -> tuple[Object | None, Sequence[Object]]:
-        """The Workload to keep (the first that says the same, else the first) and those that are too many."""
+    def _take_over(self, job: Object, value: Json, suspended: bool, name: str, read: Read, now: int) -> Step | None:
+        """What a job that names its Workload has to wait for or to write; None once it is the job's own and says what the job says."""
+        workload = read.get(WORKLOADS, job.meta.namespace, name)
+        owner = workload.meta.controller if workload is not None else None
+        if workload is None or (owner is not None and owner.uid != job.meta.uid):
+            if not suspended:
+                return self._stop(job, value, "missing workload")
+            why = "does not exist (yet)" if owner is None else f"belongs to {owner.kind} {owner.name}"
+            text = f"It waits for Workload {name}, as its {PREBUILT_NAME} says; that {why}. Create it, or name another"
+            return Step(notes=(Note(job, "Warning", "WorkloadNotFound", text),))
+        if owner is None:
+            return in_order(Update(WORKLOADS, taken_over(workload, job)))
+        if is_finished(workload):
+            condition = find_condition(workload.view(WorkloadView).status.conditions, "Finished")
+            is_out = condition is not None and condition.reason == OUT_OF_SYNC
+            return self._stop(job, value, "missing workload") if is_out and not suspended else None
+        if not says_the_same(self.kind, job, suspended, workload):
+            message = "The prebuilt workload is out of sync with its user job"
+            return in_order(Update(WORKLOADS, finished(workload, OUT_OF_SYNC, message, now), "status"))
+        return None
+
+    def _choose(
+        self, job: Object, suspended: bool, owned: Sequence[Object], prebuilt: str
+    ) -> tuple[Object | None, Sequence[Object]]:
+        """The Workload to keep (the one it names; the first that says the same, else the first) and those that are too many."""
+        if prebuilt:
+            kept = next((item for item in owned if item.meta.name == prebuilt), None)
+            return kept, [item for item in owned if item is not kept]
         if len(owned) <= 1:
             return (owned[0] if owned else None), ()
         kept = next((item for item in owned if says_the_same(self.kind, job, suspended, item)), owned[0])
@@ -242,7 +280,9 @@ class WorkloadController:
         seconds = max_execution_of(job.meta.labels) if suspended and not holds_quota(workload) else None
         is_limit_new = seconds is not None and seconds != spec.maximum_execution_time_seconds
         gates = gates_of(job.meta.annotations)
-        is_gated_anew = gates != gates_of(workload.meta.annotations)
+        is_gated_anew = gates != gates_of(workload.meta.annotations) and not prebuilt_of(
+            job.meta.labels, job.meta.annotations
+        )
         if queue == spec.queue_name and not is_new and not is_limit_new and not is_gated_anew:
             return None
         changed = workload.decode()

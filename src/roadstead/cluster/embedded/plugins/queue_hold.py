@@ -15,6 +15,7 @@ from roadstead.integrations import for_owner, for_resource
 from roadstead.integrations.base import JobKind, max_execution_error, priority_class_of, queue_of
 from roadstead.integrations.elastic import elastic_errors
 from roadstead.integrations.gates import gate_errors
+from roadstead.integrations.prebuilt import prebuilt_errors
 from roadstead.kinds.errors import FieldError, forbidden, invalid, invalid_object
 from roadstead.kinds.names import (
     DEFAULT_LOCAL_QUEUE,
@@ -92,7 +93,7 @@ def _has_job_above(job: Json) -> bool:
 
 def _new_errors(job_kind: JobKind, job: Json) -> list[FieldError]:
     problems = _queue_name_errors(job) + _annotation_errors(job_kind, job) + _time_limit_errors(job)
-    return problems + gate_errors(job, None) + elastic_errors(job, None)
+    return problems + gate_errors(job, None) + elastic_errors(job, None) + prebuilt_errors(job, None)
 
 
 def _time_limit_errors(job: Json) -> list[FieldError]:
@@ -118,6 +119,7 @@ def _change_errors(request: AdmissionRequest, job_kind: JobKind, job: Json, old:
     is_held = job_kind.is_suspended(job) and job_kind.is_suspended(old)
     problems = _annotation_errors(job_kind, job) if is_held else []
     problems += gate_errors(job, old) + elastic_errors(job, old)
+    problems += prebuilt_errors(job, old, was_suspended=job_kind.is_suspended(old))
     most, most_before = ((value["metadata"].get("labels") or {}).get(MAX_EXECUTION_LABEL) for value in (job, old))
     if most != most_before:
         problems += _time_limit_errors(job)
