@@ -15,7 +15,13 @@ from tests.kinds.way import CREATED, check_change, check_new, texts
 
 KINDS = list(default_registry())
 POD_SPEC: Json = {"containers": [{"name": "c", "image": "i:1"}]}
+TEMPLATE: Json = {"metadata": {"labels": {"a": "b"}}, "spec": POD_SPEC}
+REPLICATED: Json = {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}}
 SAMPLES: dict[str, Json] = {
+    "Deployment": REPLICATED,
+    "ReplicaSet": REPLICATED,
+    "StatefulSet": REPLICATED,
+    "ControllerRevision": {"data": {"spec": {}}, "revision": 1},
     "Event": {"involvedObject": {"namespace": "default", "kind": "Pod", "name": "p"}},
     "Pod": {"spec": POD_SPEC},
     "Job": {"spec": {"template": {"spec": {**POD_SPEC, "restartPolicy": "Never"}}}},
@@ -64,6 +70,7 @@ def sample(kind: Kind) -> Json:
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
         "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job", "LimitRange", "RuntimeClass",
+        "ControllerRevision", "Deployment", "ReplicaSet",
         "CustomResourceDefinition", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
         "DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
         "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
@@ -104,8 +111,8 @@ def test_schemas_refer_only_to_schemas_that_are_there(kind: Kind) -> None:
                 todo.append(value)
 
 
-def test_only_pods_and_jobs_are_in_all() -> None:
-    assert [kind.kind for kind in KINDS if "all" in kind.categories] == ["Pod", "Job"]
+def test_what_runs_is_in_all() -> None:
+    assert {kind.kind for kind in KINDS if "all" in kind.categories} == {"Pod", "Job", "Deployment", "ReplicaSet"}
 
 
 def test_short_names_are_nobody_elses() -> None:

@@ -32,6 +32,7 @@ from roadstead.controllers.admission.decider import Journal as Recorder
 from roadstead.controllers.binder import Binder
 from roadstead.controllers.claims import DeviceTaintController, PodClaimsController, ResourceClaimController
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController
+from roadstead.controllers.deployment import DeploymentController
 from roadstead.controllers.fleet_quota import FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.job import JobController
@@ -46,6 +47,7 @@ from roadstead.controllers.queues import (
     TopologyController,
     usage_controllers,
 )
+from roadstead.controllers.replicaset import ReplicaSetController
 from roadstead.controllers.roles import ClusterRoleAggregation, bootstrap_writes
 from roadstead.controllers.service_account import ServiceAccountController
 from roadstead.controllers.workload import AdmissionChecksController, AfterlifeController, WorkloadController
@@ -198,6 +200,8 @@ def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) ->
     namespaced = [kind.resource for kind in registry if kind.namespaced]
     return (
         JobController(),
+        DeploymentController(),
+        ReplicaSetController(),
         WorkloadController(policy=policy),
         AfterlifeController(policy),
         AdmissionChecksController(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from roadstead.kinds.apiextensions import definition
+from roadstead.kinds.apps import controller_revision, deployment, replica_set
 from roadstead.kinds.batch import job
 from roadstead.kinds.coordination import lease
 from roadstead.kinds.core import config_map, event, limit_range, namespace, node, pod, secret, service_account
@@ -39,6 +40,9 @@ def default_registry() -> Registry:
             pod.kind(),
             secret.kind(),
             service_account.kind(),
+            controller_revision.kind(),
+            deployment.kind(),
+            replica_set.kind(),
             job.kind(),
             lease.kind(),
             runtime_class.kind(),

@@ -121,13 +121,13 @@ def not_above(status: Json, names: Sequence[str], found: list[FieldError]) -> No
     """Numbers of a status that may not exceed `replicas`."""
     for name in names:
         if status.get(name, 0) > status.get("replicas", 0):
-            found.append(invalid(f"status.{name}", status[name], TOO_MANY))
+            found.append(invalid(f"status.{name}", status.get(name, 0), TOO_MANY))
 
 
 def available_within_ready(status: Json, whole: str, found: list[FieldError]) -> None:
     if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
         why = f"cannot be greater than {whole}"
-        found.append(invalid("status.availableReplicas", status["availableReplicas"], why))
+        found.append(invalid("status.availableReplicas", status.get("availableReplicas", 0), why))
 
 
 def collisions_grow(new: Json, old: Json, found: list[FieldError]) -> None:
