@@ -199,7 +199,8 @@ def _resource_list(group: str, version: str, kinds: list[Kind], virtual: list[Vi
         for name, kind_name in one.subresources:
             sub = {"name": f"{one.resource.plural}/{name}", "singularName": "", "namespaced": one.namespaced}
             resources.append({**sub, "kind": kind_name, "verbs": ["get"]})
-    resources.sort(key=lambda entry: str(entry["name"]))
+    custom = {kind.resource.plural for kind in kinds if kind.is_custom}
+    resources.sort(key=lambda entry: _rank(str(entry["name"]), custom))
     list_ = {
         "kind": "APIResourceList",
         "apiVersion": "v1",
@@ -283,6 +284,12 @@ def _response_kind(kind: Kind, group: str, version: str, name: str) -> Json:
     if not group and kind.is_custom:
         return {"group": kind.resource.group, "version": kind.resource.version, "kind": name}
     return {"group": group, "version": version if group else "", "kind": name}
+
+
+def _rank(name: str, custom: set[str]) -> tuple[str, bool, str]:
+    """Sorts resources and subresources by name; those of custom kinds have status before scale."""
+    plural, _, subresource = name.partition("/")
+    return plural, subresource == "scale" and plural in custom, subresource
 
 
 def _sorted(kind: Kind) -> list[Subresource]:

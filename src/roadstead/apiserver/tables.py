@@ -58,7 +58,7 @@ def _columns(kind: Kind) -> bytes:
             "name": column.name,
             "type": column.type,
             "format": column.format,
-            "description": f"{column.name} of the {kind.singular}.",
+            "description": column.description or f"{column.name} of the {kind.singular}.",
             "priority": column.priority,
         }
         for column in kind.strategy.columns

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from roadstead.expr import jsonpath
-from roadstead.kinds import ages, metadata, structural
+from roadstead.kinds import ages, metadata, structural, times
 from roadstead.kinds.errors import INVALID, FieldError
 from roadstead.kinds.facts import facts
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Kind, Subresource
 from roadstead.kinds.schema import Schema, recorded
 from roadstead.kinds.strategy import Column, Strategy
+
+NAME_DESCRIPTION: Final = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to "
+    "request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and "
+    "configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+"""What the API says of metadata.name, and so of the first column of every custom kind's table."""
 
 
 class CustomStrategy(Strategy):
@@ -31,9 +39,16 @@ class CustomStrategy(Strategy):
             {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
         ]
         self.columns = (
-            Column("Name", format="name"),
+            Column("Name", format="name", description=NAME_DESCRIPTION),
             *(
-                Column(column["name"], column["type"], column.get("format", ""), column.get("priority", 0))
+                Column(
+                    column["name"],
+                    column["type"],
+                    column.get("format", ""),
+                    column.get("priority", 0),
+                    column.get("description")
+                    or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}",
+                )
                 for column in self._columns
             ),
         )
@@ -119,7 +134,7 @@ def _cell(kind: str, value: Any, now: float) -> Any:
         return None
     match kind:
         case "date":
-            return ages.age(value, now) if isinstance(value, str) else None
+            return _date(value, now) if isinstance(value, str) else None
         case "integer":
             return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
         case "number":
@@ -128,6 +143,16 @@ def _cell(kind: str, value: Any, now: float) -> Any:
             return value if isinstance(value, bool) else None
         case _:
             return jsonpath.text(value)
+
+
+def _date(text: str, now: float) -> str:
+    """How long ago a time was: a column may point at any text."""
+    if text:
+        try:
+            times.parse_time(text)
+        except ValueError:
+            return "<invalid>"
+    return ages.age(text, now)
 
 
 def rule_error(path: str, message: str) -> FieldError:
