@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from roadstead.core.explain.sentences import sentence
@@ -223,10 +224,54 @@ def test_a_missing_class_is_said_to_be_missing_until_it_is_there() -> None:
 
     refusal = refused(fleet.place(one(1, claiming(claim()))))
     assert (refusal.code, refusal.verdict) == (Code.CLAIM_INVALID, Verdict.CHANGE)
-    assert '"gpu" not found' in refusal.subject
+    assert sentence(refusal) == (
+        "Its claim c0 cannot be allocated on any node: request r names DeviceClass gpu, which does not exist. "
+        "Name another DeviceClass (kubectl get deviceclasses), or ask an administrator to see to this one."
+    )
 
     fleet.claims.set_class(CLASS.name, CLASS)
     assert fleet.can_place(one(1, claiming(claim())))
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        (claim(cel="device.nothing"), "selectors[0] of request r does not compile: "),
+        (
+            claim(cel='device.attributes["x.y"].z == 1'),
+            "selectors[0] of request r fails on device gpu.example.com/a/gpu-1: ",
+        ),
+        (claim(33), "request r asks for 33 devices; with the 0 of the requests before it these are more than the 32 "),
+        (claim(mode="Some"), "request r has allocationMode Some, which is not known here."),
+        (claim(match="", mode="All", cel="false"), ""),
+        ("shared", "selectors[0] of request r does not compile: "),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_claim_that_cannot_be_is_named_as_the_pod_names_it(second: Claim | str, says: str, count: int) -> None:
+    """Its first claim is as it should be: nothing is said of that."""
+    fleet = fleet_with([node("a", 8)], [published("a", 8)])
+    fleet.claims.set_claim(("ns", "shared"), resource_claim("shared", claim(name="shared", cel="device.nothing")))
+
+    refusal = refused(fleet.place(one(count, claiming(claim(), second))))
+    if not says:
+        assert refusal.code is not Code.CLAIM_INVALID
+        return
+    assert (refusal.code, refusal.verdict) == (Code.CLAIM_INVALID, Verdict.CHANGE)
+    assert sentence(refusal).startswith(f"Its claim c1 cannot be allocated on any node: {says}")
+    assert sentence(refusal).endswith(" Change the claim.")
+
+
+def test_a_claim_whose_class_is_wrong_says_so() -> None:
+    fleet = fleet_with([node("a", 8)], [published("a")])
+    fleet.claims.set_class(CLASS.name, replace(CLASS, selectors=("device.nothing",)))
+
+    refusal = refused(fleet.place(one(1, claiming(claim()))))
+    said = sentence(replace(refusal, pod_set="w"))
+    assert said.startswith(
+        "Pod set w's claim c0 cannot be allocated on any node: selectors[0] of DeviceClass gpu does not compile: "
+    )
+    assert said.endswith(" or ask an administrator to see to this one.")
 
 
 def test_a_rule_taints_devices_of_a_pool_and_takes_the_taint_back() -> None:

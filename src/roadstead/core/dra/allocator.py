@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from roadstead.core.dra.asking import Context, ask
 from roadstead.core.dra.inventory import Inventory
@@ -49,4 +50,4 @@ def allocate(
             return Failed("pools_invalid", "invalid resource pools were encountered", Scope.NODE)
         return NoFit(search.steps)
     except AllocationError as err:
-        return err.failed
+        return replace(err.failed, claim=next((at for at, claim in enumerate(claims) if claim is err.claim), -1))

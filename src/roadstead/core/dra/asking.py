@@ -65,39 +65,49 @@ def ask(context: Context, claims: Sequence[Claim]) -> tuple[Asked, ...]:
     """AllocationError for the first thing that is wrong. O(requests), and O(devices) for each request of mode All."""
     found = []
     for claim in claims:
-        where = f"claim {claim.namespace}/{claim.name}"
-        requests, least = [], 0
-        for request in claim.requests:
-            options = _options(context, claim, request, where)
-            fewest = min((option.count for option in options), default=0)
-            if least + fewest > MAX_RESULTS:
-                raise AllocationError(
-                    "too_many_devices",
-                    f"{where}, request {request.name}: adding {fewest} devices exceeds the claim limit of {MAX_RESULTS}, "
-                    f"with {least} already accounted for",
-                )
-            least += fewest
-            requests.append(options)
-        for number, constraint in enumerate(claim.constraints):
-            _check_constraint(constraint, f"{where}, constraint #{number}", context.features)
-        found.append(Asked(claim, tuple(requests)))
+        try:
+            found.append(_asked(context, claim))
+        except AllocationError as error:
+            error.claim = claim
+            raise
     return tuple(found)
 
 
-def _check_constraint(constraint: Constraint, where: str, features: Features) -> None:
+def _asked(context: Context, claim: Claim) -> Asked:
+    requests, least = [], 0
+    for request in claim.requests:
+        options = _options(context, claim, request)
+        fewest = min((option.count for option in options), default=0)
+        if least + fewest > MAX_RESULTS:
+            raise AllocationError(
+                "too_many_devices",
+                f"request {request.name} asks for {fewest} devices; with the {least} of the requests before it these are more "
+                f"than the {MAX_RESULTS} that a claim may have",
+            )
+        least += fewest
+        requests.append(options)
+    for number, constraint in enumerate(claim.constraints):
+        _check_constraint(constraint, number, context.features)
+    return Asked(claim, tuple(requests))
+
+
+def _check_constraint(constraint: Constraint, number: int, features: Features) -> None:
     known = constraint.match or (constraint.distinct and features.consumable_capacity)
     if not known:
-        raise AllocationError("constraint_empty", f"{where}: empty constraint (unsupported constraint type?)")
+        raise AllocationError(
+            "constraint_empty", f"constraints[{number}] is empty, or of a kind that is not known here"
+        )
 
 
-def _options(context: Context, claim: Claim, request: Request, where: str) -> tuple[Option, ...]:
+def _options(context: Context, claim: Claim, request: Request) -> tuple[Option, ...]:
     if request.is_list and not context.features.prioritized_list:
         raise AllocationError(
             "prioritized_list_disabled",
-            f"{where}, request {request.name}: has subrequests, but the DRAPrioritizedList feature is disabled",
+            f"request {request.name} has alternatives (firstAvailable), and the feature DRAPrioritizedList is off",
         )
+    where = f"request {request.name}"
     return tuple(
-        _option(context, claim, request, body, f"{where}, {'subrequest' if request.is_list else 'request'} {body.name}")
+        _option(context, claim, request, body, f"{where}/{body.name}" if request.is_list else where)
         for body in request.alternatives
     )
 
@@ -107,29 +117,27 @@ def _option(context: Context, claim: Claim, request: Request, body: DeviceReques
     if body.capacity and not features.consumable_capacity:
         raise AllocationError(
             "capacity_disabled",
-            f"{where}: has capacity requests, but the DRAConsumableCapacity feature is disabled",
+            f"{where} asks for capacity, and the feature DRAConsumableCapacity is off",
         )
     if body.derived and not features.derived_attributes:
-        raise AllocationError(
-            "derived_attribute", f"{where}: cannot handle request with derived attributes, the feature is disabled"
-        )
+        raise AllocationError("derived_attribute", f"{where} has derived attributes, and the feature for them is off")
     for number, expression in enumerate(body.selectors):
         if expression is None:
             raise AllocationError(
-                "selector_empty", f"{where}, selector #{number}: CEL expression empty (unsupported selector type?)"
+                "selector_empty", f"selectors[{number}] of {where} is empty, or of a kind that is not known here"
             )
     if body.admin is not None and not features.admin_access:
         raise AllocationError(
-            "admin_access_disabled", f"{where}: admin access is requested, but the feature is disabled"
+            "admin_access_disabled", f"{where} asks for admin access, and the feature for that is off"
         )
     if not body.device_class:
-        raise AllocationError("class_missing", f"{where}: missing device class name (unsupported request type?)")
+        raise AllocationError("class_missing", f"{where} names no DeviceClass, or is of a kind that is not known here")
     device_class = context.classes.get(body.device_class)
     if device_class is None:
         raise AllocationError(
             "class_not_found",
-            f"{where}: could not retrieve device class {body.device_class}: "
-            f'deviceclass.resource.k8s.io "{body.device_class}" not found',
+            f"{where} names DeviceClass {body.device_class}, which does not exist",
+            device_class=body.device_class,
         )
     alternative = body.name if request.is_list else ""
     option = Option(
@@ -149,7 +157,7 @@ def _option(context: Context, claim: Claim, request: Request, body: DeviceReques
         option.every = _every(context, option, where)
         option.count = len(option.every)
     else:
-        raise AllocationError("mode_unsupported", f"{where}: unsupported count mode {body.mode}")
+        raise AllocationError("mode_unsupported", f"{where} has allocationMode {body.mode}, which is not known here")
     return option
 
 
@@ -162,7 +170,7 @@ def _every(context: Context, option: Option, where: str) -> tuple[Candidate, ...
                 "all_pool_incomplete", "currently being updated",
             )  # fmt: skip
             raise AllocationError(
-                kind, f"{where}: asks for all devices, but resource pool {'/'.join(pool.id)} is {state}"
+                kind, f"{where} asks for all devices, and resource pool {'/'.join(pool.id)} is {state}"
             )
         for candidate in pool.candidates:
             if is_selectable(context, option, candidate) and _has_capacity(context, option, candidate):
@@ -181,6 +189,6 @@ def is_selectable(context: Context, option: Option, candidate: Candidate) -> boo
     """`selecting.selectable`, remembered for the attempt."""
     known = option.selectable.get(id(candidate))
     if known is None:
-        known = selectable(candidate, context.node, option.claim, option.body, option.device_class, context.features)
+        known = selectable(candidate, context.node, option.name, option.body, option.device_class, context.features)
         option.selectable[id(candidate)] = known
     return known

@@ -128,7 +128,7 @@ class Shortlist:
             view = inventory.view(node)
             certain = all(pool.usable for pool in view.pools)
             for candidate in view.order:
-                if not selectable(candidate, node, claim, body, device_class, inventory.features):
+                if not selectable(candidate, node, body.name, body, device_class, inventory.features):
                     continue
                 if candidate.slice.nodes.name != node.name:
                     certain = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roadstead.model.dra import Allocation
+from roadstead.model.dra import Allocation, Claim
 
 
 class Scope(StrEnum):
@@ -32,19 +32,23 @@ class NoFit:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """`kind` is one word (`cel_runtime`, `class_not_found`, ...), `message` is for people."""
+    """`kind` is one word (`cel_runtime`, `class_not_found`, ...), `message` is for people: what is wrong with the claim at place `claim`
+    of those asked for (-1: with none in particular). `device_class` is the class at fault: it does not exist, or is wrong itself."""
 
     kind: str
     message: str
     scope: Scope = Scope.FATAL
+    claim: int = -1
+    device_class: str = ""
 
 
 Outcome = Allocated | NoFit | Failed
 
 
 class AllocationError(Exception):
-    """Inside the allocator: ends the attempt. Becomes a Failed."""
+    """Inside the allocator: ends the attempt. Becomes a Failed. `claim` is what was looked at, once somebody said so."""
 
-    def __init__(self, kind: str, message: str, scope: Scope = Scope.FATAL) -> None:
+    def __init__(self, kind: str, message: str, scope: Scope = Scope.FATAL, *, device_class: str = "") -> None:
         super().__init__(message)
-        self.failed = Failed(kind, message, scope)
+        self.failed = Failed(kind, message, scope, device_class=device_class)
+        self.claim: Claim | None = None

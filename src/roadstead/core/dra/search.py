@@ -117,16 +117,25 @@ class Search:
         if not options or not options[0].request.is_list:
             self.step()
             self.chosen[place] = options[0]
-            return self.device(claim_at, request_at, options[0], 0, 0)
+            return self.devices(claim_at, request_at, options[0])
         exceeded = 0
         for option in options:
             self.step()
             self.chosen[place] = option
-            result = self.device(claim_at, request_at, option, 0, 0)
+            result = self.devices(claim_at, request_at, option)
             if result == DONE:
                 return DONE
             exceeded += result == EXCEEDED
         return EXCEEDED if exceeded == len(options) else FAIL
+
+    def devices(self, claim_at: int, request_at: int, option: Option) -> int:
+        """Take all devices of the request and go on. An error says in which claim it lies, if it lies in one."""
+        try:
+            return self.device(claim_at, request_at, option, 0, 0)
+        except AllocationError as error:
+            if error.claim is None and error.failed.kind != "aborted":
+                error.claim = option.claim
+            raise
 
     def device(self, claim_at: int, request_at: int, option: Option, number: int, start: int) -> int:
         """Take the device of this number and go on; candidates from place `start` on."""
@@ -192,8 +201,7 @@ class Search:
             if must:
                 raise AllocationError(
                     "all_constraint",
-                    f"claim {option.claim.namespace}/{option.claim.name}, request {option.name}: cannot add device "
-                    f"{'/'.join(key)} because a claim constraint would not be satisfied",
+                    f"request {option.name} asks for all devices, and {'/'.join(key)} does not meet a constraint of the claim",
                 )
             return False
         if must:  # a constraint that refuses is an error even where the capacity would not do

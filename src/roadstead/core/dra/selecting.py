@@ -13,46 +13,45 @@ from roadstead.core.dra.features import Features
 from roadstead.core.dra.nodes import NodeFacts, device_chosen
 from roadstead.core.dra.outcome import AllocationError
 from roadstead.expr.cel.errors import CompileError, EvaluationError
-from roadstead.model.dra import Claim, DeviceClass, DeviceRequest
+from roadstead.model.dra import DeviceClass, DeviceRequest
 
 
 def selectable(
     candidate: Candidate,
     node: NodeFacts,
-    claim: Claim,
+    name: str,
     request: DeviceRequest,
     device_class: DeviceClass,
     features: Features,
 ) -> bool:
-    """AllocationError (`cel_compile`, `cel_runtime`, `selector_empty`) if a selector fails. O(selectors), CEL only the first time."""
+    """`name`: the request's, for errors. AllocationError (`cel_compile`, `cel_runtime`, `selector_empty`) if a selector fails. O(selectors), CEL only the first time."""
     if candidate.device.binding_conditions and not features.binding_conditions:
         return False
     verdicts = candidate.facts.verdicts
     for number, expression in enumerate(device_class.selectors):
         known = verdicts.get(expression)
-        if known is not True and not _selected(candidate, f"class {device_class.name}", number, expression):
+        if known is not True and not _selected(candidate, "", device_class.name, number, expression):
             return False
     for number, expression in enumerate(request.selectors):
         known = verdicts.get(expression)
-        if known is not True and not _selected(candidate, f"claim {claim.namespace}/{claim.name}", number, expression):
+        if known is not True and not _selected(candidate, name, "", number, expression):
             return False
     return not candidate.slice.nodes.by_device or device_chosen(candidate.slice, candidate.device, node)
 
 
-def _selected(candidate: Candidate, whose: str, number: int, expression: str | None) -> bool:
+def _selected(candidate: Candidate, request: str, device_class: str, number: int, expression: str | None) -> bool:
+    whose = f"DeviceClass {device_class}" if device_class else f"request {request}"
+    where = f"selectors[{number}] of {whose}"
     if expression is None:
-        raise AllocationError(
-            "selector_empty", f"{whose}: selector #{number}: CEL expression empty (unsupported selector type?)"
-        )
+        what = f"{where} is empty, or of a kind that is not known here"
+        raise AllocationError("selector_empty", what, device_class=device_class)
     try:
         return candidate.facts.selected(expression)
     except CompileError as err:
-        raise AllocationError("cel_compile", f"{whose}: selector #{number}: CEL compile error: {err}") from None
+        raise AllocationError("cel_compile", f"{where} does not compile: {err}", device_class=device_class) from None
     except EvaluationError as err:
-        name = "/".join(candidate.id)
-        raise AllocationError(
-            "cel_runtime", f"{whose}: selector #{number} on device {name}: CEL runtime error: {err}"
-        ) from None
+        what = f"{where} fails on device {'/'.join(candidate.id)}: {err}"
+        raise AllocationError("cel_runtime", what, device_class=device_class) from None
 
 
 def derive(candidate: Candidate, derived: Sequence[tuple[str, str]], wanted: str) -> Values | None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from roadstead.core.fleet import claim_refusing, matching
 from roadstead.expr.quantity import from_canonical
-from roadstead.model.refusals import Code, Refusal, Verdict
+from roadstead.model.refusals import Code, Level, Refusal, Verdict
 
 _CAUSES: Final = {
     matching.NOT_READY: "not ready",
@@ -66,6 +66,10 @@ def _who(refusal: Refusal) -> str:
 
 def _what(refusal: Refusal) -> str:
     return f"pod set {refusal.pod_set}" if refusal.pod_set not in _WHOLE else "it"
+
+
+def _whose(refusal: Refusal) -> str:
+    return f"Pod set {refusal.pod_set}'s" if refusal.pod_set not in _WHOLE else "Its"
 
 
 def _amount(refusal: Refusal, value: int) -> str:
@@ -181,7 +185,9 @@ def _claim_fact(refusal: Refusal, who: str) -> str:
         case Code.CLAIM_UNUSABLE:
             return f"{who} names {refusal.subject}, which is being deleted."
         case _:
-            return f"No node can be found for the claims of {_what(refusal)}: {refusal.subject}."
+            if refusal.level is Level.QUEUE:
+                return f"The claims of {_what(refusal)} cannot be counted against quota: {refusal.subject}."
+            return f"{_whose(refusal)} {refusal.subject}."
 
 
 def _topology_fact(refusal: Refusal, who: str) -> str:
@@ -248,8 +254,12 @@ def _advice(refusal: Refusal) -> str:
             return "Create it, or name one that exists."
         case Code.CLAIM_UNUSABLE if not refusal.limit:
             return "Name another one."
+        case Code.CLAIM_INVALID if refusal.level is Level.QUEUE:
+            return "Change the claim template, or ask an administrator to count it (deviceClassMappings)."
+        case Code.CLAIM_INVALID if refusal.resource:
+            return "Name another DeviceClass (kubectl get deviceclasses), or ask an administrator to see to this one."
         case Code.CLAIM_INVALID:
-            return "Change the claim, or ask an administrator for the DeviceClass that it needs."
+            return "Change the claim."
         case Code.CYCLES_EXHAUSTED | Code.PREEMPTION_LOOP:
             return "Ask an administrator to look at the preemption policies of the queues involved."
     match refusal.verdict:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from roadstead.core.dra.inventory import Inventory
 from roadstead.core.dra.nodes import NodeFacts
-from roadstead.core.dra.outcome import AllocationError, Scope
+from roadstead.core.dra.outcome import AllocationError, Failed, Scope
 from roadstead.core.dra.search import InUse
 from roadstead.core.dra.selecting import selectable
 from roadstead.core.dra.taints import tolerated
@@ -18,7 +19,7 @@ from roadstead.core.fleet.counting import Counts
 from roadstead.core.fleet.ledger import NodeLine, fits
 from roadstead.core.fleet.refusing import roomiest
 from roadstead.core.fleet.search import Shortfall, Want
-from roadstead.model.dra import Claim, DeviceRequest
+from roadstead.model.dra import DeviceRequest
 from roadstead.model.refusals import Code, Level, Refusal, Verdict
 
 UNMATCHED: Final = "devices.unmatched"
@@ -38,15 +39,26 @@ class Lack(NamedTuple):
     available: int
 
 
-def invalid(pod_set: str, message: str) -> Refusal:
-    """No node would do: the allocator stops at an error that lies in the claims themselves, or in the classes they name."""
-    return Refusal(Code.CLAIM_INVALID, Verdict.CHANGE, Level.FLEET, pod_set, subject=message)
+def invalid(pod_set: str, failed: Failed, names: Sequence[str]) -> Refusal:
+    """No node would do: the allocator stops at an error that lies in the claims themselves, or in the classes they name. `names`: what
+    the pod calls the claims that were asked for. `resource` is the class at fault, if it is one."""
+    which = f"claim {names[failed.claim]}" if 0 <= failed.claim < len(names) else "claims"
+    what = f"{which} cannot be allocated on any node: {failed.message}"
+    return Refusal(Code.CLAIM_INVALID, Verdict.CHANGE, Level.FLEET, pod_set, resource=failed.device_class, subject=what)
 
 
 def refuse_claims(
-    pod_set: PodSetAsk, counts: Counts, want: Want, short: Shortfall, book: ClaimBook, room: ClaimRoom, *, empty: bool
+    pod_set: PodSetAsk,
+    counts: Counts,
+    want: Want,
+    short: Shortfall,
+    names: Sequence[str],
+    book: ClaimBook,
+    room: ClaimRoom,
+    *,
+    empty: bool,
 ) -> Refusal | None:
-    """The refusal, or None if it is not claims that stand in the way. O(nodes x devices).
+    """The refusal, or None if it is not claims that stand in the way. `names`: what the pod calls its claims. O(nodes x devices).
 
     `resource` is the device class that the closest node lacks, `needed` the devices that all pods' claims take at least, `available`
     what found room together (for a single pod: what the closest node has of that class); `closest` is that node, or the topology
@@ -59,17 +71,17 @@ def refuse_claims(
         return None
     found = {name: room.pods(line, demand, limit) for name, line, limit in able}
     lacks: dict[str, Lack] = {}
-    failed: list[str] = []
+    failed: list[Failed] = []
     for name, line, limit in able:
         if found[name] < min(limit, want.count):
             plan = room.plan(line.facts, demand.claims, limit, empty=empty)
             if plan.failed is not None and plan.failed.scope is Scope.FATAL and not plan.pods:
-                failed.append(plan.failed.message)
+                failed.append(plan.failed)
             lacks[name] = _lack(line, demand.claims, book, empty=empty)
     if not lacks:
         return None
     if len(failed) == len(able):
-        return invalid(pod_set.name, failed[0])
+        return invalid(pod_set.name, failed[0], names)
     closest = max(lacks, key=lambda name: (found[name], -_missing(lacks[name]), [-ord(char) for char in name]))
     lack = lacks[closest]
     causes = Counter(lacks[name].cause for name in lacks if not found[name])
@@ -115,7 +127,7 @@ def _lack(line: NodeLine, claims: Claims, book: ClaimBook, *, empty: bool) -> La
     last = Lack(APART, "", fewest(claims), fewest(claims))
     for claim in claims:
         for request in claim.requests:
-            options = [_lack_of(book.inventory, line.facts, claim, body, use) for body in request.alternatives]
+            options = [_lack_of(book.inventory, line.facts, body, use) for body in request.alternatives]
             lack = min(options, key=_missing, default=None)
             if lack is None:
                 continue
@@ -126,12 +138,14 @@ def _lack(line: NodeLine, claims: Claims, book: ClaimBook, *, empty: bool) -> La
     return worst or last
 
 
-def _lack_of(inventory: Inventory, node: NodeFacts, claim: Claim, body: DeviceRequest, use: InUse) -> Lack:
+def _lack_of(inventory: Inventory, node: NodeFacts, body: DeviceRequest, use: InUse) -> Lack:
     device_class = inventory.classes.get(body.device_class)
     matching = untainted = free = 0
     try:
         for candidate in inventory.view(node).order if device_class is not None else ():
-            if device_class is None or not selectable(candidate, node, claim, body, device_class, inventory.features):
+            if device_class is None or not selectable(
+                candidate, node, body.name, body, device_class, inventory.features
+            ):
                 continue
             matching += 1
             if not tolerated(candidate.device.taints, body.tolerations):

@@ -157,8 +157,12 @@ class Placer:
     ) -> Refusal | None:
         if not counts.demand.claims or not counts.node_count:
             return None
+        needs = self._needs(ask, pod_set)
+        names = tuple(name for name, _ in needs.own) if isinstance(needs, Needs) else ()
         books = self._books
-        return refuse_claims(pod_set, counts, want, short, books.claims, books.claim_room, empty=ask.assume_empty)
+        return refuse_claims(
+            pod_set, counts, want, short, names, books.claims, books.claim_room, empty=ask.assume_empty
+        )
 
     def _needs(self, ask: Ask, pod_set: PodSetAsk) -> Needs | Refusal:
         """What the claims of its pods come to. Where kube-scheduler has the last word they are not looked at."""
@@ -190,7 +194,7 @@ class Placer:
             plan = self._books.claim_room.plan(line.facts, claims, 1, empty=ask.assume_empty)
             if not plan.pods:
                 if plan.failed is not None and plan.failed.scope is Scope.FATAL:
-                    refusal = refusal or invalid(workers.name, plan.failed.message)
+                    refusal = refusal or invalid(workers.name, plan.failed, [name for name, _ in shared])
                 continue
             given = plan.pods[0]
             what = tuple((each.results, each.nodes) for each in given)
