@@ -28,6 +28,7 @@ from roadstead.apiserver.query import (
     write_options,
 )
 from roadstead.apiserver.responses import Exchange, success, warning_headers
+from roadstead.apiserver.scaling import ScaleApi
 from roadstead.cluster.embedded.deletion import delete_warnings
 from roadstead.cluster.embedded.listing import wait_for_version
 from roadstead.cluster.embedded.requests import Page, User, WriteOptions, Written
@@ -60,6 +61,7 @@ class ObjectApi:
         self._resources = resources
         self._registry = registry
         self._logs = logs
+        self._scales = ScaleApi(resources, registry)
         self._wall_clock = wall_clock
         self._encoder = watching.EventEncoder(wall_clock)
         self.fanout = Fanout(resources.store)
@@ -142,6 +144,8 @@ class ObjectApi:
             await actions.evict(exchange, self._resources, target.namespace, target.name, user, query)
         elif kind.resource == SERVICE_ACCOUNTS and sub.name == "token":
             await actions.request_token(exchange, self._resources, target.namespace, target.name, user, query)
+        elif sub.name == "scale":
+            await self._scales.serve(exchange, kind, target, user, query)
         elif exchange.method == "GET":
             await self._get(exchange, kind, target, query)
         elif exchange.method == "PUT":

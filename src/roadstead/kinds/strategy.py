@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from roadstead.expr import syntax
 from roadstead.kinds.errors import FieldError
@@ -33,6 +33,16 @@ class Column:
     """"": what any column of that name is described as."""
 
 
+class ScaleView(Protocol):
+    """How an object shows as a Scale (autoscaling/v1), and how a number is written into it."""
+
+    def view(self, obj: Json) -> Json: ...
+
+    def set(self, obj: Json, replicas: int) -> None: ...
+
+    def has_replicas(self, obj: Json) -> bool: ...
+
+
 class Strategy:
     """Defaults for a kind without rules of its own."""
 
@@ -48,6 +58,8 @@ class Strategy:
     """The kind has a status subresource; the main endpoint ignores status and /status ignores the rest."""
     creates_status = False
     """A new object comes with the status its writer gave it (Nodes, which their agents register)."""
+    scale: ScaleView | None = None
+    """For kinds with a scale subresource."""
     name_rule: Callable[[str], Sequence[str]] = staticmethod(syntax.dns_subdomain)
     """What is wrong with a name, as sentences."""
     default_propagation = "Background"

@@ -112,7 +112,7 @@ class DefinedStrategy(CustomStrategy):
         }
         super().__init__(schema, printed)
         self.defined = schema
-        self.scale = Scale.of(subresources["scale"]) if subresources.get("scale") else None
+        self.scale: Scale | None = Scale.of(subresources["scale"]) if subresources.get("scale") else None
         self.deprecated = _deprecation(schema, version)
 
     def validate(self, obj: Json) -> list[FieldError]:

@@ -50,7 +50,7 @@ class TemplateStrategy(StatusStrategy):
     """A kind with `spec.template` that keeps `spec.replicas` pods of it."""
 
     has_generation = True
-    scale: ReplicasScale = ReplicasScale()
+    scale = ReplicasScale()
 
     def warnings(self, obj: Json) -> list[str]:
         found = []
