@@ -4,7 +4,7 @@ Method: `roadstead up` in a temporary home (server and node agent as processes o
 of a real process (`sh`) submitted over the Unix socket. Boundaries: *submit* is the moment before the create request leaves this
 process; *running* is the moment that the process itself writes down first; *finished* is when a watch in this process shows the
 Job Complete. Writes are the rows that the store's log gained between two quiet moments, each one change that got a
-resourceVersion, by resource and kind of change, Events and Leases apart: what the database says, nothing sampled.
+resourceVersion, by resource and kind of change; Events, Leases and Nodes apart: what the database says, nothing sampled.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ LONG_SECONDS = (15, 40, 75)
 QUIET_SECONDS = 64.0
 """Longer than any status is put off."""
 PATIENCE_SECONDS = 240.0
-APART = ("events", "leases")
+APART = ("events", "leases", "nodes")
+"""Written whether anything runs or not (an agent reports its node every few minutes), or beside the work."""
 
 
 def run() -> Iterator[str]:
@@ -194,7 +195,7 @@ def _resource(key: str) -> str:
 
 
 def _quiet(store: Path) -> int:
-    """The newest resourceVersion, once nothing but Events and Leases has been written for a while."""
+    """The newest resourceVersion, once nothing but what is counted apart has been written for a while."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     last, since = -1, time.monotonic()
     while time.monotonic() < deadline:
@@ -214,7 +215,7 @@ def _writes(store: Path, after: int, until: int, jobs: int, label: str) -> Itera
     total = sum(counted.values())
     yield (
         f"   {label}: {total / jobs:.2f} API writes per completed Job (target 12, floor 16), "
-        f"and {apart / jobs:.1f} Events and Leases"
+        f"and {apart / jobs:.1f} Events, Leases and Nodes"
     )
     names = {"ADDED": "create", "MODIFIED": "update", "DELETED": "delete"}
     parts = [f"{resource} {names[op]} {count / jobs:.2f}" for (resource, op), count in sorted(counted.items())]
