@@ -58,6 +58,7 @@ from roadstead.core.rules import Rules
 from roadstead.core.world import World
 from roadstead.history.journal import DEFAULT_SIZE, Journal
 from roadstead.kinds.names import WORKLOADS
+from roadstead.kinds.object import Resource
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.served import default_registry
 from roadstead.runtime import collector
@@ -144,7 +145,9 @@ async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
             metrics=(lambda: runner.families(), lambda: queue_families(runner.view, counts)),
             checks={"informer-sync": lambda: _unsynced(runner)},
         )
-        runner = Runner(cluster, controllers(registry, api.authority.certificate.decode(), policy), [decider])
+        running = controllers(registry, api.authority.certificate.decode(), policy)
+        runner = Runner(cluster, running, [decider])
+        definitions.changed.append(lambda: refit(runner, running, registry))
         runner.informers[WORKLOADS].listeners.append(counts.changed)
         answers = Answers(runner.view, decider.explain, runner.clock.now)
         pending = PendingWorkloads(runner.view, decider.line, runner.clock.now)
@@ -197,7 +200,6 @@ def _unsynced(runner: Runner) -> str | None:
 
 def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) -> Sequence[Controller]:
     """Every controller of the embedded world."""
-    namespaced = [kind.resource for kind in registry if kind.namespaced]
     return (
         JobController(),
         DeploymentController(),
@@ -219,8 +221,23 @@ def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) ->
         ClusterRoleAggregation(),
         FleetQuotaController(),
         GarbageCollector(registry),
-        NamespaceController(namespaced),
+        NamespaceController(namespaced(registry)),
         ServiceAccountController(ca_text),
         NodeLifecycleController(),
         PodGarbageController(),
     )
+
+
+def namespaced(registry: Registry) -> list[Resource]:
+    """Where the objects are kept that live in namespaces."""
+    return [kind.stored for kind in registry.by_storage() if kind.namespaced]
+
+
+def refit(runner: Runner, running: Sequence[Controller], registry: Registry) -> None:
+    """Tell those who look after objects of all kinds that there are others now."""
+    for controller in running:
+        if isinstance(controller, GarbageCollector):
+            controller.renew()
+        elif isinstance(controller, NamespaceController):
+            controller.renew(namespaced(registry))
+    runner.refit()

@@ -55,12 +55,20 @@ class GarbageCollector:
     name: ClassVar[str] = "garbage"
 
     def __init__(self, registry: Registry) -> None:
-        kinds = tuple(kind for kind in registry if kind.resource not in IGNORED)
-        self._resources = tuple(kind.resource for kind in kinds)
-        self._by_name = {key_of(resource, "", "")[0][:-1]: resource for resource in self._resources}
-        self._by_kind = {(kind.resource.api_version, kind.kind): kind for kind in kinds}
-        self.watches: Mapping[Resource, KeysOf] = dict.fromkeys(self._resources, self._keys)
+        self._registry = registry
         self.indexes: Mapping[tuple[Resource, str], Index] = {}
+        self.watches: Mapping[Resource, KeysOf] = {}
+        self.renew()
+
+    def renew(self) -> None:
+        """Take in which kinds there are now. The runner is to be told (`Runner.refit`) before the next step."""
+        kinds = tuple(kind for kind in self._registry.by_storage() if kind.resource not in IGNORED)
+        self._resources = tuple(kind.stored for kind in kinds)
+        self._by_name = {key_of(resource, "", "")[0][:-1]: resource for resource in self._resources}
+        self._by_kind = {
+            (kind.resource.api_version, kind.kind): kind for kind in self._registry if kind.resource not in IGNORED
+        }
+        self.watches = dict.fromkeys(self._resources, self._keys)
 
     # ------------------------------------------------------------------ who is concerned
 
@@ -97,7 +105,8 @@ class GarbageCollector:
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         where, _, namespace = key[0].partition("|")
-        obj = read.get(self._by_name[where], namespace, key[1])
+        resource = self._by_name.get(where)
+        obj = None if resource is None else read.get(resource, namespace, key[1])
         if obj is None:
             return NOTHING
         if obj.meta.deletion_timestamp:
@@ -179,7 +188,7 @@ class GarbageCollector:
         kind = self._by_kind.get((owner.api_version, owner.kind))
         if kind is None or (kind.namespaced and not obj.meta.namespace):
             return None
-        return Ref(kind.resource, obj.meta.namespace if kind.namespaced else "", owner.name)
+        return Ref(kind.stored, obj.meta.namespace if kind.namespaced else "", owner.name)
 
     def _is_own(self, owner: Object, dependent: Object) -> bool:
         """The dependent's reference leads to this owner (and not only its uid, from another namespace)."""

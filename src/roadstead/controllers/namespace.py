@@ -27,12 +27,14 @@ class NamespaceController:
     name: ClassVar[str] = "namespace"
 
     def __init__(self, resources: Iterable[Resource]) -> None:
-        self._resources = tuple(resources)
-        self.watches: Mapping[Resource, KeysOf] = {
-            **dict.fromkeys(self._resources, _terminating_namespace),
-            NAMESPACES: same_key,
-        }
         self.indexes: Mapping[tuple[Resource, str], Index] = {}
+        self.watches: Mapping[Resource, KeysOf] = {}
+        self.renew(resources)
+
+    def renew(self, resources: Iterable[Resource]) -> None:
+        """These are the namespaced resources now. The runner is to be told (`Runner.refit`) before the next step."""
+        self._resources = tuple(resources)
+        self.watches = {**dict.fromkeys(self._resources, _terminating_namespace), NAMESPACES: same_key}
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         namespace = read.get(NAMESPACES, *key)

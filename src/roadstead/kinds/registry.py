@@ -199,5 +199,10 @@ class Registry:
         value["apiVersion"] = kind.resource.api_version
         return kind.resource.api_version, orjson.dumps(value)
 
+    def by_storage(self) -> list[Kind]:
+        """One kind for each resource that is kept: of those with several versions the one that is written."""
+        tables = self._tables
+        return [kind for kind in tables.by_resource.values() if kind.storage is None] + list(tables.aliases.values())
+
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._tables.by_resource.values())

@@ -77,6 +77,8 @@ class Runner:
         self._unprimed: dict[str, list[Object]] = {controller.name: [] for controller in controllers}
         """Controllers whose resources are not all listed yet, and what vanished before they were."""
         self._blocked_since: dict[Waiter, int] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: dict[Resource, asyncio.Task[None]] = {}
         self._counts = {controller.name: ControllerCounts() for controller in controllers}
         self._decisions = {decider.name: DeciderCounts() for decider in deciders}
         self._connect()
@@ -93,10 +95,32 @@ class Runner:
                 wanted.setdefault(resource, {})
         return wanted
 
+    def refit(self) -> None:
+        """Watch what the controllers name now: informers come for resources that are new among `watches`, and go with those that no
+        controller names any longer. Deciders keep theirs. To be called from the loop that runs it."""
+        wanted = self._resources()
+        for resource in [resource for resource in self.informers if resource not in wanted]:
+            del self.informers[resource], self.caches[resource]
+            task = self._tasks.pop(resource, None)
+            if task is not None:
+                task.cancel()
+        for resource in [resource for resource in wanted if resource not in self.informers]:
+            cache = self.caches[resource] = Cache(resource, wanted[resource])
+            informer = self.informers[resource] = Informer(self.cluster, resource, cache, self._turn)
+            self._join(informer)
+            if self._group is not None:
+                self._start(self._group, informer)
+
+    def _start(self, group: asyncio.TaskGroup, informer: Informer) -> None:
+        self._tasks[informer.resource] = group.create_task(informer.run(), name=f"informer {informer.resource}")
+
     def _connect(self) -> None:
-        for resource, informer in self.informers.items():
-            informer.listeners.append(self._listener(resource))
-            informer.around_list.append(partial(self._before_list, resource))
+        for informer in self.informers.values():
+            self._join(informer)
+
+    def _join(self, informer: Informer) -> None:
+        informer.listeners.append(self._listener(informer.resource))
+        informer.around_list.append(partial(self._before_list, informer.resource))
 
     def _listener(self, resource: Resource) -> Listener:
         concerned = [controller for controller in self._controllers if resource in controller.watches]
@@ -163,8 +187,9 @@ class Runner:
         """Run everything; returns only by being cancelled or by a bug, which ends all of it."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.recorder.run(), name="recorder")
+            self._group = group
             for informer in self.informers.values():
-                group.create_task(informer.run(), name=f"informer {informer.resource}")
+                self._start(group, informer)
             for decider in self._deciders:
                 group.create_task(self._decide(decider), name=decider.name)
             for controller in self._controllers:

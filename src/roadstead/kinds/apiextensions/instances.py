@@ -117,16 +117,16 @@ class DefinedStrategy(CustomStrategy):
 
     def validate(self, obj: Json) -> list[FieldError]:
         found = self.schema.validate(obj)
-        if self.scale is not None:
-            found += self.scale.errors(obj)
+        if self.counted is not None:
+            found += self.counted.errors(obj)
         return self._with_rules(found, obj, None)
 
     def validate_update(self, new: Json, old: Json, subresource: str) -> list[FieldError]:
         found = self.schema.validate(new, subresource)
         if found:
             found = unchanged(found, new, old, self.defined.declared)
-        if self.scale is not None:
-            found += self.scale.errors(new, status_only=subresource == "status")
+        if self.counted is not None:
+            found += self.counted.errors(new, status_only=subresource == "status")
         return self._with_rules(found, new, old)
 
     def errors_of_another_kind(self, obj: Json) -> list[FieldError]:

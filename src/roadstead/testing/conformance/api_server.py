@@ -19,6 +19,7 @@ from roadstead.cluster.embedded.port import EmbeddedCluster
 from roadstead.cluster.embedded.requests import DeleteOptions
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
+from roadstead.compose.embedded import namespaced, refit
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.namespace import NamespaceController
 from roadstead.controllers.roles import bootstrap_writes
@@ -65,7 +66,7 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
         defining = asyncio.create_task(definitions.run())
         try:
             if flavor is Flavor.CONTROLLERS:
-                async with _controllers(resources, server.authority.certificate.decode()):
+                async with _controllers(resources, server.authority.certificate.decode(), definitions):
                     yield server
             else:
                 yield server
@@ -78,15 +79,15 @@ async def embedded(flavor: Flavor, directory: Path) -> AsyncIterator[ApiServer]:
 
 
 @asynccontextmanager
-async def _controllers(resources: Resources, ca_text: str) -> AsyncIterator[None]:
+async def _controllers(resources: Resources, ca_text: str, definitions: Definitions) -> AsyncIterator[None]:
     """Garbage collection, namespaces, service accounts."""
-    namespaced = [kind.resource for kind in resources.registry if kind.namespaced]
     controllers = (
         GarbageCollector(resources.registry),
-        NamespaceController(namespaced),
+        NamespaceController(namespaced(resources.registry)),
         ServiceAccountController(ca_text),
     )
     runner = Runner(EmbeddedCluster(resources), controllers)
+    definitions.changed.append(lambda: refit(runner, controllers, resources.registry))
     running = asyncio.create_task(runner.run())
     try:
         await runner.wait_synced()
