@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from roadstead.controllers.claims.tainted import tolerates
-from roadstead.kinds.names import DEVICE_TAINT_RULES, PLACEMENTS, PODS, RESOURCE_SLICES
-from roadstead.kinds.object import Json
-from roadstead.kinds.views.claim import DeviceTaintView, DeviceTolerationView
+from roadstead.controllers.claims import DeviceTaintController
+from roadstead.controllers.claims.tainted import hit_by, tolerates
+from roadstead.controllers.claims.tally import RuleId, Tally
+from roadstead.kinds.names import DEVICE_TAINT_RULES, PLACEMENTS, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES
+from roadstead.kinds.object import Json, Resource
+from roadstead.kinds.views.claim import (
+    DeviceTaintView,
+    DeviceTolerationView,
+    TaintRuleSpecView,
+    TaintRuleView,
+    TaintSelectorView,
+)
 from tests.controllers.claims.kit import DRIVER, ClaimLab, allocation, from_template
 
 START = "2027-01-15T08:00:00Z"
@@ -89,6 +97,34 @@ def test_a_rule_evicts_who_uses_a_device_that_it_selects(selector: dict[str, str
         rule(lab, **selector)
         lab.advance(1)
         assert pods(lab) == left
+
+
+@pytest.mark.parametrize("admin", [{}, {"adminAccess": True}])
+def test_a_rule_that_names_one_device_looks_at_its_claims_alone(admin: dict[str, Any]) -> None:
+    class Counted:
+        """Reads that count how many claims were looked through."""
+
+        def __init__(self, lab: ClaimLab) -> None:
+            self._view = lab.brain.view
+            self.listed = 0
+
+        def list(self, resource: Resource, *args: Any) -> Any:
+            self.listed += resource == RESOURCE_CLAIMS
+            return self._view.list(resource, *args)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._view, name)
+
+    with ClaimLab() as lab:
+        running(lab, **admin)
+        read = cast(Any, Counted(lab))
+        one = TaintSelectorView(DRIVER, "n1", "gpu-1")
+        found = [
+            [pod.meta.name for pod in hit_by(TaintRuleView(spec=TaintRuleSpecView(selector)), read)]
+            for selector in (one, TaintSelectorView(DRIVER, "n2", "gpu-1"), TaintSelectorView(None, None, "gpu-1"))
+        ]
+        assert found == [["a"], [], ["a"]]
+        assert read.listed == 1, "only for the last"
 
 
 def test_a_rule_without_a_selector_selects_nothing() -> None:
@@ -229,6 +265,43 @@ def test_other_effects_evict_nobody() -> None:
         lab.advance(2)
         assert told(lab) == ("False", "OtherEffect", "Eviction only happens for the NoExecute effect.")
         assert pods(lab) == ["a", "b"]
+
+
+def test_who_was_to_go_counts_once_it_goes_and_a_rule_that_is_gone_is_forgotten() -> None:
+    with ClaimLab() as lab:
+        running(lab)
+        first, other = RuleId("broken", "uid-1"), RuleId("broken", "uid-2")
+        tally, view = Tally(), lab.brain.view
+        a, b = (view.get(PODS, "default", name) for name in ("a", "b"))
+        assert a is not None
+        assert b is not None
+        assert tally.gone(first, view) == (0, False)
+        tally.decided(first, a)
+        tally.decided(first, a)
+        tally.decided(first, b)
+        assert tally.gone(first, view) == (0, True), "decided is not done: the writes may fail"
+        lab.delete(PODS, "a")
+        lab.advance(1)
+        assert tally.gone(first, view) == (1, True)
+        tally.stays(b)
+        lab.delete(PODS, "b")
+        lab.advance(1)
+        assert tally.gone(first, view) == (1, False), "b went, but not because of the rule"
+        assert tally.gone(other, view) == (0, False), "another rule of that name begins at nothing"
+        tally.forget("broken")
+        assert len(tally) == 0
+
+
+def test_nothing_is_kept_of_rules_that_are_gone() -> None:
+    with ClaimLab() as lab:
+        running(lab)
+        [controller] = [each for each in lab.brain.controllers if isinstance(each, DeviceTaintController)]
+        rule(lab, pool="n1")
+        lab.advance(30)
+        assert told(lab)[2] == "2 pods evicted since starting the controller."
+        lab.delete(DEVICE_TAINT_RULES, "broken")
+        lab.advance(1)
+        assert len(controller._tally) == 0
 
 
 def test_after_a_restart_an_eviction_that_is_over_is_still_called_completed() -> None:

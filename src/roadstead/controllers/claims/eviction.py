@@ -16,8 +16,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from roadstead.controllers.claims.names import BY_CLAIM, pod_keys, pods_by_claim, uses_claims
+from roadstead.controllers.claims.names import (
+    BY_CLAIM,
+    USED,
+    claims_by_used_device,
+    pod_keys,
+    pods_by_claim,
+    uses_claims,
+)
 from roadstead.controllers.claims.tainted import counted, hit_by, leaves_at, may_be_evicted, progress, results_of
+from roadstead.controllers.claims.tally import RuleId, Tally
 from roadstead.controllers.conditions import get_condition, set_condition
 from roadstead.controllers.node_lifecycle import disrupted
 from roadstead.kinds.names import (
@@ -32,7 +40,6 @@ from roadstead.kinds.names import (
 from roadstead.kinds.object import Object, Resource
 from roadstead.kinds.times import format_time, parse_time
 from roadstead.kinds.views.claim import (
-    ClaimView,
     DeviceName,
     DeviceResultView,
     DeviceTaintView,
@@ -46,8 +53,6 @@ from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Re
 
 PUBLISHED: Final = "by-published-device"
 """Index of slices by the devices in them."""
-USED: Final = "by-used-device"
-"""Index of claims by all devices that they were given, admin access too."""
 PERIOD: Final = 10 * SECOND
 """The shortest time between two changes of what a rule tells, for one spec: so nothing is called over before everybody has seen it."""
 _REASON: Final = "DeletionByDeviceTaintManager"
@@ -61,13 +66,6 @@ def slices_by_device(found: Object) -> Iterable[str]:
     """Index function for PUBLISHED."""
     spec = found.view(SliceView).spec
     return [str(DeviceName(spec.driver, spec.pool.name, device.name)) for device in spec.devices or ()]
-
-
-def claims_by_used_device(claim: Object) -> Iterable[str]:
-    """Index function for USED."""
-    allocation = claim.view(ClaimView).status.allocation
-    results = allocation.results if allocation is not None else ()
-    return dict.fromkeys(str(DeviceName(*result.name[:3])) for result in results)
 
 
 def _own_key(pod: Object, read: Read) -> Iterable[Key]:
@@ -110,10 +108,10 @@ def _rules_pods(rule: Object, read: Read) -> Iterable[Key]:
 
 @dataclass(frozen=True, slots=True)
 class _Taint:
-    """A taint with who put it there: the uid of a rule, or "" for a driver."""
+    """A taint with the rule that put it there; None: a driver."""
 
     view: DeviceTaintView
-    rule: str
+    rule: RuleId | None
 
 
 class DeviceTaintController:
@@ -134,7 +132,7 @@ class DeviceTaintController:
     }
 
     def __init__(self) -> None:
-        self._evicted: dict[str, set[str]] = {}  # rule's uid -> pods' uids
+        self._tally = Tally()
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         if key[0] == _RULE:
@@ -143,12 +141,14 @@ class DeviceTaintController:
         if pod is None or not may_be_evicted(pod):
             return NOTHING
         at, rules = evict_at(pod, read)
+        if at is None or at > now:
+            self._tally.stays(pod)
         if at is None:
             return NOTHING
         if at > now:
             return Step(again_at=at)
         for rule in rules:
-            self._evicted.setdefault(rule, set()).add(pod.meta.uid)
+            self._tally.decided(rule, pod)
         stages: list[tuple[Update | Delete, ...]] = []
         if not has_condition(pod.view(PodView).status.conditions, "DisruptionTarget"):
             stages.append((Update(PODS, disrupted(pod, _REASON, _MESSAGE, now), "status"),))
@@ -163,7 +163,9 @@ class DeviceTaintController:
     def _tell(self, name: str, read: Read, now: int) -> Step:
         rule = read.get(DEVICE_TAINT_RULES, "", name)
         if rule is None:
+            self._tally.forget(name)
             return NOTHING
+        evicted, more = self._tally.gone(RuleId(name, rule.meta.uid), read)
         view = rule.view(TaintRuleView)
         value = rule.decode()
         known = get_condition(value, _CONDITION)
@@ -175,7 +177,6 @@ class DeviceTaintController:
             if not_before > now:
                 return Step(again_at=not_before)
         reason, message, is_running = progress(view, read)
-        evicted = len(self._evicted.get(rule.meta.uid, ()))
         if reason == "NotStarted" and (
             evicted or (known is not None and known.get("reason") in ("PodsPendingEviction", "Completed"))
         ):
@@ -183,12 +184,13 @@ class DeviceTaintController:
         if evicted:
             told = f"{counted(evicted, 'pod')} evicted since starting the controller."
             message = f"{message} {told}" if message else told
+        again_at = now + PERIOD if more else None
         if not set_condition(value, _CONDITION, is_running, reason, message, now):
-            return NOTHING
+            return Step(again_at=again_at)
         condition = get_condition(value, _CONDITION)
         assert condition is not None
         condition["lastTransitionTime"] = format_time(now)  # of any change: PERIOD counts from it
-        return Step(((Update(DEVICE_TAINT_RULES, value, "status"),),))
+        return Step(((Update(DEVICE_TAINT_RULES, value, "status"),),), again_at=again_at)
 
 
 def _placement_of(pod: Object, read: Read) -> Object | None:
@@ -203,8 +205,8 @@ def _placement_of(pod: Object, read: Read) -> Object | None:
 # ---------------------------------------------------------------------- when
 
 
-def evict_at(pod: Object, read: Read) -> tuple[int | None, tuple[str, ...]]:
-    """When the first of the pod's devices is tolerated no longer (None: never, as things are), and the uids of the rules behind it."""
+def evict_at(pod: Object, read: Read) -> tuple[int | None, tuple[RuleId, ...]]:
+    """When the first of the pod's devices is tolerated no longer (None: never, as things are), and the rules behind it."""
     times = [
         (at, taint.rule)
         for result in results_of(pod, read)
@@ -224,8 +226,8 @@ def _taints_of(result: DeviceResultView, read: Read) -> Iterator[_Taint]:
         if spec.pool.generation == newest:
             for published in spec.devices or ():
                 if published.name == device.device:
-                    yield from (_Taint(taint, "") for taint in published.taints or ())
+                    yield from (_Taint(taint, None) for taint in published.taints or ())
     for rule in read.list(DEVICE_TAINT_RULES):
         spec_of_rule = rule.view(TaintRuleView).spec
         if spec_of_rule.device_selector is not None and spec_of_rule.device_selector.selects(device):
-            yield _Taint(spec_of_rule.taint, rule.meta.uid)
+            yield _Taint(spec_of_rule.taint, RuleId(rule.meta.name, rule.meta.uid))

@@ -8,7 +8,7 @@ from typing import Final
 
 from roadstead.kinds.names import POD_CLAIM_NAME_ANNOTATION, PODS, RESOURCE_CLAIMS
 from roadstead.kinds.object import Object
-from roadstead.kinds.views.claim import ClaimView
+from roadstead.kinds.views.claim import ClaimView, DeviceName
 from roadstead.kinds.views.pod import PodClaimView, PodView
 from roadstead.runtime.step import Key, Read
 
@@ -18,6 +18,9 @@ BY_TEMPLATE: Final = "by-claim-template"
 """Index of pods by "namespace/template" that they name."""
 BY_DEVICE: Final = "by-device"
 """Index of claims by the devices that they hold (admin access holds none)."""
+
+USED: Final = "by-used-device"
+"""Index of claims by all devices that they were given, admin access too."""
 
 _BASE: Final = 57
 """Characters of a made name before its suffix (`generateName` upstream)."""
@@ -90,6 +93,13 @@ def claims_by_device(claim: Object) -> Iterable[str]:
     if allocation is None:
         return ()
     return [str(result.name) for result in allocation.results if not result.admin_access]
+
+
+def claims_by_used_device(claim: Object) -> Iterable[str]:
+    """Index function for USED."""
+    allocation = claim.view(ClaimView).status.allocation
+    results = allocation.results if allocation is not None else ()
+    return dict.fromkeys(str(DeviceName(*result.name[:3])) for result in results)
 
 
 def users_of(claim: Object, read: Read) -> list[Object]:

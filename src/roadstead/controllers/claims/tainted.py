@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from roadstead.controllers.claims.names import claim_for, claims_of, pod_keys
+from roadstead.controllers.claims.names import USED, claim_for, claims_of, pod_keys
 from roadstead.kinds.names import PODS, RESOURCE_CLAIMS, RESOURCE_SLICES
 from roadstead.kinds.object import Object
 from roadstead.kinds.times import parse_time
@@ -16,6 +16,7 @@ from roadstead.kinds.views.claim import (
     DeviceTolerationView,
     SliceView,
     TaintRuleView,
+    TaintSelectorView,
 )
 from roadstead.kinds.views.pod import PodView
 from roadstead.runtime.step import SECOND, Key, Read
@@ -33,12 +34,12 @@ def results_of(pod: Object, read: Read) -> Iterator[DeviceResultView]:
 
 
 def hit_by(rule: TaintRuleView, read: Read) -> list[Object]:
-    """Pods with a device that the rule selects, in order of namespace and name. O(claims)."""
+    """Pods with a device that the rule selects, in order of namespace and name. O(claims), where the rule names one device O(its)."""
     selector = rule.spec.device_selector
     if selector is None:
         return []
     pods: dict[Key, Object] = {}
-    for claim in read.list(RESOURCE_CLAIMS):
+    for claim in _claims_of(selector, read):
         view = claim.view(ClaimView)
         allocation = view.status.allocation
         if allocation is None or not any(selector.selects(result.name) for result in allocation.results):
@@ -49,6 +50,14 @@ def hit_by(rule: TaintRuleView, read: Read) -> list[Object]:
             if pod is not None and pod.meta.uid in uids:
                 pods[key] = pod
     return [pods[key] for key in sorted(pods)]
+
+
+def _claims_of(selector: TaintSelectorView, read: Read) -> Iterable[Object]:
+    """Claims that may have a device that is selected. `USED` must be among the indexes."""
+    if selector.driver and selector.pool and selector.device:
+        name = DeviceName(selector.driver, selector.pool, selector.device)
+        return read.by_index(RESOURCE_CLAIMS, USED, str(name))
+    return read.list(RESOURCE_CLAIMS)
 
 
 def may_be_evicted(pod: Object) -> bool:
@@ -84,13 +93,18 @@ def progress(rule: TaintRuleView, read: Read) -> tuple[str, str, bool]:
         return "NoEffect", _dry_run(rule, read), False
     if effect != "NoExecute":
         return "OtherEffect", "Eviction only happens for the NoExecute effect.", False
-    pods = [pod for pod in hit_by(rule, read) if may_be_evicted(pod) and _is_due(pod, rule, read)]
+    pods = _due(rule, read)
     if not pods:
         return "NotStarted", "", False
     spaces = len({pod.meta.namespace for pod in pods})
     count = "1 pod needs" if len(pods) == 1 else f"{len(pods)} pods need"
     where = _namespaces(spaces)
     return "PodsPendingEviction", f"{count} to be evicted in {where}.", True
+
+
+def _due(rule: TaintRuleView, read: Read) -> list[Object]:
+    """The pods that are to leave because of this rule."""
+    return [pod for pod in hit_by(rule, read) if may_be_evicted(pod) and _is_due(pod, rule, read)]
 
 
 def _is_due(pod: Object, rule: TaintRuleView, read: Read) -> bool:
@@ -114,13 +128,13 @@ def _dry_run(rule: TaintRuleView, read: Read) -> str:
         allocated = len(
             {
                 result.name
-                for claim in read.list(RESOURCE_CLAIMS)
+                for claim in _claims_of(selector, read)
                 if (allocation := claim.view(ClaimView).status.allocation) is not None
                 for result in allocation.results
                 if selector.selects(result.name)
             }
         )
-    pods = [pod for pod in hit_by(rule, read) if may_be_evicted(pod) and _is_due(pod, rule, read)]
+    pods = _due(rule, read)
     spaces = len({pod.meta.namespace for pod in pods})
     return (
         f"{counted(published, 'published device')} selected. {counted(allocated, 'allocated device')} selected. "
