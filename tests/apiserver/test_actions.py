@@ -79,7 +79,7 @@ async def test_evictions_in_protobuf(api: Api) -> None:
         (eviction("zz"), 404, 'pods "zz" not found'),
         (eviction("other"), 400, "name in URL does not match name in Eviction object"),
         ({**eviction("zz"), "kind": "Pod"}, 400, 'no kind "Pod" is registered for version "policy/v1"'),
-        ({**eviction("zz"), "apiVersion": "policy/v7"}, 400, 'Eviction in version "policy/v7" cannot be handled'),
+        ({**eviction("zz"), "apiVersion": "policy/v7"}, 400, 'Eviction in version "v7" cannot be handled'),
         ({**eviction("zz"), "metadata": 1}, 400, "metadata must be an object"),
         ({**eviction("zz"), "deleteOptions": 1}, 400, "Go value of type v1.DeleteOptions"),
         ([], 400, "the object provided is unrecognized (must be of type Eviction)"),

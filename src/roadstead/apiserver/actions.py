@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from roadstead.apiserver.bodies import media_type, parse_as, read_body
+from roadstead.apiserver.bodies import media_type, parse_as, read_body, summary_of
 from roadstead.apiserver.query import Query, delete_options, write_options
 from roadstead.apiserver.responses import Exchange, warning_headers
 from roadstead.cluster.embedded.requests import User, WriteOptions
@@ -81,14 +81,14 @@ def _decode(body: bytes, media: str, action: Action) -> Json:
     try:
         value: Any = parse_as(body, media, action.component)
     except ValueError as err:
-        raise bad_request(f"{unrecognized}: {err}") from err
+        raise bad_request(f"{unrecognized}: {err} ({summary_of(body)})") from err
     if not isinstance(value, dict):
         raise bad_request(unrecognized)
     kind, api_version = value.get("kind") or action.kind, value.get("apiVersion") or action.api_versions[0]
     if kind != action.kind or api_version not in action.api_versions:
         raise bad_request(
-            f'{kind} in version "{api_version}" cannot be handled as a {action.kind}: no kind "{kind}" is registered for '
-            f'version "{api_version}"'
+            f'{kind} in version "{str(api_version).rpartition("/")[2]}" cannot be handled as a {action.kind}: no kind "{kind}" is '
+            f'registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
         )
     if not isinstance(value.setdefault("metadata", {}), dict):
         raise bad_request(f"{unrecognized}: metadata must be an object")

@@ -33,7 +33,7 @@ from roadstead.auth.attributes import Attributes, refusal
 from roadstead.auth.authenticator import Authenticator
 from roadstead.auth.authorizer import Authorizer
 from roadstead.auth.identity import MASTERS, Connection, Identity
-from roadstead.auth.impersonation import impersonated, wanted
+from roadstead.auth.impersonation import Impersonation, wanted
 from roadstead.cluster.embedded.requests import User
 from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.names import WORKLOADS
@@ -81,6 +81,7 @@ class App:
         self._documents = documents
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._impersonation = Impersonation(authorizer.decide)
         self._reviews = Reviews(authenticator, authorizer)
         self._answers = answers
         self._planner = planner
@@ -156,8 +157,7 @@ class App:
         whom = wanted(exchange.scope["headers"])
         if whom is None:
             return identity
-        asked = _asked(exchange, target)
-        return impersonated(identity, whom, asked, self._authorizer.decide)
+        return self._impersonation.become(identity, whom, _asked(exchange, target))
 
     def _authorize(self, exchange: Exchange, identity: Identity, target: ResourcePath | None) -> bool:
         """Raises StatusError 403 if they may not; False if they may change the object and not make it."""

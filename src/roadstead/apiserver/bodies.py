@@ -121,7 +121,7 @@ def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, mode:
     try:
         value = parse(body, media)
     except ValueError as err:
-        summary = _summary(body)
+        summary = summary_of(body)
         message = f"the object provided is unrecognized (must be of type {kind.kind}): {err} ({summary})"
         raise bad_request(message) from err
     if value is None:
@@ -131,7 +131,7 @@ def decode_object(body: bytes, media: str, kind: Kind, registry: Registry, mode:
             f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(value)} into Go value of type "
             'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
         )
-        message = f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(body)})"
+        message = f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({summary_of(body)})"
         raise bad_request(message)
     is_plain = (
         media != JSON or orjson.dumps(value) == body
@@ -148,7 +148,7 @@ def _from_protobuf(body: bytes, kind: Kind, registry: Registry) -> Json:
     try:
         envelope = protobuf.open_envelope(body)
     except ValueError as err:
-        message = f"the object provided is unrecognized (must be of type {kind.kind}): {err} ({_summary(body)})"
+        message = f"the object provided is unrecognized (must be of type {kind.kind}): {err} ({summary_of(body)})"
         raise bad_request(message) from err
     head = checked_kind({"apiVersion": envelope.api_version, "kind": envelope.kind}, kind, registry)
     try:
@@ -263,7 +263,7 @@ def _duplicates(value: Any, path: str, paths: list[str]) -> None:
             _duplicates(item, f"{path}[{index}]", paths)
 
 
-def _summary(body: bytes) -> str:
+def summary_of(body: bytes) -> str:
     """What the real server shows of a body that it cannot read: text if it looks like JSON, else hexadecimal."""
     if not body:
         return "<empty>"

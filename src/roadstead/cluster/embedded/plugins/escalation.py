@@ -13,7 +13,7 @@ from roadstead.auth.escalation import EVERYTHING, escalation
 from roadstead.auth.identity import MASTERS, Identity
 from roadstead.auth.rbac import RESOURCES, Policy, RoleMissing
 from roadstead.cluster.embedded.admission import AdmissionRequest
-from roadstead.kinds.errors import StatusError, access_denied, not_found
+from roadstead.kinds.errors import StatusError, access_denied, bad_request, not_found
 from roadstead.kinds.names import CLUSTER_ROLES, RBAC, ROLES
 from roadstead.kinds.object import Json
 from roadstead.kinds.views.rbac import PolicyRule, RoleRef
@@ -60,6 +60,8 @@ def _check_role(request: AdmissionRequest, policy: Policy, who: Identity, new: J
 def _check_binding(request: AdmissionRequest, policy: Policy, who: Identity, new: Json) -> None:
     resource = request.kind.resource
     reference = msgspec.convert(new["roleRef"], RoleRef)
+    if not reference.name:
+        raise bad_request("Name parameter required.")
     if reference.kind not in ("Role", "ClusterRole"):
         raise StatusError(500, "", f'unsupported role reference kind: "{reference.kind}"')
     plural = "roles" if reference.kind == "Role" else "clusterroles"
