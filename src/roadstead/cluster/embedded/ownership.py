@@ -84,6 +84,7 @@ class Ownership:
             type_of=lambda version: self._type_of(kind, version),
             reset=lambda version, where: _reset(kind, version, where),
             empty={} if kind.is_custom else empty_object(kind.schema.raw, kind.schema.component),
+            is_custom=kind.is_custom,
         )
         self._places[(kind.resource, subresource)] = (kind, place)
         return place

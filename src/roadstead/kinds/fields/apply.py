@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from roadstead.kinds.errors import StatusError, bad_request
+from roadstead.kinds.fields import light
 from roadstead.kinds.fields import managers as entries
 from roadstead.kinds.fields.compare import Comparison, compare, covered, with_structs
 from roadstead.kinds.fields.managers import APPLY, UPDATE, Manager, Managers, Owned
@@ -94,6 +95,8 @@ class Place:
     """What the endpoint (of that API version, the subresource) does not let anybody change, and so nobody owns by it."""
     empty: Json
     """What a new object is before anything is written to it."""
+    is_custom: bool = False
+    """The schema is somebody's own: it may change under the entries, and objects need not fit it."""
 
     @property
     def type(self) -> Type:
@@ -116,15 +119,35 @@ def updated(place: Place, live: Json | None, obj: Json, sent: Any, manager: str,
         else:
             found = entries.read(sent) or None
     if found is None:
-        if known and live is not None and without_entries(live) == obj:
-            return list(known)
+        if known and live is not None:
+            made = _written(place, without_entries(live), obj, known, manager, now)
+            if made is not None:
+                return made
         found = entries.read(known) or {}
     if found or live is None:
         before = place.empty if live is None else without_entries(live)
-        if problems(place.type, obj, allow_duplicates=True):
+        if place.is_custom and problems(place.type, obj, allow_duplicates=True):
             return known if isinstance(known, list) else None
         found = entries.capped(_update(place, before, obj, found, manager, now))
     return entries.write(found) or None
+
+
+def _written(place: Place, before: Json, obj: Json, known: list[Json], name: str, now: int) -> list[Json] | None:
+    """The entries after a write in the ordinary; None if it is not."""
+    if before == obj:
+        return list(known)
+    if place.is_custom:
+        return None
+    change, mine = _change(place, before, obj)
+    time = entries.now_text(now)
+    return light.written(known, change, mine, name or "unknown", place.api_version, place.subresource, time)
+
+
+def _change(place: Place, before: Json, after: Json) -> tuple[Comparison, Set]:
+    """What a write changes, and what of it its writer owns then."""
+    reset = place.reset(place.api_version, place.subresource)
+    change = Comparison(*(part.outside(reset) for part in compare(place.type, before, after)))
+    return change, change.modified.union(change.added).difference(_NEVER_OWNED)
 
 
 def without_entries(obj: Json) -> Json:
@@ -152,6 +175,8 @@ def _update(place: Place, before: Json, after: Json, found: Managers, name: str,
 
 def _reconciled(place: Place, found: Managers) -> Managers:
     made: Managers = {}
+    if not place.is_custom and all(owned.version == place.api_version for owned in found.values()):
+        return found  # schemas of built-in kinds do not change
     for manager, owned in found.items():
         kind = place.type_of(owned.version)
         if kind is not None:
