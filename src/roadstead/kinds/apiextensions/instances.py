@@ -112,7 +112,8 @@ class DefinedStrategy(CustomStrategy):
         }
         super().__init__(schema, printed)
         self.defined = schema
-        self.scale: Scale | None = Scale.of(subresources["scale"]) if subresources.get("scale") else None
+        self.counted = Scale.of(subresources["scale"]) if subresources.get("scale") else None
+        self.scale = self.counted
         self.deprecated = _deprecation(schema, version)
 
     def validate(self, obj: Json) -> list[FieldError]:
