@@ -70,7 +70,7 @@ def sample(kind: Kind) -> Json:
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
         "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job", "LimitRange", "RuntimeClass",
-        "ControllerRevision", "Deployment", "ReplicaSet",
+        "ControllerRevision", "Deployment", "ReplicaSet", "PodDisruptionBudget",
         "CustomResourceDefinition", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
         "DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
         "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",

@@ -33,6 +33,7 @@ from roadstead.controllers.binder import Binder
 from roadstead.controllers.claims import DeviceTaintController, PodClaimsController, ResourceClaimController
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController
 from roadstead.controllers.deployment import DeploymentController
+from roadstead.controllers.disruption import DisruptionController
 from roadstead.controllers.fleet_quota import FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.job import JobController
@@ -204,6 +205,7 @@ def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) ->
         JobController(),
         DeploymentController(),
         ReplicaSetController(),
+        DisruptionController(),
         WorkloadController(policy=policy),
         AfterlifeController(policy),
         AdmissionChecksController(),

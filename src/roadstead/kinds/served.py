@@ -20,6 +20,7 @@ from roadstead.kinds.kueue import (
     workload_priority_class,
 )
 from roadstead.kinds.node import runtime_class
+from roadstead.kinds.policy import disruption_budget
 from roadstead.kinds.rbac import binding, role
 from roadstead.kinds.registry import Registry
 from roadstead.kinds.resource import claim, claim_template, device_class, resource_slice, taint_rule
@@ -46,6 +47,7 @@ def default_registry() -> Registry:
             job.kind(),
             lease.kind(),
             runtime_class.kind(),
+            disruption_budget.kind(),
             binding.cluster_role_binding(),
             role.cluster_role(),
             binding.role_binding(),

@@ -22,6 +22,7 @@ from roadstead.auth.service_accounts import Issuer
 from roadstead.cluster.embedded import binding as bindings
 from roadstead.cluster.embedded import metadata as owned
 from roadstead.cluster.embedded.admission import AdmissionPlugin, AdmissionRequest
+from roadstead.cluster.embedded.budgets import check_eviction
 from roadstead.cluster.embedded.checks import check_and_default, validate_change, validate_new, warnings_of
 from roadstead.cluster.embedded.conditions import set_condition
 from roadstead.cluster.embedded.deletion import Effect, apply_delete, check_delete, delete_warnings, is_finished
@@ -48,7 +49,7 @@ from roadstead.kinds.errors import (
     internal_error,
     not_found,
 )
-from roadstead.kinds.names import NAMESPACES, PODS
+from roadstead.kinds.names import DISRUPTION_BUDGETS, NAMESPACES, PODS
 from roadstead.kinds.object import Json, Object
 from roadstead.kinds.registry import Kind, Registry
 
@@ -413,6 +414,10 @@ class Resources:
             raise not_found(PODS, name)
         self._admit("CREATE", kind, namespace, name, "eviction", eviction, None, options.user, options.dry_run)
         check_delete(kind, old, options)
+        budgets = [self._store.head(*found.ref) or found for found in self._store.list(DISRUPTION_BUDGETS, namespace)]
+        charged = check_eviction(old, budgets, self._clock())
+        if charged is not None and not options.dry_run:
+            self._store.put(DISRUPTION_BUDGETS, charged[1], charged[0])  # is on the disk before the pod is
         pod = old.decode()
         is_edited = set_condition(
             pod, "DisruptionTarget", self._clock(), "EvictionByEvictionAPI", "Eviction API: evicting"

@@ -1,0 +1,5 @@
+"""The PodDisruptionBudget controller."""
+
+from roadstead.controllers.disruption.controller import DisruptionController
+
+__all__ = ["DisruptionController"]

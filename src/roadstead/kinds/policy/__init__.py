@@ -1,0 +1,1 @@
+"""policy/v1: how many pods may be missing at once."""
