@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -125,7 +126,13 @@ def test_what_is_refused(limits: Json, spec: Json, why: str) -> None:
 
 
 def test_changes_of_pods_and_their_subresources_are_not_looked_at() -> None:
-    strict = limit_range({"type": "Container", **CPU_TWO})
-    spec = {"containers": [container({"cpu": "5"}, {"cpu": "5"})]}
-    LimitRanger().admit(request(spec, old=spec, stored=(strict,)))
-    LimitRanger().admit(request(spec, subresource="binding", stored=(strict,)))
+    strict = limit_range({"type": "Container", "default": {"memory": "1Gi"}, **CPU_TWO})
+    spec: Json = {"containers": [container({"cpu": "5"}, {"cpu": "5"})]}
+    assert refusal(deepcopy(spec), strict) == "maximum cpu usage per Container is 2, but limit is 5", "a new one is"
+    for asked in (
+        request(deepcopy(spec), old=spec, stored=(strict,)),
+        request(deepcopy(spec), subresource="binding", stored=(strict,)),
+    ):
+        LimitRanger().admit(asked)
+        assert asked.object is not None
+        assert asked.object["spec"] == spec, "neither refused nor given a default"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
 from roadstead.cluster.embedded.plugins import PriorityBoost, default_plugins
 from roadstead.cluster.embedded.requests import SYSTEM
 from roadstead.kinds.errors import StatusError
+from roadstead.kinds.kueue.priority_boost import boost_of
 from roadstead.kinds.names import PRIORITY_BOOST_ANNOTATION, WORKLOADS
 from roadstead.kinds.object import Json
 from roadstead.kinds.served import default_registry
@@ -25,9 +28,28 @@ def request(text: str | None, old: str | None = None, *, subresource: str = "") 
     )
 
 
-@pytest.mark.parametrize("text", [None, "0", "-5", "+7", "2147483647", "-2147483648"])
-def test_numbers_pass(text: str | None) -> None:
-    PriorityBoost().admit(request(text))
+def said(asked: AdmissionRequest) -> str:
+    """Why it is refused, "" if it is not."""
+    before = deepcopy(asked.object)
+    try:
+        PriorityBoost().admit(asked)
+    except StatusError as error:
+        return error.message
+    assert asked.object == before
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [("0", 0), ("-5", -5), ("+7", 7), ("2147483647", 2**31 - 1), ("-2147483648", -(2**31)), ("x", None), ("1.5", None)],
+)
+def test_what_passes_is_what_counts(text: str, counts: int | None) -> None:
+    assert boost_of(text) == counts
+    assert (said(request(text)) == "") is (counts is not None)
+
+
+def test_who_says_nothing_passes() -> None:
+    assert said(request(None)) == ""
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5", "2147483648", "--1", "٣"])
@@ -39,8 +61,14 @@ def test_anything_else_is_refused(text: str) -> None:
 
 
 def test_what_was_there_before_the_gate_was_switched_on_stays_and_the_status_is_not_looked_at() -> None:
-    PriorityBoost().admit(request("x", "x"))
-    PriorityBoost().admit(request("x", subresource="status"))
+    asked = {
+        "new": request("x"),
+        "stays": request("x", "x"),
+        "another": request("y", "x"),
+        "status": request("y", "x", subresource="status"),
+    }
+    refused = [name for name, each in asked.items() if "Invalid value" in said(each)]
+    assert refused == ["new", "another"]
 
 
 def test_it_is_looked_at_only_where_it_counts() -> None:

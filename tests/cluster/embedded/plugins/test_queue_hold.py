@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from roadstead.cluster.embedded.admission import AdmissionRequest
@@ -142,7 +144,10 @@ def test_a_started_job_with_fewer_pods_than_its_minimum_allows_stays_valid() -> 
     """At start parallelism becomes the admitted count, which may be the minimum itself."""
     annotations = {MINIMUM: "2"}
     before = job({QUEUE: "q"}, suspend=True, annotations=annotations, parallelism=4)
-    admit(job({QUEUE: "q"}, suspend=False, annotations=annotations, parallelism=2), before)
+    started = job({QUEUE: "q"}, suspend=False, annotations=annotations, parallelism=2)
+    assert admit(deepcopy(started), before) == started
+    held = job({QUEUE: "q"}, suspend=True, annotations=annotations, parallelism=2)
+    assert "should be between 0 and 1" in refusal(held, before), "while it is held, it asks for all of them"
 
 
 LIMIT = "kueue.x-k8s.io/max-exec-time-seconds"
