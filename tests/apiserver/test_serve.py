@@ -20,9 +20,12 @@ from roadstead.apiserver.protocol import HEAD_LIMIT, WRITE_LIMIT
 from roadstead.apiserver.serve import ApiServer, CannotListen
 from roadstead.cluster.embedded.resources import Resources
 from roadstead.cluster.embedded.store import Store
+from roadstead.cluster.remote import RemoteCluster
+from roadstead.kinds import names
 from roadstead.kinds.names import CONFIG_MAPS
 from roadstead.kinds.object import Resource
 from roadstead.kinds.served import default_registry
+from roadstead.runtime.cluster import Create
 
 NAMESPACES = "/api/v1/namespaces"
 
@@ -101,6 +104,20 @@ def test_the_unix_socket_knows_its_peer(tmp_path: Path) -> None:
                 assert (await http.get(NAMESPACES)).status_code == 200
                 assert (await http.get(NAMESPACES, headers={"authorization": "Bearer no"})).status_code == 401
         assert not path.exists()
+
+    asyncio.run(check())
+
+
+def test_a_client_may_do_with_fewer_rights_than_it_has(tmp_path: Path) -> None:
+    async def check() -> None:
+        path = tmp_path / "run" / "api.sock"
+        async with running(tmp_path, unix_socket=path):
+            for user, is_let in (("", True), ("bob", False)):
+                cluster = RemoteCluster("http://localhost", uds=path, act_as=user)
+                outcome = await cluster.write(Create(names.NAMESPACES, {"metadata": {"name": "a"}}))
+                assert outcome.is_done is is_let
+                assert is_let or 'User "bob" cannot create resource "namespaces"' in outcome.message
+                await cluster.close()
 
     asyncio.run(check())
 

@@ -9,11 +9,13 @@ import orjson
 import pytest
 import yaml
 
+from roadstead.apiserver.version import version_info
 from roadstead.auth.certificates import Authority
 from roadstead.cluster.remote import RemoteCluster
 from roadstead.compose import join
 from roadstead.compose.join import CLIENT_CA, PUBLISHED, JoinSetup, Papers, own_address, rights
-from roadstead.kinds.object import Object, Ref
+from roadstead.compose.running import Refused
+from roadstead.kinds.object import Json, Object, Ref
 from roadstead.node.agent.options import NodeOptions
 from roadstead.runtime.cluster import Unavailable
 
@@ -154,3 +156,20 @@ def test_a_node_of_claims_alone_publishes_its_slices_and_sees_no_others() -> Non
         ("resourceslices", "list", ("spec.nodeName", "n1")),
         ("resourceslices", "watch", ("spec.nodeName", "n1")),
     }
+
+
+@pytest.mark.parametrize("is_embedded", [True, False])
+def test_an_embedded_server_takes_no_agents_of_other_machines(is_embedded: bool) -> None:
+    class Server(Publishing):
+        async def ask(self, path: str, question: Json | None = None) -> tuple[int, Json]:
+            assert (path, question) == ("/version", None)
+            return 200, version_info() if is_embedded else {**version_info(), "compiler": "gc"}
+
+    async def look() -> None:
+        await join._must_be_a_cluster_of_others(Server(b""))
+
+    if is_embedded:
+        with pytest.raises(Refused, match="takes node agents of its own machine only"):
+            asyncio.run(look())
+    else:
+        asyncio.run(look())
