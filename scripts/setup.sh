@@ -19,6 +19,7 @@ TXT
     exit 1
 }
 
+echo "Installing into $VENV what $([ "$what" = demo ] && echo "the demo's training" || echo "a developer") needs ..."
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 if command -v uv >/dev/null 2>&1; then
     UV=uv
@@ -32,3 +33,4 @@ case "$what" in
     demo) "$UV" pip install --quiet --python "$VENV/bin/python" --constraint constraints.txt --editable '.[demo]' || offline ;;
     *) echo "setup.sh: unknown part '$what'; choose dev or demo" >&2; exit 2 ;;
 esac
+echo "Done: $VENV is ready."
