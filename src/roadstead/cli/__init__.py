@@ -32,6 +32,7 @@ VERBS = {
     "sim": "the whole system under a virtual clock, with faults",
     "operator": "our admission in front of a Kubernetes cluster, in the foreground",
     "manifests": "what an administrator applies before `operator` runs there",
+    "crds": "the definitions of our kinds, for another cluster",
     "import": "a Slurm configuration as nodes, devices, flavors and queues",
 }
 """Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`; one whose name is a

@@ -54,10 +54,11 @@ def command(
         options = replace(options, configuration=config.read_text(encoding="utf-8"))
     if image is not None:
         options = replace(options, image=image)
-    click.echo(_yaml(manifests(options)), nl=False)
+    click.echo(yaml_text(manifests(options)), nl=False)
 
 
-def _yaml(documents: list[dict[str, Any]]) -> str:
+def yaml_text(documents: list[dict[str, Any]]) -> str:
+    """Documents as one text."""
     import yaml
 
     class Plain(yaml.SafeDumper):

@@ -10,7 +10,6 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -39,9 +38,12 @@ _TOP: Final = re.compile(r"[^\W_](?:-?[^\W_]{0,62})*")
 
 
 def _email(text: str) -> bool:
-    address = parseaddr(text, strict=True)[1] if "@" in text else ""
-    local, _, domain = address.rpartition("@")
-    return bool(local and domain) and " " not in address
+    """One address, with a name before it or without (RFC 5322)."""
+    named = re.fullmatch(r"[^<>@]*<([^<>]+)>", text.strip())
+    return _ADDRESS.fullmatch(named[1] if named is not None else text.strip()) is not None
+
+
+_ADDRESS: Final = re.compile(r"(?:[\w.!#$%&'*+/=?^`{|}~-]+|\"[^\"]+\")@(?:[\w-]+(?:\.[\w-]+)*|\[[^\]]+\])")
 
 
 def _ipv4(text: str) -> bool:
