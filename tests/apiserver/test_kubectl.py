@@ -219,3 +219,42 @@ def test_generators_send_protobuf(kubectl: Kubectl) -> None:
     assert "already exists" in kubectl.run("create", "configmap", "made", "--from-literal=a=b", code=1)
     assert "Bad_Name" in kubectl.run("create", "configmap", "Bad_Name", code=1)
     kubectl.run("delete", "secret/made", "serviceaccount/made")
+
+
+SERVER_SIDE = ("apply", "--server-side", "-f", "-")
+
+
+def test_apply_server_side(kubectl: Kubectl) -> None:
+    created = kubectl.run(*SERVER_SIDE, stdin=MANIFEST)
+    assert created.splitlines() == [
+        "configmap/settings serverside-applied",
+        "job.batch/train serverside-applied",
+        "resourceflavor.kueue.x-k8s.io/gpu serverside-applied",
+    ]
+    assert "managedFields" not in kubectl.run("get", "cm", "settings", "-o", "yaml")
+    shown = json.loads(kubectl.run("get", "cm", "settings", "-o", "json", "--show-managed-fields"))
+    assert [entry["manager"] for entry in shown["metadata"]["managedFields"]] == ["kubectl"]
+    kubectl.run("patch", "cm", "settings", "-p", '{"data":{"level":"5"}}')
+    refused = kubectl.run(*SERVER_SIDE, stdin=MANIFEST, code=1)
+    assert 'Apply failed with 1 conflict: conflict with "kubectl-patch" using v1: .data.level' in refused
+    assert "--force-conflicts" in refused
+    kubectl.run(*SERVER_SIDE, "--force-conflicts", stdin=MANIFEST)
+    assert kubectl.run("get", "cm", "settings", "-o", "jsonpath={.data.level}") == "1"
+
+
+def test_from_the_clients_side_to_the_servers(kubectl: Kubectl) -> None:
+    kubectl.run("apply", "-f", "-", stdin=MANIFEST)
+    assert '"level": "1"' in kubectl.run("apply", "view-last-applied", "cm", "settings", "-o", "json")
+    changed = MANIFEST.replace('level: "1"', 'other: "2"')
+    kubectl.run(*SERVER_SIDE, stdin=changed)
+    assert json.loads(kubectl.run("get", "cm", "settings", "-o", "jsonpath={.data}")) == {"other": "2"}
+    assert '"other": "2"' in kubectl.run("apply", "view-last-applied", "cm", "settings", "-o", "json")
+
+
+def test_diff_server_side(kubectl: Kubectl) -> None:
+    kubectl.run(*SERVER_SIDE, stdin=MANIFEST)
+    assert kubectl.run("diff", "--server-side", "-f", "-", stdin=MANIFEST) == ""
+    process = kubectl.start("diff", "--server-side", "-f", "-")
+    out, _ = process.communicate(MANIFEST.replace('level: "1"', 'level: "7"'), timeout=30)
+    assert process.returncode == 1
+    assert '+  level: "7"' in out
