@@ -138,4 +138,5 @@ def test_when_a_definition_goes_so_do_its_objects(kubectl: Kubectl) -> None:
     kubectl.run("wait", "--for=condition=established", "crd/ships.example.com", "--timeout=10s")
     kubectl.run("create", "-f", "-", stdin=BOAT.replace("Boat", "Ship"))
     assert "deleted" in kubectl.run("delete", "crd", "ships.example.com", "--timeout=20s")
-    assert "the server doesn't have a resource type" in kubectl.run("get", "ships", code=1)
+    assert "NotFound" in kubectl.run("get", "crd", "ships.example.com", code=1)
+    assert "NotFound" in kubectl.run("get", "--raw", "/apis/example.com/v1/namespaces/default/ships", code=1)

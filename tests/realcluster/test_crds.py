@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from roadstead.cli.crds import command as crds_command
+from roadstead.kinds.crds import definitions
 from roadstead.kinds.names import (
     ADMISSION_CHECKS,
     CLUSTER_QUEUES,
@@ -220,3 +223,12 @@ def test_a_status_is_an_endpoint_of_its_own_where_it_is_for_us(server: Server) -
             assert entry["namespaced"] == kind.namespaced
             assert entry["kind"] == kind.kind
             assert tuple(entry.get("shortNames", ())) == tuple(kind.short_names)
+
+
+def test_what_roadstead_crds_prints_is_taken_as_it_is(server: Server) -> None:
+    printed = CliRunner().invoke(crds_command, [])
+    answer = server.here.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", stdin=printed.output
+    )
+    taken = [line for line in answer.stdout.splitlines() if line.endswith("serverside-applied (server dry run)")]
+    assert len(taken) == len(definitions(default_registry()))
