@@ -29,7 +29,6 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         for name, rack in RACKS.items():
             found.kubectl("label", "node", name, f"example.com/rack={rack}")
-        found.kubectl("apply", "-f", str(EXAMPLES / "device-classes.yaml"))
         yield found
     finally:
         found.roadstead("down", check=False)

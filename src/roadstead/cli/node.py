@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="a node agent, in the foreground")
 @home_option
-@click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
+@click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi][,devices=claims]",
               help="A node and its (simulated) devices; may be repeated. Default: those of last time, else this machine as it is.")  # fmt: skip
 @click.option("--kubeconfig", type=click.Path(path_type=Path), default=None, metavar="FILE",
               help="Join the cluster that this file names instead of the embedded one.")  # fmt: skip

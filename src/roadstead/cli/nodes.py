@@ -14,7 +14,10 @@ from roadstead.cli.home import Home, write_record
 if TYPE_CHECKING:
     from roadstead.node.agent.options import NodeOptions
 
-HINT = "Write --node NAME=PROFILE[,cpu=4][,memory=8Gi][,pods=100], e.g. --node gpu=h100x8"
+HINT = (
+    "Write --node NAME=PROFILE[,cpu=4][,memory=8Gi][,pods=100][,devices=claims], e.g. --node gpu=h100x8 "
+    "(devices=claims: none of its devices are counted, only resourceClaims get them)"
+)
 
 
 def chosen_nodes(home: Home, given: Sequence[str]) -> tuple[str, ...]:

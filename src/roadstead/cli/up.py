@@ -36,11 +36,11 @@ DEFAULT_PORT = 6443
               help="full: a write is on the disk before it is answered; normal: survives a kill, not a power cut.")  # fmt: skip
 @journal_option
 @config_option("config.yaml in the home directory, if it is there")
-@click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi]",
+@click.option("--node", "nodes", multiple=True, metavar="NAME=PROFILE[,cpu=4][,memory=8Gi][,devices=claims]",
               help="A node and its (simulated) devices, e.g. gpu=h100x8; may be repeated. "
                    "Default: those of last time, else this machine as it is.")  # fmt: skip
 @click.option("--default-queues", is_flag=True,
-              help="Make the default queue, flavor and priority classes again where they were deleted.")  # fmt: skip
+              help="Make the default queue, flavor, priority and device classes again where they were deleted.")  # fmt: skip
 def command(
     home: str | None,
     port: int,

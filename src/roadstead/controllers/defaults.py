@@ -1,4 +1,4 @@
-"""The set-up that an embedded cluster has from its first second, so that the first submit finds a queue.
+"""The set-up that an embedded cluster has from its first second, so that the first submit finds a queue, and the first claim a class.
 
 `BOOTSTRAP` are the namespaces that whoever starts the cluster creates first (EXISTS is fine). From then on `DefaultsController` makes
 what is missing; `fleet_quota` lets the default queue's quota follow the machines.
@@ -19,6 +19,7 @@ from roadstead.kinds.names import (
     CLUSTER_QUEUES,
     CONFIG_MAPS,
     DEFAULT_LOCAL_QUEUE,
+    DEVICE_CLASSES,
     LOCAL_QUEUES,
     NAMESPACES,
     PRIORITY_CLASSES,
@@ -32,6 +33,12 @@ from roadstead.runtime.step import Index, Key, KeysOf, Read, Step, in_order
 
 MARKER: Final = ("kube-system", "roadstead-defaults")
 """The ConfigMap that remembers that the default queues were made."""
+CLASSES: Final[Mapping[str, str]] = {
+    "gpu.nvidia.com": "device.driver == 'gpu.nvidia.com' && device.attributes['gpu.nvidia.com'].type == 'gpu'",
+    "mig.nvidia.com": "device.driver == 'gpu.nvidia.com' && device.attributes['gpu.nvidia.com'].type == 'mig'",
+    "rdma.dra.net": "device.driver == 'dra.net' && device.attributes['dra.net'].rdma",
+}
+"""Device classes and what they select, as those drivers come with whose devices our node agents publish."""
 THE_KEY: Final = ("", "defaults")
 DEFAULT: Final = "default"
 
@@ -86,7 +93,11 @@ def _people_objects() -> list[tuple[Resource, Json]]:
         ("normal", 0, "Ordinary work."),
         ("high", 100, "Goes first, and may preempt lower classes of its queue."),
     ]
+    devices: Json = {
+        name: {"spec": {"selectors": [{"cel": {"expression": expression}}]}} for name, expression in CLASSES.items()
+    }
     return [
+        *(_object(DEVICE_CLASSES, "DeviceClass", name, body) for name, body in devices.items()),
         _object(RESOURCE_FLAVORS, "ResourceFlavor", DEFAULT, {"spec": {}}),
         _object(CLUSTER_QUEUES, "ClusterQueue", DEFAULT, queue),
         _object(LOCAL_QUEUES, "LocalQueue", DEFAULT_LOCAL_QUEUE, {"spec": {"clusterQueue": DEFAULT}}, "default"),
@@ -138,6 +149,7 @@ class DefaultsController:
         CLUSTER_QUEUES: _the_key,
         LOCAL_QUEUES: _the_key,
         WORKLOAD_PRIORITY_CLASSES: _the_key,
+        DEVICE_CLASSES: _the_key,
     }
     indexes: Mapping[tuple[Resource, str], Index] = {}
 
@@ -148,7 +160,8 @@ class DefaultsController:
         if not is_furnished:
             wanted += _people_objects()
             note = (
-                "The default queue, flavor and priority classes were made. Delete this to have missing ones made again."
+                "The default queue, flavor, priority and device classes were made. "
+                "Delete this to have missing ones made again."
             )
             wanted.append(_object(CONFIG_MAPS, "ConfigMap", MARKER[1], {"data": {"about": note}}, MARKER[0]))
         missing = [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
+import yaml
 
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController
 from roadstead.controllers.fleet_quota import FleetQuotaController
@@ -18,6 +20,7 @@ from roadstead.kinds.names import (
     CLUSTER_QUEUES,
     COHORTS,
     CONFIG_MAPS,
+    DEVICE_CLASSES,
     JOBS,
     LOCAL_QUEUES,
     NAMESPACES,
@@ -357,6 +360,27 @@ def test_the_default_quota_follows_ready_nodes() -> None:
         world.edit(NODES, "node-1", lose, "", "status")
         world.settle()
         assert quota(world) == {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "0"}
+
+
+def test_device_classes_are_made_once_as_the_drivers_have_them() -> None:
+    path = Path(__file__).parents[3] / "examples" / "device-classes.yaml"
+    published = {each["metadata"]["name"]: each["spec"] for each in yaml.safe_load_all(path.read_text())}
+    with lab(with_defaults) as world:
+        start(world)
+        found = {each["metadata"]["name"]: each["spec"] for each in world.all(DEVICE_CLASSES, "")}
+        assert found == published
+        world.delete(DEVICE_CLASSES, "mig.nvidia.com", "")
+
+        def own(value: Json) -> None:
+            value["spec"]["selectors"] = [{"cel": {"expression": "true"}}]
+
+        world.edit(DEVICE_CLASSES, "rdma.dra.net", own, "")
+        world.settle()
+        world.restart()
+        world.settle()
+        left = {each["metadata"]["name"]: each["spec"] for each in world.all(DEVICE_CLASSES, "")}
+        assert left.keys() == published.keys() - {"mig.nvidia.com"}
+        assert left["rdma.dra.net"]["selectors"] == [{"cel": {"expression": "true"}}]
 
 
 def test_who_takes_the_annotation_away_owns_the_numbers() -> None:
