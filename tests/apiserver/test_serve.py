@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from roadstead.apiserver import protocol
 from roadstead.apiserver.channel import SLICE_BYTES
 from roadstead.apiserver.protocol import HEAD_LIMIT, WRITE_LIMIT
 from roadstead.apiserver.serve import ApiServer, CannotListen
@@ -322,3 +323,27 @@ def test_who_asks_for_a_websocket_is_answered_without_a_word_in_the_log(
 
     asyncio.run(check())
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /version HTTP/1.1\r\nHost: local"])
+def test_nobody_holds_a_connection_without_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    async def check() -> None:
+        path = tmp_path / "s"
+        async with running(tmp_path, unix_socket=path):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(sent)
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            writer.close()
+            whole = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            reader, writer = await asyncio.open_unix_connection(path)
+            for request in (whole, whole[:20], whole[20:]):  # parts of a head may come one by one
+                writer.write(request)
+            for _ in range(2):
+                assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+                await reader.readuntil(b"}")
+            writer.write(whole[:20])
+            assert await asyncio.wait_for(reader.read(), 10) == b"", "the second half of a head never came"
+            writer.close()
+
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    asyncio.run(check())

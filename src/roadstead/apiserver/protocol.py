@@ -20,6 +20,10 @@ from roadstead.auth.identity import Connection, certificate_identity
 HEAD_LIMIT: Final = 1 << 20
 """Bytes of request line and headers together; Go's limit."""
 
+HEAD_SECONDS: Final = 32.0
+"""How long request line and headers may take to come, from the first byte or from connecting (kube-apiserver's ReadHeaderTimeout):
+whoever sends them slowly, or nothing at all, holds no connection for good."""
+
 URL_LIMIT: Final = 65_535
 """Bytes; the parser's limit."""
 WRITE_LIMIT: Final = 64 << 10
@@ -67,9 +71,12 @@ class ApiProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(high=WRITE_LIMIT)
         self._outlet = ConnectionOutlet(transport)
         self.app_state = {**self.app_state, "connection": _connection(transport), "outlet": self._outlet}
+        self._is_head_due = True
+        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._stop_head_timer()
         self._outlet.lost()
 
     def pause_writing(self) -> None:
@@ -88,10 +95,28 @@ class ApiProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._newest = data
         super().data_received(data)
+        if self._is_head_due and self._head_timer is None:  # rarely: most heads come whole
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def on_headers_complete(self) -> None:
+        self._is_head_due = False
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        """The head did not come in time."""
+        self._head_timer = None
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_size = 0
+        self._is_head_due = True
         self._refusal = ""
 
     def on_url(self, url: bytes) -> None:
