@@ -95,9 +95,20 @@ class Checker:
                 obj(value, path, found)
 
         if types == ("string",) and not (nullable or choices or composites or text):
-            return _plain(str, "string", root, check)
-        if types == ("boolean",) and not (nullable or choices or composites):
-            return _plain(bool, "boolean", root, check)
+            return _plain(str, check)
+        if len(types) != 1 or choices or composites:
+            return check
+        match types[0]:
+            case "boolean":
+                return _plain(bool, check)
+            case "object":
+                return _plain(dict, check) if obj is None else _direct(dict, obj, check)
+            case "array":
+                return _plain(list, check) if array is None else _direct(list, array, check)
+            case "string" if text is not None:
+                return _direct(str, text, check)
+            case "integer" if number is not None:
+                return _direct(int, number, check)
         return check
 
     # --- by type of the value
@@ -132,11 +143,14 @@ class Checker:
         low, high, factor = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
         low_out, high_out = bool(schema.get("exclusiveMinimum")), bool(schema.get("exclusiveMaximum"))
         limit = 2**31 if form == "int32" else 2**63
+        is_free = low is None and high is None and factor is None
         root = self._root
         if kind != "integer" and low is None and high is None and factor is None and form != "float":
             return None
 
         def check(value: float, path: str, found: list[FieldError]) -> None:
+            if is_free and value.__class__ is int and -limit <= value < limit:
+                return
             where = named(path, root)
             if kind == "integer":
                 fits = value == math.floor(value) and -limit <= value < limit
@@ -297,7 +311,19 @@ def _check_type(
         found.append(_wrong_type(path, root, ",".join(types), name))
 
 
-def _plain(cls: type, name: str, root: str, slow: Check) -> Check:
+def _direct(cls: type, fast: Check, slow: Check) -> Check:
+    """A value of the right type goes straight to the rules of that type."""
+
+    def check(value: Any, path: str, found: list[FieldError]) -> None:
+        if value.__class__ is cls:
+            fast(value, path, found)
+        else:
+            slow(value, path, found)
+
+    return check
+
+
+def _plain(cls: type, slow: Check) -> Check:
     """Most fields are plain: one comparison when they are right."""
 
     def check(value: Any, path: str, found: list[FieldError]) -> None:

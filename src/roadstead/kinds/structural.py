@@ -40,10 +40,7 @@ def blocks_rules(found: list[FieldError]) -> bool:
 def shaper(schema: Json, *, is_root: bool = False) -> Shape | None:
     """Prune and default below a value that is an object or a list, in place; None where there is nothing to do. `is_root`: it is a
     whole object, whose own metadata is somebody else's."""
-    schema = facts().resolve(schema)
-    preserve = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
-    in_objects = _object_shaper(schema, preserve=preserve, keeps_meta=is_root)
-    in_lists = _list_shaper(schema.get("items"), preserve=preserve)
+    in_objects, in_lists = _shapers(schema, is_root=is_root)
     if in_objects is None and in_lists is None:
         return None
 
@@ -55,6 +52,14 @@ def shaper(schema: Json, *, is_root: bool = False) -> Shape | None:
             in_lists(value, path, unknown)
 
     return shape
+
+
+def _shapers(schema: Json, *, is_root: bool = False) -> tuple[Shape | None, Shape | None]:
+    """What happens to an object at this node, and to a list."""
+    schema = facts().resolve(schema)
+    preserve = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+    in_objects = _object_shaper(schema, preserve=preserve, keeps_meta=is_root)
+    return in_objects, _list_shaper(schema.get("items"), preserve=preserve)
 
 
 def _emptier(value: Any, path: str, unknown: list[str]) -> None:
@@ -77,7 +82,9 @@ def _object_shaper(schema: Json, *, preserve: bool, keeps_meta: bool) -> Shape |
     others = facts().resolve(additional) if isinstance(additional, dict) else None
     keeps_others = preserve or bool(additional) or others is not None
     meta = OF_RESOURCES if keeps_meta or schema.get("x-kubernetes-embedded-resource") else frozenset()
-    shapers = {name: shaper(inner) for name, inner in properties.items() if name not in meta}
+    pairs = {name: _shapers(inner) for name, inner in properties.items() if name not in meta}
+    of_objects = {name: pair[0] for name, pair in pairs.items()}
+    of_lists = {name: pair[1] for name, pair in pairs.items()}
     others_shaper: Shape | None = shaper(others) if others is not None else None if preserve else _emptier
     nullable = {name for name, inner in properties.items() if inner.get("nullable")}
     others_nullable = others is None or bool(others.get("nullable"))
@@ -86,22 +93,29 @@ def _object_shaper(schema: Json, *, preserve: bool, keeps_meta: bool) -> Shape |
         for name, inner in properties.items()
         if inner.get("default") is not None and not (keeps_meta and name in meta)
     ]
-    if preserve and others is None and not any(shapers.values()) and not nullable and not defaults and not properties:
+    if preserve and others is None and not nullable and not defaults and not properties:
         return None
 
     def shape(value: Any, path: str, unknown: list[str]) -> None:
         prefix = f"{path}." if path else ""
         drop: list[str] = []
         for name, inner in value.items():
-            if name in shapers:
-                if inner is None:
-                    if name not in nullable:
-                        drop.append(name)
-                elif inner.__class__ is dict or inner.__class__ is list:
-                    below = shapers[name]
+            if name in of_objects:
+                cls = inner.__class__
+                if cls is str or cls is int:
+                    continue
+                if cls is dict:
+                    below = of_objects[name]
                     if below is not None:
                         below(inner, prefix + name, unknown)
-                elif inner.__class__ is float and inner.is_integer() and abs(inner) < _WHOLE:
+                elif cls is list:
+                    below = of_lists[name]
+                    if below is not None:
+                        below(inner, prefix + name, unknown)
+                elif inner is None:
+                    if name not in nullable:
+                        drop.append(name)
+                elif cls is float and inner.is_integer() and abs(inner) < _WHOLE:
                     value[name] = int(inner)
             elif name in meta:
                 if inner is None and name in properties and not keeps_meta:
@@ -121,8 +135,8 @@ def _object_shaper(schema: Json, *, preserve: bool, keeps_meta: bool) -> Shape |
         for name, default in defaults:
             if name not in value:
                 value[name] = made = copy.deepcopy(default)
-                below = shapers.get(name)
-                if below is not None:
+                below = (of_objects if made.__class__ is dict else of_lists).get(name)
+                if below is not None and made.__class__ in _CONTAINERS:
                     below(made, prefix + name, [])
 
     return shape
@@ -136,17 +150,23 @@ def _list_shaper(items: Any, *, preserve: bool) -> Shape | None:
     if not isinstance(items, dict):
         return None if preserve else _emptier
     items = facts().resolve(items)
-    below = shaper(items) if not preserve or items else None
+    of_object, of_list = _shapers(items) if not preserve or items else (None, None)
     default = None if items.get("nullable") else items.get("default")
-    if below is None and default is None:
+    if of_object is None and of_list is None and default is None:
         return None
 
     def shape(value: Any, path: str, unknown: list[str]) -> None:
         for i, inner in enumerate(value):
+            if inner.__class__ is str:
+                continue
             if inner is None and default is not None:
                 value[i] = inner = copy.deepcopy(default)
-            if below is not None and inner.__class__ in _CONTAINERS:
-                below(inner, f"{path}[{i}]", unknown)
+            if inner.__class__ is dict:
+                if of_object is not None:
+                    of_object(inner, f"{path}[{i}]", unknown)
+            elif inner.__class__ is list:
+                if of_list is not None:
+                    of_list(inner, f"{path}[{i}]", unknown)
             elif inner.__class__ is float and inner.is_integer() and abs(inner) < _WHOLE:
                 value[i] = int(inner)
 
