@@ -60,7 +60,12 @@ def test_thirty_jobs_under_random_kills(tmp_path: Path) -> None:
         async with whole(tmp_path / "w") as cluster:
             asks = mixture(dice)
             killing = asyncio.create_task(kill_on(cluster, dice))
-            uids = {ask.name: await submit(cluster, ask) for ask in asks}
+            uids = {}
+            for number, ask in enumerate(asks):
+                # On a quick machine all would have ended before much was killed.
+                while sum(cluster.deaths.values()) < number // 2 and not killing.done():
+                    await asyncio.sleep(0.01)
+                uids[ask.name] = await submit(cluster, ask)
             complaints = await see_through(cluster, asks, uids)
             killing.cancel()
             await asyncio.gather(killing, return_exceptions=True)
