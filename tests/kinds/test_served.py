@@ -21,6 +21,8 @@ SAMPLES: dict[str, Json] = {
     "Deployment": REPLICATED,
     "ReplicaSet": REPLICATED,
     "StatefulSet": REPLICATED,
+    "Service": {"spec": {"ports": [{"port": 80}], "clusterIP": "127.128.0.1", "clusterIPs": ["127.128.0.1"]}},
+    "EndpointSlice": {"addressType": "IPv4"},
     "ControllerRevision": {"data": {"spec": {}}, "revision": 1},
     "Event": {"involvedObject": {"namespace": "default", "kind": "Pod", "name": "p"}},
     "Pod": {"spec": POD_SPEC},
@@ -70,7 +72,7 @@ def sample(kind: Kind) -> Json:
 def test_exactly_the_promised_kinds_are_served() -> None:
     assert {kind.kind for kind in KINDS} == {
         "Namespace", "Node", "Pod", "ConfigMap", "Secret", "ServiceAccount", "Event", "Lease", "PriorityClass", "Job", "LimitRange", "RuntimeClass",
-        "ControllerRevision", "Deployment", "ReplicaSet", "PodDisruptionBudget",
+        "ControllerRevision", "Deployment", "ReplicaSet", "PodDisruptionBudget", "Service", "Endpoints", "EndpointSlice",
         "CustomResourceDefinition", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
         "DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
         "ResourceFlavor", "AdmissionCheck", "ClusterQueue", "Cohort", "LocalQueue", "Topology", "Workload", "WorkloadPriorityClass", "Placement",
@@ -112,11 +114,13 @@ def test_schemas_refer_only_to_schemas_that_are_there(kind: Kind) -> None:
 
 
 def test_what_runs_is_in_all() -> None:
-    assert {kind.kind for kind in KINDS if "all" in kind.categories} == {"Pod", "Job", "Deployment", "ReplicaSet"}
+    assert {kind.kind for kind in KINDS if "all" in kind.categories} == {
+        "Pod", "Job", "Deployment", "ReplicaSet", "Service",
+    }  # fmt: skip
 
 
 def test_short_names_are_nobody_elses() -> None:
-    words = [word for kind in KINDS for word in (*kind.short_names, kind.singular, kind.resource.plural)]
+    words = [word for kind in KINDS for word in {*kind.short_names, kind.singular, kind.resource.plural}]
     assert len(words) == len(set(words))
 
 

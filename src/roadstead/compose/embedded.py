@@ -34,6 +34,7 @@ from roadstead.controllers.claims import DeviceTaintController, PodClaimsControl
 from roadstead.controllers.defaults import BOOTSTRAP, DefaultsController
 from roadstead.controllers.deployment import DeploymentController
 from roadstead.controllers.disruption import DisruptionController
+from roadstead.controllers.endpointslice import EndpointSliceController
 from roadstead.controllers.fleet_quota import FleetQuotaController
 from roadstead.controllers.garbage import GarbageCollector
 from roadstead.controllers.job import JobController
@@ -206,6 +207,7 @@ def controllers(registry: Registry, ca_text: str, policy: Policy = NO_POLICY) ->
         DeploymentController(),
         ReplicaSetController(),
         DisruptionController(),
+        EndpointSliceController(),
         WorkloadController(policy=policy),
         AfterlifeController(policy),
         AdmissionChecksController(),

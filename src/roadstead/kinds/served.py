@@ -8,7 +8,19 @@ from roadstead.kinds.apiextensions import definition
 from roadstead.kinds.apps import controller_revision, deployment, replica_set
 from roadstead.kinds.batch import job
 from roadstead.kinds.coordination import lease
-from roadstead.kinds.core import config_map, event, limit_range, namespace, node, pod, secret, service_account
+from roadstead.kinds.core import (
+    config_map,
+    endpoints,
+    event,
+    limit_range,
+    namespace,
+    node,
+    pod,
+    secret,
+    service,
+    service_account,
+)
+from roadstead.kinds.discovery import endpoint_slice
 from roadstead.kinds.kueue import (
     admission_check,
     cluster_queue,
@@ -34,6 +46,7 @@ def default_registry() -> Registry:
     return Registry(
         [
             config_map.kind(),
+            endpoints.kind(),
             event.kind(),
             limit_range.kind(),
             namespace.kind(),
@@ -41,11 +54,13 @@ def default_registry() -> Registry:
             pod.kind(),
             secret.kind(),
             service_account.kind(),
+            service.kind(),
             controller_revision.kind(),
             deployment.kind(),
             replica_set.kind(),
             job.kind(),
             lease.kind(),
+            endpoint_slice.kind(),
             runtime_class.kind(),
             disruption_budget.kind(),
             binding.cluster_role_binding(),

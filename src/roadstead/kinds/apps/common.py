@@ -143,9 +143,18 @@ def immutable(name: str, new: Json, old: Json, found: list[FieldError]) -> None:
 
 
 def printed_selector(selector: Json | None) -> str:
-    """A LabelSelector in the grammar's own words; "" if it is empty or none."""
-    made = selectors.from_object(selector)
-    return str(selectors.Selector(made.requirements)) if made is not None else ""
+    """A LabelSelector in the grammar's own words, expressions always as sets; "" if it is empty or none."""
+    words = [(key, f"{key}={value}") for key, value in ((selector or {}).get("matchLabels") or {}).items()]
+    for asked in (selector or {}).get("matchExpressions") or ():
+        key, values = asked["key"], ",".join(sorted(asked.get("values") or ()))
+        shown = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }
+        words.append((key, shown.get(asked.get("operator", ""), key)))
+    return ",".join(text for _, text in sorted(words))
 
 
 def container_cells(spec: Json) -> list[Any]:

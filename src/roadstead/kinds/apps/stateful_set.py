@@ -1,6 +1,7 @@
 """StatefulSet (apps/v1): pods with names and an order of their own.
 
-Claims for storage are not made here (no PersistentVolumeClaims are served), so a StatefulSet that asks for them is refused.
+Claims for storage are not made here (no PersistentVolumeClaims are served), so a StatefulSet that asks for them is
+refused.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from roadstead.cluster.embedded.plugins.priority_boost import PriorityBoost
 from roadstead.cluster.embedded.plugins.queue_hold import QueueHold
 from roadstead.cluster.embedded.plugins.runtime_class import RuntimeClass
 from roadstead.cluster.embedded.plugins.service_accounts import ServiceAccount
+from roadstead.cluster.embedded.plugins.services import ServiceAddresses
 
 
 def default_plugins(
@@ -35,6 +36,7 @@ def default_plugins(
         hold if hold is not None else QueueHold(),
         Escalation(),
         *more,
+        ServiceAddresses(),
     )
 
 
@@ -49,6 +51,7 @@ __all__ = [
     "QueueHold",
     "RuntimeClass",
     "ServiceAccount",
+    "ServiceAddresses",
     "TaintNodesByCondition",
     "default_plugins",
 ]

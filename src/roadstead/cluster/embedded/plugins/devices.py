@@ -1,4 +1,5 @@
-"""What resource.k8s.io needs that a kind alone cannot know: the time, and the namespace (kubernetes `pkg/registry/resource`)."""
+"""What resource.k8s.io needs that a kind alone cannot know: the time, and the namespace (kubernetes
+`pkg/registry/resource`)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ _OF_COLLECTOR: Final = ("ownerReferences", "finalizers", "resourceVersion", "man
 
 
 class Escalation:
-    """See the module. Administrators cost one comparison; for others, the whole policy is read anew: such writes are few."""
+    """See the module. Administrators cost one comparison; for others, the whole policy is read anew: such writes are
+    few."""
 
     def admit(self, request: AdmissionRequest) -> None:
         if MASTERS in request.user.groups or request.kind.resource not in RESOURCES or request.object is None:

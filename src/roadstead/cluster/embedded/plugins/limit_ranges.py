@@ -1,5 +1,5 @@
-"""LimitRanger: what the LimitRanges of a namespace give to pods that do not say, and refuse to those that ask for too much or too
-little (k8s plugin/pkg/admission/limitranger, whose texts these are)."""
+"""LimitRanger: what the LimitRanges of a namespace give to pods that do not say, and refuse to those that ask for too
+much or too little (k8s plugin/pkg/admission/limitranger, whose texts these are)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _Amounts: TypeAlias = dict[str, Quantity]
 
 
 class LimitRanger:
-    """See the module. Looks at new pods; costs nothing where there is no LimitRange. O(LimitRanges of all namespaces)."""
+    """See the module. Looks at new pods; costs nothing where there is no LimitRange. O(LimitRanges of all
+    namespaces)."""
 
     def admit(self, request: AdmissionRequest) -> None:
         if request.kind.resource != PODS or request.subresource or request.operation != "CREATE":
@@ -84,7 +85,8 @@ def _amounts(resources: Json, field: str) -> _Amounts:
 
 
 def _of_the_pod(spec: Json, field: str) -> _Amounts:
-    """Requests or limits of a pod: of what runs together, or of the greediest moment of its start; its own numbers come first."""
+    """Requests or limits of a pod: of what runs together, or of the greediest moment of its start; its own numbers come
+    first."""
     running = effective(
         (_amounts(one.get("resources") or {}, field) for one in spec.get("containers") or ()),
         (

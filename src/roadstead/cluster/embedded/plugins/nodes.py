@@ -12,7 +12,8 @@ NOT_READY: Final[Json] = {"key": "node.kubernetes.io/not-ready", "effect": "NoSc
 
 
 class TaintNodesByCondition:
-    """A new node takes no pods until its Ready condition has been looked at: the node lifecycle controller takes this taint off."""
+    """A new node takes no pods until its Ready condition has been looked at: the node lifecycle controller takes this
+    taint off."""
 
     def admit(self, request: AdmissionRequest) -> None:
         if request.operation != "CREATE" or request.kind.resource != NODES or request.subresource:

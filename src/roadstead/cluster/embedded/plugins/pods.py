@@ -27,7 +27,8 @@ def _is_pod_write(request: AdmissionRequest, *operations: str) -> bool:
 
 
 class Priority:
-    """Resolves `priorityClassName` to `priority` and `preemptionPolicy`; a pod without a class gets the global default, or 0."""
+    """Resolves `priorityClassName` to `priority` and `preemptionPolicy`; a pod without a class gets the global default,
+    or 0."""
 
     def admit(self, request: AdmissionRequest) -> None:
         if not _is_pod_write(request, "CREATE", "UPDATE"):

@@ -1,7 +1,8 @@
-"""QueueHold: a job that belongs to a queue does not start by itself, and does not change queues while it runs (kueue 5.2).
+"""QueueHold: a job that belongs to a queue does not start by itself, and does not change queues while it runs (kueue
+5.2).
 
-On create, a job without a queue gets the LocalQueue `default` if its namespace has one; a job with a queue is suspended until
-the workload controller starts it. Which kinds are jobs, and how each is suspended, `integrations` says.
+On create, a job without a queue gets the LocalQueue `default` if its namespace has one; a job with a queue is suspended
+until the workload controller starts it. Which kinds are jobs, and how each is suspended, `integrations` says.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ IMMUTABLE: Final = "field is immutable"
 
 
 class QueueHold:
-    """See the module. `manage_all`: jobs without a queue are held too, in `namespaces` that match; all others start (kueue 5.7)."""
+    """See the module. `manage_all`: jobs without a queue are held too, in `namespaces` that match; all others start
+    (kueue 5.7)."""
 
     def __init__(self, *, manage_all: bool = False, namespaces: LabelSelector | None = None) -> None:
         self._manage_all = manage_all
@@ -115,7 +117,8 @@ def _queue_name_errors(job: Json) -> list[FieldError]:
 
 
 def _change_errors(request: AdmissionRequest, job_kind: JobKind, job: Json, old: Json) -> list[FieldError]:
-    # A started job may have fewer pods than it asked for: what was written for the whole of it is judged while it is held.
+    # A started job may have fewer pods than it asked for: what was written for the whole of it is judged while it is
+    # held.
     is_held = job_kind.is_suspended(job) and job_kind.is_suspended(old)
     problems = _annotation_errors(job_kind, job) if is_held else []
     problems += gate_errors(job, old) + elastic_errors(job, old)

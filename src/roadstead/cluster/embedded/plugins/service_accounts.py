@@ -1,5 +1,5 @@
-"""What the real server's admission does about service accounts (k8s plugin/pkg/admission/serviceaccount): every pod has one, and
-finds its token, the cluster's authority and its namespace at a well-known place."""
+"""What the real server's admission does about service accounts (k8s plugin/pkg/admission/serviceaccount): every pod has
+one, and finds its token, the cluster's authority and its namespace at a well-known place."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class ServiceAccount:
-    """Sets `serviceAccountName`, adds the volume with its token, and the account's pull secrets. The account must exist.
+    """Sets `serviceAccountName`, adds the volume with its token, and the account's pull secrets. The account must
+    exist.
 
-    `default` may be taken as given where a controller makes it in every namespace: the real server waits a second for it,
-    we need not, since whoever runs the pod asks for its token only later.
+    `default` may be taken as given where a controller makes it in every namespace: the real server waits a second for
+    it, we need not, since whoever runs the pod asks for its token only later.
     """
 
     def __init__(self, *, default_is_given: bool = True) -> None:

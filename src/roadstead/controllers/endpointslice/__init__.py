@@ -1,0 +1,5 @@
+"""The EndpointSlice controller."""
+
+from roadstead.controllers.endpointslice.controller import EndpointSliceController
+
+__all__ = ["EndpointSliceController"]
