@@ -39,7 +39,7 @@ def main(names: list[str]) -> int:
         module = importlib.import_module(f"benchmarks.{in_module}")
         if not hasattr(module, function):
             continue
-        title = (module.__doc__ or name).strip().splitlines()[0]
+        title = " ".join((module.__doc__ or name).strip().partition("\n\n")[0].split())
         print(f"\n== {name}: {title}", flush=True)
         started = time.monotonic()
         for line in getattr(module, function)():

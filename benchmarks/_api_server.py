@@ -1,4 +1,5 @@
-"""The API server alone, durable, in a process of its own; what the servers of the HTTP and the watch benchmark have in common."""
+"""The API server alone, durable, in a process of its own; what the servers of the HTTP and the watch benchmark have in
+common."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from roadstead.runtime.cluster import Create
 
 @asynccontextmanager
 async def serving(directory: Path) -> AsyncIterator[Resources]:
-    """Serve a store in `directory` that holds namespace `default`, and print one line of JSON that says where, and with which token."""
+    """Serve a store in `directory` that holds namespace `default`, and print one line of JSON that says where, and with
+    which token."""
     store, registry = Store.open(directory / "data", "full"), default_registry()
     resources = Resources(store, registry, default_plugins())
     await EmbeddedCluster(resources).write(Create(NAMESPACES, {"metadata": {"name": "default"}}))

@@ -1,4 +1,5 @@
-"""The API server alone, durable, for the HTTP benchmark: `python -m benchmarks._http_server DIRECTORY`. Ends when stdin closes."""
+"""The API server alone, durable, for the HTTP benchmark: `python -m benchmarks._http_server DIRECTORY`. Ends when stdin
+closes."""
 
 from __future__ import annotations
 

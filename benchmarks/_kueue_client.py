@@ -1,4 +1,5 @@
-"""A client that costs little: raw HTTP/1.1 over a Unix socket, kept connections, one request at a time on each; and a watch."""
+"""A client that costs little: raw HTTP/1.1 over a Unix socket, kept connections, one request at a time on each; and a
+watch."""
 
 from __future__ import annotations
 

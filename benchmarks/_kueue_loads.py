@@ -1,7 +1,7 @@
 """Kueue's own performance loads as data: cohorts, queues, classes of workloads, and the objects they are made of.
 
-From Kueue's test/performance/scheduler/configs (v0.19): `baseline`, `large-scale`, `tas`. `scaled` makes a shorter load of the same
-shape: fewer workloads a queue, at the same intervals and runtimes.
+From Kueue's test/performance/scheduler/configs (v0.19): `baseline`, `large-scale`, `tas`. `scaled` makes a shorter load
+of the same shape: fewer workloads a queue, at the same intervals and runtimes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ CLASS_LABEL: Final = "kueue.x-k8s.io/performance-scheduler-class"
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """One set of workloads of every queue: so many, one every `interval` ms, each running for `runtime` ms once admitted."""
+    """One set of workloads of every queue: so many, one every `interval` ms, each running for `runtime` ms once
+    admitted."""
 
     name: str
     count: int

@@ -14,8 +14,8 @@ EVENTS: Final = "events"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Kueue v0.19.0 by its own performance runner: its manager with kube-apiserver 1.36.3 and etcd 3.6.8 (without fsync), two cores.
-    Of a part of a load only what is counted by workload may be compared."""
+    """Kueue v0.19.0 by its own performance runner: its manager with kube-apiserver 1.36.3 and etcd 3.6.8 (without
+    fsync), two cores. Of a part of a load only what is counted by workload may be compared."""
 
     workloads: int
     wall: float
@@ -91,7 +91,8 @@ def _by_size(lives: list[Life]) -> dict[str, list[Life]]:
 
 
 def _usage(outcome: Outcome) -> float:
-    """Share of all nominal quota that was held by admitted workloads, start of creation to the last Finished, as seen from here."""
+    """Share of all nominal quota that was held by admitted workloads, start of creation to the last Finished, as seen
+    from here."""
     load = outcome.load
     held = sum(life.used * life.kind.total_milli for life in outcome.lives)
     return 100 * held / (load.nominal * 1e3 * load.cohorts * load.queues * outcome.wall)

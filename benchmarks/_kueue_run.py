@@ -1,9 +1,10 @@
-"""One load against one server: creates the Workloads, plays what runs, and writes down when what happened (as Kueue's runner does).
+"""One load against one server: creates the Workloads, plays what runs, and writes down when what happened (as Kueue's
+runner does).
 
-A Workload is created at its time whatever happened to those before it; is it admitted, it gets Finished=True after its runtime,
-counted from the moment at which the watch here showed it admitted; is it evicted, its runtime starts over with its next admission.
-An evicted Workload gives its reservation back by the server's own controller, since no job stands behind it (Kueue's runner clears
-it itself).
+A Workload is created at its time whatever happened to those before it; is it admitted, it gets Finished=True after its
+runtime, counted from the moment at which the watch here showed it admitted; is it evicted, its runtime starts over with
+its next admission. An evicted Workload gives its reservation back by the server's own controller, since no job stands
+behind it (Kueue's runner clears it itself).
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Usage:
 
 @dataclass(slots=True)
 class Outcome:
-    """All that was measured. `wall`: start of creation to the last Finished acknowledged; `said`: until the queues' statuses said so, too."""
+    """All that was measured. `wall`: start of creation to the last Finished acknowledged; `said`: until the queues'
+    statuses said so, too."""
 
     load: Load
     wall: float = 0.0
@@ -174,7 +176,8 @@ class Run:
     # ------------------------------------------------------------------ creating
 
     def _schedule(self) -> Iterator[tuple[float, Class, str, int]]:
-        """(seconds after the start, class, queue, number) of every Workload, in order of time. Each set waits its interval first."""
+        """(seconds after the start, class, queue, number) of every Workload, in order of time. Each set waits its
+        interval first."""
         turns = [
             (each.interval / 1e3, queue, index, 0)
             for queue in self._load.queue_names
@@ -287,7 +290,8 @@ class Run:
     # ------------------------------------------------------------------ writes
 
     async def _count_writes(self) -> None:
-        """Rows are erased when they are old: count them while they are there. Ends the run if nothing moves any more."""
+        """Rows are erased when they are old: count them while they are there. Ends the run if nothing moves any
+        more."""
         left, since = self._left, self._loop.time()
         while True:
             await asyncio.sleep(1.0)

@@ -1,7 +1,8 @@
-"""API server, store and the controllers of queues, as Kueue's `minimalkueue` has them: `python -m benchmarks._kueue_server DIRECTORY`.
+"""API server, store and the controllers of queues, as Kueue's `minimalkueue` has them: `python -m
+benchmarks._kueue_server DIRECTORY`.
 
-The embedded server with what decides about Workloads and no more (no Jobs, pods, nodes' lifecycle, garbage): quota decides, and only
-flavors with a topology are placed. Storage is durable, Events are written. Ends on SIGTERM.
+The embedded server with what decides about Workloads and no more (no Jobs, pods, nodes' lifecycle, garbage): quota
+decides, and only flavors with a topology are placed. Storage is durable, Events are written. Ends on SIGTERM.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A cluster full of work, written straight into a store: `python -m benchmarks._population DIRECTORY PODS [mixed]`.
 
-Jobs of 100 running pods each on nodes of their own, as the Job controller and node agents leave them: about 2.1 KB a pod. `mixed` makes
-half of the objects ConfigMaps, Secrets, Leases and Events. No API semantics on the way in: only what is stored counts.
+Jobs of 100 running pods each on nodes of their own, as the Job controller and node agents leave them: about 2.1 KB a
+pod. `mixed` makes half of the objects ConfigMaps, Secrets, Leases and Events. No API semantics on the way in: only what
+is stored counts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Child of the benchmarks: opens a store, or with `whole` the whole embedded server, in a fresh process and reports time and memory as JSON.
+"""Child of the benchmarks: opens a store, or with `whole` the whole embedded server, in a fresh process and reports
+time and memory as JSON.
 
-Of the whole server three moments are reported, each in seconds since the opening began and in CPU seconds of this process: the first
-answer to a client (another process, which asks for one object over the Unix socket, again and again), every informer listed and the
-first decision made, and all at rest: every controller has looked at all that it should look at.
+Of the whole server three moments are reported, each in seconds since the opening began and in CPU seconds of this
+process: the first answer to a client (another process, which asks for one object over the Unix socket, again and
+again), every informer listed and the first decision made, and all at rest: every controller has looked at all that it
+should look at.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def resident_bytes() -> int:
 
 
 def main(directory: Path, *, whole: bool) -> None:
-    """Report seconds, CPU seconds, resident `megabytes` above a process that has imported everything, and what is on the disk."""
+    """Report seconds, CPU seconds, resident `megabytes` above a process that has imported everything, and what is on
+    the disk."""
     default_registry()
     gc.collect()
     before = resident_bytes()

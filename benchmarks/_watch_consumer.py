@@ -1,8 +1,10 @@
-"""Many watchers in one cheap process: raw sockets, one epoll, and counting of event lines. `python -m benchmarks._watch_consumer` with one
-JSON line on stdin: {"socket" | "port" + "ca", "token", "path", "watchers", "events"}.
+"""Many watchers in one cheap process: raw sockets, one epoll, and counting of event lines. `python -m
+benchmarks._watch_consumer` with one JSON line on stdin: {"socket" | "port" + "ca", "token", "path", "watchers",
+"events"}.
 
-Prints "ready" when every stream has begun, then one JSON line: seconds on the monotonic clock when the last event had come, events by
-watcher (smallest and largest), bytes, chunks read, CPU seconds. Nothing is parsed: an event ends with "}\\n".
+Prints "ready" when every stream has begun, then one JSON line: seconds on the monotonic clock when the last event had
+come, events by watcher (smallest and largest), bytes, chunks read, CPU seconds. Nothing is parsed: an event ends with
+"}\\n".
 """
 
 from __future__ import annotations

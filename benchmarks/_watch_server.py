@@ -1,7 +1,8 @@
 """The API server alone, durable, for the watch benchmark: `python -m benchmarks._watch_server DIRECTORY`.
 
-Each line on stdin, `{"changes": N, "writers": W, "size": BYTES}`, makes W writers update one ConfigMap each, N times in all, through the
-Cluster port; the answer says when they began and ended, and the CPU used since. Ends when stdin closes.
+Each line on stdin, `{"changes": N, "writers": W, "size": BYTES}`, makes W writers update one ConfigMap each, N times in
+all, through the Cluster port; the answer says when they began and ended, and the CPU used since. Ends when stdin
+closes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""Admission at size, the deciding core alone: 50,000 workloads in 1,000 queues, contended and not; one cycle's latency; victims.
+"""Admission at size, the deciding core alone: 50,000 workloads in 1,000 queues, contended and not; one cycle's latency;
+victims.
 
-No persistence, no API, one process, one core; times are CPU seconds. A decision is one workload admitted, or one evaluated and
-refused. *Contended*: quota for about a third; two of each queue finish at a time, those who waited get their chance, until all have
-run. *Latency*: all queues are full, nearly 50,000 wait; one workload finishes, those who waited for its quota get their chance, and
-what is timed is all cycles until nothing more is decided. *Victims*: 700 workloads of low priorities hold the GPUs of 2,000 nodes of 8 (quota only), lent by one queue to 20
-others; the lender asks for 800 back: one cycle, which finds its victims.
+No persistence, no API, one process, one core; times are CPU seconds. A decision is one workload admitted, or one
+evaluated and refused. *Contended*: quota for about a third; two of each queue finish at a time, those who waited get
+their chance, until all have run. *Latency*: all queues are full, nearly 50,000 wait; one workload finishes, those who
+waited for its quota get their chance, and what is timed is all cycles until nothing more is decided. *Victims*: 700
+workloads of low priorities hold the GPUs of 2,000 nodes of 8 (quota only), lent by one queue to 20 others; the lender
+asks for 800 back: one cycle, which finds its victims.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ FAIR = Rules(place_all=False, fair_sharing=("LessThanOrEqualToFinalShare", "Less
 
 
 def a_world(cohorts: int, queues: int, flavors: int, cores: int) -> World:
-    """`queues` ClusterQueues in each cohort, `cores` of quota in each, spread over its flavors; reclaim Any, within LowerPriority."""
+    """`queues` ClusterQueues in each cohort, `cores` of quota in each, spread over its flavors; reclaim Any, within
+    LowerPriority."""
     world = World()
     world.apply(Namespace("team"))
     for at in range(flavors):

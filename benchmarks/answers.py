@@ -1,7 +1,7 @@
 """Questions about the queue: why a workload waits, what would bind next, what would help; and plan.
 
-The core alone, in one process, on worlds that have settled; milliseconds of wall time per question (median and worst). Beside them
-how many of those who wait hear a change that would start them now, and for how many none is known.
+The core alone, in one process, on worlds that have settled; milliseconds of wall time per question (median and worst).
+Beside them how many of those who wait hear a change that would start them now, and for how many none is known.
 """
 
 from __future__ import annotations

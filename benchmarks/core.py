@@ -2,8 +2,8 @@
 
     python benchmarks/core.py [--workloads N] [--queues N]
 
-A decision is one workload admitted, or one workload evaluated and refused; times are CPU seconds of the process. Each story builds its world outside the clock and then
-runs cycle + assume until nothing new is decided.
+A decision is one workload admitted, or one workload evaluated and refused; times are CPU seconds of the process. Each
+story builds its world outside the clock and then runs cycle + assume until nothing new is decided.
 """
 
 from __future__ import annotations
@@ -188,7 +188,8 @@ def placed(workloads: int, nodes: int) -> Result:
 
 
 def racks(world: World, nodes: int) -> None:
-    """Nodes of 96 CPUs, 1 TiB and 8 GPUs with device names, 16 to a rack, 20 racks to a block, and a flavor with that topology."""
+    """Nodes of 96 CPUs, 1 TiB and 8 GPUs with device names, 16 to a rack, 20 racks to a block, and a flavor with that
+    topology."""
     world.apply(Namespace("team"))
     world.apply(Topology("racks", LEVELS))
     world.apply(ResourceFlavor("f0", topology="racks"))
@@ -242,7 +243,8 @@ def gangs(nodes: int, count: int, size: int) -> str:
 
 
 def preemption_with_places(nodes: int, holders: int, pods: int) -> str:
-    """A full fleet; a gang of whole nodes that must stay within one block asks others to go: one cycle, which finds its victims."""
+    """A full fleet; a gang of whole nodes that must stay within one block asks others to go: one cycle, which finds its
+    victims."""
     world = World()
     racks(world, nodes)
     gpu_queue(world, PreemptionPolicy.LOWER_PRIORITY)
@@ -262,7 +264,8 @@ def preemption_with_places(nodes: int, holders: int, pods: int) -> str:
 
 
 def journaled(decisions: int) -> Iterator[str]:
-    """What the journal costs the thread that decides, and what its own thread spends, for jobs that come, are placed and end."""
+    """What the journal costs the thread that decides, and what its own thread spends, for jobs that come, are placed
+    and end."""
     world = World()
     racks(world, 64)
     gpu_queue(world)

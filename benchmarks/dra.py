@@ -1,9 +1,10 @@
 """Device claims per second: 500 nodes x 8 GPUs, the allocator alone.
 
-Boundary: decisions only, one thread, no persistence, no API. Counted is finding the devices and marking them as in use; publishing the
-slices and making the columns is outside the clock, which counts CPU seconds of this process. "scanning" asks for the first node of
-the list that fits, for every claim from the first node on; "from the last" starts at the node of the last success, as a scheduler
-with a hint does. Compiled selectors and devices are kept between claims, as the upstream program's `-reuse` keeps its allocator.
+Boundary: decisions only, one thread, no persistence, no API. Counted is finding the devices and marking them as in use;
+publishing the slices and making the columns is outside the clock, which counts CPU seconds of this process. "scanning"
+asks for the first node of the list that fits, for every claim from the first node on; "from the last" starts at the
+node of the last success, as a scheduler with a hint does. Compiled selectors and devices are kept between claims, as
+the upstream program's `-reuse` keeps its allocator.
 """
 
 from __future__ import annotations

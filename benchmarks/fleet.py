@@ -1,7 +1,8 @@
 """Placement decisions per second: `python benchmarks/fleet.py [nodes]`.
 
-Boundary: decisions only, one thread, one core. Counted is `Fleet.place` (the whole answer: nodes, device names, topology assignment)
-and `Fleet.hold` of what it found. No persistence, no API, no queues or quota; building the fleet is outside the clock, which counts CPU seconds of this process.
+Boundary: decisions only, one thread, one core. Counted is `Fleet.place` (the whole answer: nodes, device names,
+topology assignment) and `Fleet.hold` of what it found. No persistence, no API, no queues or quota; building the fleet
+is outside the clock, which counts CPU seconds of this process.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ MIX = [
     pod(64, 512, 8),
     pod(8, 32, 1),
 ]
-"""Eight classes of pods, as a cluster sees them interleaved; towards the end the large ones are refused, which counts too."""
+"""Eight classes of pods, as a cluster sees them interleaved; towards the end the large ones are refused, which counts
+too."""
 
 
 def single_pods(fleet: Fleet, limit: int) -> int:

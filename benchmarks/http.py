@@ -1,9 +1,9 @@
 """HTTP: GET and durable POST of 2 KB objects (JSON), over TLS on loopback and over the Unix socket.
 
-Boundary: a client's request on a kept connection until the whole answer is there; POSTs are answered after fsync (durability
-full). Server and load generator share this machine's cores. TLS is measured with wrk (C) where it is installed; wrk knows no Unix
-sockets, so these, and TLS where wrk is missing, are measured with our own generator in Python, which costs about as
-much as the server: a lower bound.
+Boundary: a client's request on a kept connection until the whole answer is there; POSTs are answered after fsync
+(durability full). Server and load generator share this machine's cores. TLS is measured with wrk (C) where it is
+installed; wrk knows no Unix sockets, so these, and TLS where wrk is missing, are measured with our own generator in
+Python, which costs about as much as the server: a lower bound.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Jobs through a whole embedded cluster: latency, API writes per Job, completed Jobs per second.
 
-Method: `roadstead up` in a temporary home (server and node agent as processes of their own, durability full), one-pod queued Jobs
-of a real process (`sh`) submitted over the Unix socket. Boundaries: *submit* is the moment before the create request leaves this
-process; *running* is the moment that the process itself writes down first; *finished* is when a watch in this process shows the
-Job Complete. Writes are the rows that the store's log gained between two quiet moments, each one change that got a
-resourceVersion, by resource and kind of change; Events, Leases and Nodes apart: what the database says, nothing sampled.
+Method: `roadstead up` in a temporary home (server and node agent as processes of their own, durability full), one-pod
+queued Jobs of a real process (`sh`) submitted over the Unix socket. Boundaries: *submit* is the moment before the
+create request leaves this process; *running* is the moment that the process itself writes down first; *finished* is
+when a watch in this process shows the Job Complete. Writes are the rows that the store's log gained between two quiet
+moments, each one change that got a resourceVersion, by resource and kind of change; Events, Leases and Nodes apart:
+what the database says, nothing sampled.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ BURST = 50
 CPUS = 64
 NARROW = 16
 LONG_SECONDS = (15, 40, 75)
-"""Below and above the times after which ClusterQueues and LocalQueues write what runs in them (controllers/queues/patience.py)."""
+"""Below and above the times after which ClusterQueues and LocalQueues write what runs in them
+(controllers/queues/patience.py)."""
 QUIET_SECONDS = 64.0
 """Longer than any status is put off."""
 PATIENCE_SECONDS = 240.0

@@ -1,10 +1,11 @@
-"""Kueue's own loads, end to end through our API server, short: `kueue-baseline`, `kueue-large-scale`, `kueue-tas` by name are whole.
+"""Kueue's own loads, end to end through our API server, short: `kueue-baseline`, `kueue-large-scale`, `kueue-tas` by
+name are whole.
 
-Boundary: Workloads are created, watched and finished over HTTP on the Unix socket by one process (this one); the server (API,
-durable storage, admission, controllers of queues and workloads, Events; no client throttle) is another. Only Workload objects: no
-Jobs, no pods; quota decides, and only flavors with a topology are placed, as there. CPU and memory are the server's, this process's
-CPU is told apart. Kueue's numbers were recorded with its own runner on a machine of this size (two cores): manager, kube-apiserver
-and etcd together.
+Boundary: Workloads are created, watched and finished over HTTP on the Unix socket by one process (this one); the server
+(API, durable storage, admission, controllers of queues and workloads, Events; no client throttle) is another. Only
+Workload objects: no Jobs, no pods; quota decides, and only flavors with a topology are placed, as there. CPU and memory
+are the server's, this process's CPU is told apart. Kueue's numbers were recorded with its own runner on a machine of
+this size (two cores): manager, kube-apiserver and etcd together.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """100,000 objects: restart and memory, of the store alone and of the whole server with its controllers.
 
-A fresh process opens a data directory that a server like it has left. Boundaries, all counted from the start of opening: *store*: until
-all objects can be read; *API*: until another process has got its first answer over the Unix socket; *decided*: until every informer
-has listed and the first decision is made (a little more than what `roadstead up` waits for); *at rest*: until every controller has
-looked at all that it should look at. CPU seconds are those of the process, seconds are on the wall. Memory is resident, above a
-process that has imported everything, at rest. Pods are 2.3 KB: Jobs of 100 running pods, outside of any queue; `mixed` is half pods,
-half ConfigMaps, Secrets, Leases and Events.
+A fresh process opens a data directory that a server like it has left. Boundaries, all counted from the start of
+opening: *store*: until all objects can be read; *API*: until another process has got its first answer over the Unix
+socket; *decided*: until every informer has listed and the first decision is made (a little more than what `roadstead
+up` waits for); *at rest*: until every controller has looked at all that it should look at. CPU seconds are those of the
+process, seconds are on the wall. Memory is resident, above a process that has imported everything, at rest. Pods are
+2.3 KB: Jobs of 100 running pods, outside of any queue; `mixed` is half pods, half ConfigMaps, Secrets, Leases and
+Events.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/simulation.py [--seeds N]
 
-A seed is a whole cluster from its first object to its last: 1-4 nodes with their agents, controllers, deciding core and store, up to a
-dozen Jobs, faults, and all judges looking on. An event is a request, an event received from a watch, a committed change, or a process
-that starts or ends. Boundary: everything a failing seed would need, printing apart.
+A seed is a whole cluster from its first object to its last: 1-4 nodes with their agents, controllers, deciding core and
+store, up to a dozen Jobs, faults, and all judges looking on. An event is a request, an event received from a watch, a
+committed change, or a process that starts or ends. Boundary: everything a failing seed would need, printing apart.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run(seeds: int = 60) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(description=" ".join((__doc__ or "").partition("\n\n")[0].split()))
     parser.add_argument("--seeds", type=int, default=60)
     for line in run(parser.parse_args().seeds):
         print(line)

@@ -1,8 +1,9 @@
 """Durable writes in process with full API semantics; restart and memory of the store.
 
-Method: a closed loop of W writers, each creating Pods of about 1.7 KB one after another through the Cluster port (decoding,
-schema, defaults, admission chain, validation, SQLite commit), for about two seconds, after a warm-up. Boundary: from `cluster.write` to
-its outcome, in one process, no HTTP. `full` means that the batch was synced to disk before the outcome.
+Method: a closed loop of W writers, each creating Pods of about 1.7 KB one after another through the Cluster port
+(decoding, schema, defaults, admission chain, validation, SQLite commit), for about two seconds, after a warm-up.
+Boundary: from `cluster.write` to its outcome, in one process, no HTTP. `full` means that the batch was synced to disk
+before the outcome.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Watch fan-out: one change to 1,000 watchers, over the Unix socket and over TLS.
 
-Boundary: durable updates of ConfigMaps (2 KB, and small ones of 350 bytes) made inside the server process through the Cluster port, to
-the last byte of the last event at the last of the watchers. The watchers are one process with raw sockets that counts lines
-(`_watch_consumer`); its CPU time is printed: when it is well below the time that passed, the server was the bottleneck. Server and
-watchers share this machine's cores. Every watcher must have seen every event.
+Boundary: durable updates of ConfigMaps (2 KB, and small ones of 350 bytes) made inside the server process through the
+Cluster port, to the last byte of the last event at the last of the watchers. The watchers are one process with raw
+sockets that counts lines (`_watch_consumer`); its CPU time is printed: when it is well below the time that passed, the
+server was the bottleneck. Server and watchers share this machine's cores. Every watcher must have seen every event.
 """
 
 from __future__ import annotations

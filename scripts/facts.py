@@ -4,9 +4,10 @@
     scripts/facts.py OPENAPI.json.gz OPENAPI-QUEUEING.json.gz OPENAPI-RESOURCE.json.gz CRDS.json.gz APPS.json [-o src/roadstead/kinds/facts/facts.json.gz]
 
 The inputs hold the /openapi/v3 components of a real API server without prose (`$ref` shortened to `ref`) and the static
-part of CustomResourceDefinitions. Of the third only resource.k8s.io is taken: it is one minor release ahead of the first. The last is `apis__apps__v1_openapi.json`
-as Kubernetes publishes it (`api/openapi-spec/v3` of the Go module k8s.io/kubernetes), for the kinds that the record lacks. The output keeps what the served kinds reach; to serve another kind, add it below and
-run this again.
+part of CustomResourceDefinitions. Of the third only resource.k8s.io is taken: it is one minor release ahead of the
+first. The last is `apis__apps__v1_openapi.json` as Kubernetes publishes it (`api/openapi-spec/v3` of the Go module
+k8s.io/kubernetes), for the kinds that the record lacks. The output keeps what the served kinds reach; to serve another
+kind, add it below and run this again.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Write the packaged protobuf descriptors of the built-in kinds that are served, from the published `generated.proto` files.
+"""Write the packaged protobuf descriptors of the built-in kinds that are served, from the published `generated.proto`
+files.
 
     pip install grpcio-tools
     go mod download k8s.io/api@v0.36.3 k8s.io/apimachinery@v0.36.3 k8s.io/api@v0.37.2
     scripts/protos.py "$(go env GOMODCACHE)/k8s.io" v0.36.3 v0.37.2 [-o src/roadstead/kinds/facts/protos.binpb.gz]
 
-The output is a FileDescriptorSet with the messages that the kinds of `facts.json.gz` reach, without comments and options.
-After `scripts/facts.py` has added a kind, run this too.
+The output is a FileDescriptorSet with the messages that the kinds of `facts.json.gz` reach, without comments and
+options. After `scripts/facts.py` has added a kind, run this too.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def roots() -> set[str]:
 
 
 def compiled(modules: Path, version: str, newer: str) -> FileDescriptorSet:
-    """What protoc makes of the sources and of all that they import; resource.k8s.io is taken from the `newer` release."""
+    """What protoc makes of the sources and of all that they import; resource.k8s.io is taken from the `newer`
+    release."""
     with tempfile.TemporaryDirectory() as directory:
         tree = Path(directory)
         (tree / "k8s.io/api").mkdir(parents=True)

@@ -65,7 +65,8 @@ class Cluster:
     def ask(
         self, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> tuple[int, Any]:
-        """One request over the Unix socket, as kubectl would send it: status and decoded body. Bytes are sent as they are."""
+        """One request over the Unix socket, as kubectl would send it: status and decoded body. Bytes are sent as they
+        are."""
         content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         socket = str(Home(self.home).socket)
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=socket), base_url="http://localhost", timeout=30) as http:
@@ -74,7 +75,8 @@ class Cluster:
         return response.status_code, json.loads(response.content) if is_json else response.text
 
     def everything(self) -> dict[str, str]:
-        """Which objects there are, in which generation: what a refused request must not change. (Controllers may write status meanwhile.)"""
+        """Which objects there are, in which generation: what a refused request must not change. (Controllers may write
+        status meanwhile.)"""
         found = {}
         for path in ("api/v1/namespaces", "api/v1/configmaps", "api/v1/pods", "apis/batch/v1/jobs",
                      "apis/kueue.x-k8s.io/v1beta2/workloads", "apis/kueue.x-k8s.io/v1beta2/clusterqueues",

@@ -1,4 +1,5 @@
-"""Admission checks and the pending list with an unmodified kubectl: it plays the administrator, the user and the check's controller."""
+"""Admission checks and the pending list with an unmodified kubectl: it plays the administrator, the user and the
+check's controller."""
 
 from __future__ import annotations
 

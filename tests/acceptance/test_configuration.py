@@ -1,4 +1,5 @@
-"""`roadstead up --config FILE`: what the file says happens to real jobs, and a file that cannot be used keeps the cluster down."""
+"""`roadstead up --config FILE`: what the file says happens to real jobs, and a file that cannot be used keeps the
+cluster down."""
 
 from __future__ import annotations
 
@@ -98,7 +99,10 @@ def test_a_file_that_cannot_be_used_keeps_the_cluster_down(own: Cluster) -> None
     done = own.roadstead("up", "--port", "0", check=False)
     assert done.returncode == 1
     assert f"error: the configuration {own.home}/config.yaml has 2 problems:" in done.stderr
-    assert "featureGates.PartialAdmision: unknown feature gate; the nearest that there are: PartialAdmission," in done.stderr
+    assert (
+        "featureGates.PartialAdmision: unknown feature gate; the nearest that there are: PartialAdmission,"
+        in done.stderr
+    )
     assert "wait: unknown field" in done.stderr
     assert "Traceback" not in done.stderr
     assert own.processes() == []

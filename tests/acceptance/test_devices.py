@@ -18,7 +18,8 @@ RACKS = {"a": "r1", "b": "r2", "c": "r1", "d": "r2"}
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two racks of two nodes with four GPUs and four adapters each, a node with one GPU that can be cut, and one whose GPU can be shared."""
+    """Two racks of two nodes with four GPUs and four adapters each, a node with one GPU that can be cut, and one whose
+    GPU can be shared."""
     found = Cluster(tmp_path_factory.mktemp("home"))
     nodes = [
         *(f"{name}=h100x4,cpu=8,memory=16Gi" for name in RACKS),
@@ -143,7 +144,8 @@ def test_shares_of_one_gpu(machines: Cluster) -> None:
 
 
 def test_a_gang_in_one_rack_leaves_the_rack_alone_where_one_gpu_is_taken(machines: Cluster, tmp_path: Path) -> None:
-    """A GPU that a pod has by count is none that a claim can have: the rack with it holds three pairs on one root, and four are wanted."""
+    """A GPU that a pod has by count is none that a claim can have: the rack with it holds three pairs on one root, and
+    four are wanted."""
     command = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; exec sleep 60"]
     container = {"name": "main", "image": "local", "command": command, "resources": {"limits": {"nvidia.com/gpu": "1"}}}
     spec = {"nodeName": "a", "restartPolicy": "Never", "containers": [container]}

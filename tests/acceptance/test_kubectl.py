@@ -1,4 +1,5 @@
-"""Unmodified kubectl on a whole cluster: every command that the README's reader would try, on the manifests in examples/."""
+"""Unmodified kubectl on a whole cluster: every command that the README's reader would try, on the manifests in
+examples/."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""kubectl and a pod that is probed: ready when it says so, restarted when it is ill, told in Events; parts of its logs."""
+"""kubectl and a pod that is probed: ready when it says so, restarted when it is ill, told in Events; parts of its
+logs."""
 
 from __future__ import annotations
 

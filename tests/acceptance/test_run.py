@@ -1,4 +1,5 @@
-"""`roadstead run` and the verbs around it on a whole cluster, as their users meet them. Needs nothing but Python and loopback."""
+"""`roadstead run` and the verbs around it on a whole cluster, as their users meet them. Needs nothing but Python and
+loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Starting and stopping, and everything that keeps a cluster from starting: three beats, exit code 1, nothing left running."""
+"""Starting and stopping, and everything that keeps a cluster from starting: three beats, exit code 1, nothing left
+running."""
 
 from __future__ import annotations
 
@@ -296,8 +297,8 @@ def data_of(cluster: Cluster) -> Path:
 
 @pytest.mark.slow
 def test_a_full_disk(own: Cluster) -> None:
-    """The server may write no file beyond what its database needs now (RLIMIT_FSIZE stands for the full disk): reads go on, writes
-    are refused in words and change nothing, and go on once there is room."""
+    """The server may write no file beyond what its database needs now (RLIMIT_FSIZE stands for the full disk): reads go
+    on, writes are refused in words and change nothing, and go on once there is room."""
     import resource
 
     own.roadstead("up", "--port", "0", "--node", NODE)

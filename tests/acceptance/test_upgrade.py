@@ -1,4 +1,5 @@
-"""What an earlier version left behind (tests/data/upgrade), opened by the program as it is now, its old shims still running."""
+"""What an earlier version left behind (tests/data/upgrade), opened by the program as it is now, its old shims still
+running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Protobuf bodies, as kubectl from 1.32 and Go controllers send them: read like JSON, refused like the real server does."""
+"""Protobuf bodies, as kubectl from 1.32 and Go controllers send them: read like JSON, refused like the real server
+does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The page of `queue`: one line per job, and in its last column where it runs, why it must leave, or what it waits for."""
+"""The page of `queue`: one line per job, and in its last column where it runs, why it must leave, or what it waits
+for."""
 
 from __future__ import annotations
 

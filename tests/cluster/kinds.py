@@ -1,4 +1,5 @@
-"""A small registry of its own: kinds whose rules are plain, so that these tests are about the store and nothing else."""
+"""A small registry of its own: kinds whose rules are plain, so that these tests are about the store and nothing
+else."""
 
 from __future__ import annotations
 

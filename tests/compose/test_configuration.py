@@ -1,4 +1,5 @@
-"""What a configuration file means for deciding, for workloads and for the operator; and that no field of it is passed over in silence."""
+"""What a configuration file means for deciding, for workloads and for the operator; and that no field of it is passed
+over in silence."""
 
 from __future__ import annotations
 

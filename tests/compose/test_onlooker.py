@@ -98,7 +98,8 @@ def why(server: Server, name: str) -> tuple[Json, list[str]]:
 
 @pytest.mark.parametrize("version", ["v1beta2", "v1beta1"])
 def test_both_versions_of_kueue_say_the_same(version: str) -> None:
-    """One of the two takes the whole cohort's quota; the other hears so. A queue without its cohort would admit neither."""
+    """One of the two takes the whole cohort's quota; the other hears so. A queue without its cohort would admit
+    neither."""
     server = Server(cluster(version))
     first, _ = why(server, "first")
     assert first["headline"].startswith("Nothing stands in its way")

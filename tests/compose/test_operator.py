@@ -1,4 +1,5 @@
-"""The operator as it is wired, on our own server in place of a real one: what it does, and that it asks for no more than its rights."""
+"""The operator as it is wired, on our own server in place of a real one: what it does, and that it asks for no more
+than its rights."""
 
 from __future__ import annotations
 
@@ -96,7 +97,8 @@ class Recording:
 
 
 class Others:
-    """What a real cluster has of its own: a scheduler and a kubelet, in a few lines. Pods run until they are told to stop."""
+    """What a real cluster has of its own: a scheduler and a kubelet, in a few lines. Pods run until they are told to
+    stop."""
 
     name: ClassVar[str] = "others"
     watches: Mapping[Resource, KeysOf] = {PODS: same_key}

@@ -1,7 +1,7 @@
 """The worlds that the Cluster contract is run against. A world is a running server and a way to open a Cluster on it.
 
-A further one joins by one more World in WORLDS; nothing in the suite knows which it runs on. Those in REAL need a kube-apiserver and
-run under the mark `realcluster`.
+A further one joins by one more World in WORLDS; nothing in the suite knows which it runs on. Those in REAL need a
+kube-apiserver and run under the mark `realcluster`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Short ways to write facts down in tests. Amounts of `cpu` are whole cores; every other resource is in its own unit."""
+"""Short ways to write facts down in tests. Amounts of `cpu` are whole cores; every other resource is in its own
+unit."""
 
 from __future__ import annotations
 
@@ -120,7 +121,8 @@ def work(
 
 
 def world(*facts: Any) -> World:
-    """A world with a namespace, a LocalQueue for every ClusterQueue, and an empty ResourceFlavor for every flavor they name."""
+    """A world with a namespace, a LocalQueue for every ClusterQueue, and an empty ResourceFlavor for every flavor they
+    name."""
     made = World()
     made.apply(Namespace("team"))
     given = {fact.name for fact in facts if isinstance(fact, ResourceFlavor)}

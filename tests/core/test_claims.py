@@ -77,7 +77,8 @@ def test_a_gang_is_admitted_with_the_devices_of_its_claims() -> None:
 
 
 def test_preemption_frees_devices_and_asks_nobody_in_vain() -> None:
-    """Four holders have one device each, on two nodes; two devices on one node are wanted: both of one node go, no others."""
+    """Four holders have one device each, on two nodes; two devices on one node are wanted: both of one node go, no
+    others."""
     made = cluster(a=2, b=2)
     for at, name in enumerate(("w0", "w1", "w2", "w3")):
         made.apply(gang(name, 1, claim(), at=at))

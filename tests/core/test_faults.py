@@ -1,5 +1,6 @@
-"""A plan under fault: any command of it may fail, or nobody may know whether it did. Deciding again from what is seen then comes to
-rest where deciding from the facts alone would, and where order is strict, exactly where it would have without the fault."""
+"""A plan under fault: any command of it may fail, or nobody may know whether it did. Deciding again from what is seen
+then comes to rest where deciding from the facts alone would, and where order is strict, exactly where it would have
+without the fault."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def as_carried_out(fact: Workload, command: Admit | Evict, now: int) -> Workload
 
 
 def to_rest(made: World, random: Random | None) -> None:
-    """Decide and carry out until nothing more is decided. Faults end at some time: nobody comes to rest under a fault that lasts."""
+    """Decide and carry out until nothing more is decided. Faults end at some time: nobody comes to rest under a fault
+    that lasts."""
     fate = fates(random)
     for number in range(1, ENOUGH_ROUNDS):
         now = number * SECOND

@@ -1,4 +1,5 @@
-"""Who finds quota of one flavor without nodes, and of the next no quota, starts when nodes of the first are given back."""
+"""Who finds quota of one flavor without nodes, and of the next no quota, starts when nodes of the first are given
+back."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def test_nodes_given_back_wake_who_ran_out_of_flavors() -> None:
 
 
 def test_a_scan_begun_anew_goes_on_to_the_next_flavor() -> None:
-    """It may stop where the last one stopped, and nothing seems to have changed; but the flavors after that are yet to be tried."""
+    """It may stop where the last one stopped, and nothing seems to have changed; but the flavors after that are yet to
+    be tried."""
     made = world(
         queue("q", {"blue": {"cpu": 8}, "red": {"cpu": 8}}, "all", strict=True),
         queue("other", {"red": {"cpu": 8}}, "all"),

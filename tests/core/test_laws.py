@@ -182,7 +182,8 @@ def test_settle_equals_cycle_after_cycle(facts: list[ClusterQueue | Cohort], wai
 def test_a_loaded_world_decides_as_the_dumped_one(
     facts: list[ClusterQueue | Cohort], waiting: list[Workload], random: Random
 ) -> None:
-    """Dumped at any moment, with admissions assumed or seen, evictions on their way, back-offs running or over, placements lost."""
+    """Dumped at any moment, with admissions assumed or seen, evictions on their way, back-offs running or over,
+    placements lost."""
     made = world(*facts)
     for at in range(30):
         now = at * SECOND

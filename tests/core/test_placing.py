@@ -1,4 +1,5 @@
-"""Quota and nodes together: gangs get nodes and devices, or others make room, or nobody starts; pods of no queue come after."""
+"""Quota and nodes together: gangs get nodes and devices, or others make room, or nobody starts; pods of no queue come
+after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How long pods may take and how long a workload rests after they took longer: tables (KEP-349, KEP-1282), and the core's part in it."""
+"""How long pods may take and how long a workload rests after they took longer: tables (KEP-349, KEP-1282), and the
+core's part in it."""
 
 from __future__ import annotations
 

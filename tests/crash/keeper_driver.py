@@ -1,9 +1,11 @@
-"""Stands in for the node agent, as recklessly as can be: asks for starts that were asked for, again and again, whatever the state.
+"""Stands in for the node agent, as recklessly as can be: asks for starts that were asked for, again and again, whatever
+the state.
 
     python keeper_driver.py ROOT RUN_ID MODE COMMAND
 
-Modes: `run`; `stop` (as soon as it runs, with all the time it needs to end), `stop-soon` (it is killed if it does not); `cont` and `kill`: the first shim is held at a crash point while others are started, and
-then goes on, or is killed. It ends when the run has ended. It may be killed anywhere and run again.
+Modes: `run`; `stop` (as soon as it runs, with all the time it needs to end), `stop-soon` (it is killed if it does not);
+`cont` and `kill`: the first shim is held at a crash point while others are started, and then goes on, or is killed. It
+ends when the run has ended. It may be killed anywhere and run again.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def _await_shims(root: str, left: list[int]) -> None:
 
 
 def race(root: str, run_id: str, number: int, command: str) -> None:
-    """Start the run, wait until its shim is held, start it three times more, give those time, and send the first `number`."""
+    """Start the run, wait until its shim is held, start it three times more, give those time, and send the first
+    `number`."""
     env = {"PATH": os.environ["PATH"]}
     runs.prepare(root, run_id, {"argv": ["/bin/sh", "-c", command], "env": env, "cwd": "/"})
     client.start(root, run_id)

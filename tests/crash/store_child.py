@@ -1,4 +1,5 @@
-"""A process with a store under write load, to be killed. Every promise it makes goes to a ledger file of the parent at once.
+"""A process with a store under write load, to be killed. Every promise it makes goes to a ledger file of the parent at
+once.
 
     python -m tests.crash.store_child DIRECTORY LEDGER ROUND [MUTANT]
 
@@ -64,8 +65,8 @@ class SlowLog(SqliteLog):
 
 
 class SkipsCommits(SqliteLog):
-    """Mutant: every other batch is not written, once the store is set up. So often because only the last write of a key can be
-    missed after a kill: with rarer ones a whole run may happen to lose nothing that counts."""
+    """Mutant: every other batch is not written, once the store is set up. So often because only the last write of a key
+    can be missed after a kill: with rarer ones a whole run may happen to lose nothing that counts."""
 
     count = 0
 

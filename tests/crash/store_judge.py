@@ -1,4 +1,5 @@
-"""The judge of store crashes: knows only what writers and watchers outside were told, and holds the reopened store to it."""
+"""The judge of store crashes: knows only what writers and watchers outside were told, and holds the reopened store to
+it."""
 
 from __future__ import annotations
 

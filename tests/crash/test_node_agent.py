@@ -1,7 +1,8 @@
-"""kill -9 of the agent (and of what it started) at every numbered step, and of everything at random, with pods on a real API.
+"""kill -9 of the agent (and of what it started) at every numbered step, and of everything at random, with pods on a
+real API.
 
-Judged by a ledger outside the product: every process appends its pod's name to a file. No name is there twice, and every pod
-ends in the API with the exit code that its process had, or with 137 and the reason that says what was killed.
+Judged by a ledger outside the product: every process appends its pod's name to a file. No name is there twice, and
+every pod ends in the API with the exit code that its process had, or with 137 and the reason that says what was killed.
 """
 
 from __future__ import annotations

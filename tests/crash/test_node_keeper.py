@@ -1,7 +1,8 @@
 """kill -9 at every numbered step of starting and stopping a run, judged by a ledger outside the product.
 
-Every process appends its run id to the ledger before anything else. Afterwards: no id is there twice, and every run has an exit
-record that agrees with what its process did. The same judge turns red on a product with a lock or a claim taken out.
+Every process appends its run id to the ledger before anything else. Afterwards: no id is there twice, and every run has
+an exit record that agrees with what its process did. The same judge turns red on a product with a lock or a claim taken
+out.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def test_killed_at_a_step_of_stopping(trial: Trial, step: str) -> None:
 
 @pytest.mark.parametrize("step", COMMAND_STEPS)
 def test_killed_at_a_step_of_a_further_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    """The container is lost with its shim, the command with its container; who waits for it is told, nothing is left."""
+    """The container is lost with its shim, the command with its container; who waits for it is told, nothing is
+    left."""
     once = tmp_path / "crashed"
     monkeypatch.setenv("ROADSTEAD_CRASH_AT", f"{step}@{once}")
     box = Box(tmp_path / "state")

@@ -1,4 +1,5 @@
-"""kill -9 of a process with a store under write load, many times: no acknowledged write lost, no resourceVersion sent twice."""
+"""kill -9 of a process with a store under write load, many times: no acknowledged write lost, no resourceVersion sent
+twice."""
 
 from __future__ import annotations
 

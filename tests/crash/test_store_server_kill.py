@@ -82,7 +82,8 @@ async def watch_on(cluster: RemoteCluster, judge: Judge, since: str) -> None:
 
 
 async def some_writes(judge: Judge, work: Sequence[asyncio.Future[None]], seconds: float, count: int) -> None:
-    """The moment of the kill, which is what is tried: after some time, and after some writes, which take longer on a slow machine."""
+    """The moment of the kill, which is what is tried: after some time, and after some writes, which take longer on a
+    slow machine."""
     enough = judge.acknowledged + count
     await asyncio.sleep(seconds)
     async with asyncio.timeout(START_SECONDS):

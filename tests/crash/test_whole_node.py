@@ -1,4 +1,5 @@
-"""kill -9 of the agent of a whole cluster before and after everything it does, and of keeper and shims at every numbered step."""
+"""kill -9 of the agent of a whole cluster before and after everything it does, and of keeper and shims at every
+numbered step."""
 
 from __future__ import annotations
 

@@ -37,16 +37,19 @@ def preempted(tag: str) -> Sequence[Ask]:
 
 
 PATIENCE_SECONDS = (1.0, 30.0)
-"""For a death that the end of a story leaves behind: at the last step there is none, at a certain action there is one."""
+"""For a death that the end of a story leaves behind: at the last step there is none, at a certain action there is
+one."""
 
 
 async def every_step(
     directory: Path, role: str, mode: str, story: Story, needed: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Tell the story again and again, with a kill at step 1, 2, 3, ... until it ends before the step comes. Where it died.
+    """Tell the story again and again, with a kill at step 1, 2, 3, ... until it ends before the step comes. Where it
+    died.
 
-    How many steps a story has differs by one or two from telling to telling (two states may be told in one status), so an action
-    can fall between two tellings: for each of the `needed` that was not met the story is told once more, with a kill at that.
+    How many steps a story has differs by one or two from telling to telling (two states may be told in one status), so
+    an action can fall between two tellings: for each of the `needed` that was not met the story is told once more, with
+    a kill at that.
     """
     async with whole(directory) as cluster:
 

@@ -2,13 +2,15 @@
 
     python -m tests.crash.whole_child server|node ARGUMENTS
 
-runs `roadstead server|node ARGUMENTS`. As soon as the file named by ROADSTEAD_TEST_ARM exists, steps are counted: rows that the server
-commits, or what the agent does (ask the keeper, write or delete a pod). The file says `before K SERIAL` or `after K SERIAL`: the process
-takes the file away (who takes it away first, this or the test, has it) and kills itself before or after step K, and appends what that
-step was to the file beside it. `before` a row means that earlier writes of its batch are on the disk and that nobody was told; `after`
-means that the row is, too. `before ACTION:K` counts only that one action of the agent.
+runs `roadstead server|node ARGUMENTS`. As soon as the file named by ROADSTEAD_TEST_ARM exists, steps are counted: rows
+that the server commits, or what the agent does (ask the keeper, write or delete a pod). The file says `before K SERIAL`
+or `after K SERIAL`: the process takes the file away (who takes it away first, this or the test, has it) and kills
+itself before or after step K, and appends what that step was to the file beside it. `before` a row means that earlier
+writes of its batch are on the disk and that nobody was told; `after` means that the row is, too. `before ACTION:K`
+counts only that one action of the agent.
 
-Mutant `skip PREFIX:K`: from the creation of an object whose key starts so, rows are answered for and never written; the K-th kills.
+Mutant `skip PREFIX:K`: from the creation of an object whose key starts so, rows are answered for and never written; the
+K-th kills.
 """
 
 from __future__ import annotations

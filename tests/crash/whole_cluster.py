@@ -1,6 +1,8 @@
-"""A whole cluster as processes of their own, started as `roadstead up` starts them, and started again whenever they died.
+"""A whole cluster as processes of their own, started as `roadstead up` starts them, and started again whenever they
+died.
 
-Judged by what is outside of it: the ledger that the containers write, the kernel's locks, and what the API says in the end.
+Judged by what is outside of it: the ledger that the containers write, the kernel's locks, and what the API says in the
+end.
 """
 
 from __future__ import annotations
@@ -82,8 +84,8 @@ class Whole:
                 await self._start(role)
 
     async def _start(self, role: str) -> None:
-        """Until the part says that it is ready. It may be killed meanwhile; it must not end by itself, unless its server died. The
-        agent waits for its server, so whoever waits for the agent keeps the server up."""
+        """Until the part says that it is ready. It may be killed meanwhile; it must not end by itself, unless its
+        server died. The agent waits for its server, so whoever waits for the agent keeps the server up."""
         deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
         while True:
             self._note_death(role)
@@ -149,7 +151,8 @@ class Whole:
         os.replace(scratch, path)
 
     async def disarm(self, role: str, patience_seconds: float = 1.0) -> bool:
-        """False if it has died of it. The last thing that a part does is seen before it dies of having done it: hence the patience."""
+        """False if it has died of it. The last thing that a part does is seen before it dies of having done it: hence
+        the patience."""
         path = self.directory / f"arm-{role}"
         deadline = time.monotonic() + patience_seconds
         while path.exists() and time.monotonic() < deadline:

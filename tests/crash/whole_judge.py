@@ -1,5 +1,5 @@
-"""The judge of a whole cluster under kill -9. It knows what was asked for and what was acknowledged, and reads the ledger that the
-containers wrote; the product's own word counts only where it is held against those."""
+"""The judge of a whole cluster under kill -9. It knows what was asked for and what was acknowledged, and reads the
+ledger that the containers wrote; the product's own word counts only where it is held against those."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ class Ledger:
 
 
 def complaints_about_the_ledger(ledger: Ledger, asks: Sequence[Ask], cut_short: Container[str] = ()) -> list[str]:
-    """What should never have happened. `cut_short`: names of Jobs that lost a run with its shim, as the API told. Such a run has no
-    end of its own, and perhaps no start: the shim may have been killed before the process wrote a word. Its Job fails, so that the
-    others of it are stopped, or never start."""
+    """What should never have happened. `cut_short`: names of Jobs that lost a run with its shim, as the API told. Such
+    a run has no end of its own, and perhaps no start: the shim may have been killed before the process wrote a word.
+    Its Job fails, so that the others of it are stopped, or never start."""
     found = list(ledger.doubles)
     for ask in asks:
         for index in range(ask.completions):

@@ -20,7 +20,8 @@ async def submit(whole: Whole, ask: Ask) -> str:
 
 
 async def live(whole: Whole, asks: Sequence[Ask]) -> list[str]:
-    """Submit the Jobs (one that waits for a gate first, and the next when it runs), see them through, remove them. Complaints."""
+    """Submit the Jobs (one that waits for a gate first, and the next when it runs), see them through, remove them.
+    Complaints."""
     uids = {}
     for ask in asks:
         uids[ask.name] = await submit(whole, ask)

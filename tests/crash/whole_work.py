@@ -2,9 +2,9 @@
 
     python -I -S whole_work.py DIRECTORY WHO EXIT_CODE SECONDS [GATE]
 
-It appends `start RUN WHO DEVICES` to DIRECTORY/ledger, takes the kernel's lock of each device that it was given (`double RUN DEVICE` if
-another live process has it), works for a while (with GATE: until that file exists), and appends `end RUN CODE`. It makes the file
-DIRECTORY/gates/JOB as soon as it runs.
+It appends `start RUN WHO DEVICES` to DIRECTORY/ledger, takes the kernel's lock of each device that it was given
+(`double RUN DEVICE` if another live process has it), works for a while (with GATE: until that file exists), and appends
+`end RUN CODE`. It makes the file DIRECTORY/gates/JOB as soon as it runs.
 """
 
 from __future__ import annotations

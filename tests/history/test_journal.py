@@ -1,4 +1,5 @@
-"""The journal: what was decided is decided again, whatever was cut off, rotated or lost, and a core that decides otherwise is found out."""
+"""The journal: what was decided is decided again, whatever was cut off, rotated or lost, and a core that decides
+otherwise is found out."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ HIGH = {"kueue.x-k8s.io/priority-class": "high"}
 
 
 class Recorded:
-    """Journals of a decider and of those after its crashes, in one folder. `every`: so many decisions go into a file."""
+    """Journals of a decider and of those after its crashes, in one folder. `every`: so many decisions go into a
+    file."""
 
     def __init__(self, folder: Path, every: int = 10**9) -> None:
         self.folder = folder
@@ -76,7 +78,8 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
 
 
 def busy_story(recorded: Recorded, *, seed: int, faults: dict[int, Fault] | None = None) -> None:
-    """Jobs wait parked, others make room for a more important one, writes fail, a node goes and returns, a queue is stopped."""
+    """Jobs wait parked, others make room for a more important one, writes fail, a node goes and returns, a queue is
+    stopped."""
     with QueueLab(lag=3, seed=seed, decider=recorded.decider) as lab:
         lab.furnish(nodes=2, gpus=2, quota={"cpu": "8", "nvidia.com/gpu": "3"})
         lab.faults = {lab.writes + number: fault for number, fault in (faults or {}).items()}
@@ -121,8 +124,8 @@ def test_what_was_decided_is_decided_again(recorded: Recorded, seed: int) -> Non
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("every", [1, 3])
 def test_each_file_begins_with_the_world_as_it_was(recorded: Recorded, seed: int, every: int) -> None:
-    """Parked and sticky workloads, assumed admissions, evictions on their way: what a file begins with is where the last one ends,
-    and each can be replayed alone."""
+    """Parked and sticky workloads, assumed admissions, evictions on their way: what a file begins with is where the
+    last one ends, and each can be replayed alone."""
     recorded.every = every
     busy_story(recorded, seed=seed)
     files = recorded.close()
@@ -142,7 +145,8 @@ def test_each_file_begins_with_the_world_as_it_was(recorded: Recorded, seed: int
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_failed_writes_and_crashes(recorded: Recorded, fault: Fault) -> None:
-    """What could not be carried out is given back to the world; a process that died leaves its file, and the next begins its own."""
+    """What could not be carried out is given back to the world; a process that died leaves its file, and the next
+    begins its own."""
     recorded.every = 7
     busy_story(recorded, seed=1, faults=dict.fromkeys((9, 14, 23, 31), fault))
     found = replay(recorded.close())

@@ -1,4 +1,5 @@
-"""What pods of a template will ask for: LimitRanges and RuntimeClasses as the API server fills them in, and what it would refuse."""
+"""What pods of a template will ask for: LimitRanges and RuntimeClasses as the API server fills them in, and what it
+would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""YAML to JSON values: what is limited, and that only the documents asked for are looked at. Scalars: `test_manifest`."""
+"""YAML to JSON values: what is limited, and that only the documents asked for are looked at. Scalars:
+`test_manifest`."""
 
 from __future__ import annotations
 

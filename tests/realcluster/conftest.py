@@ -9,5 +9,6 @@ from tests.realcluster.server import RealServer, whole
 
 @pytest.fixture(scope="session")
 def whole_cluster() -> RealServer:
-    """etcd, kube-apiserver, kube-controller-manager and kube-scheduler, one for the session. Take a namespace of your own."""
+    """etcd, kube-apiserver, kube-controller-manager and kube-scheduler, one for the session. Take a namespace of your
+    own."""
     return whole()

@@ -1,4 +1,5 @@
-"""Operators on a real cluster: what they need there, a kubelet for pods that need no process, and a witness of every admission."""
+"""Operators on a real cluster: what they need there, a kubelet for pods that need no process, and a witness of every
+admission."""
 
 from __future__ import annotations
 

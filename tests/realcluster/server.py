@@ -1,7 +1,7 @@
 """A real Kubernetes control plane on loopback: what a client of ours must get along with.
 
-`shared()` is the bare one of this test session, etcd and kube-apiserver: started by the first test that needs it (about 4 s),
-ended with the process. `whole()` is another one, with kube-controller-manager and kube-scheduler.
+`shared()` is the bare one of this test session, etcd and kube-apiserver: started by the first test that needs it (about
+4 s), ended with the process. `whole()` is another one, with kube-controller-manager and kube-scheduler.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ ADMINS = "system:masters"
 
 
 class RealServer:
-    """etcd and kube-apiserver as processes of ours, after `start_controllers` the other two as well. State lives in `directory`,
-    which the caller removes after `stop`."""
+    """etcd and kube-apiserver as processes of ours, after `start_controllers` the other two as well. State lives in
+    `directory`, which the caller removes after `stop`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -75,7 +75,8 @@ class RealServer:
         return path
 
     def start(self) -> None:
-        """Start both and wait until the server is ready. Raises RuntimeError with the end of the log if one does not come up."""
+        """Start both and wait until the server is ready. Raises RuntimeError with the end of the log if one does not
+        come up."""
         binary = find_binary()
         here = self.directory
         self._authority.issue_server("kube-apiserver").save(here / "server.crt", here / "server.key")
@@ -93,9 +94,9 @@ class RealServer:
             raise
 
     def start_controllers(self, node_grace: str = "24h", node_look: str = "5s") -> None:
-        """Start kube-controller-manager and kube-scheduler, and wait until pods can be made. A node whose heartbeats stay away
-        for `node_grace` is not ready (looked for every `node_look`): the long one keeps nodes ready that a test has written by
-        hand. Raises RuntimeError with the end of the log if one does not come up."""
+        """Start kube-controller-manager and kube-scheduler, and wait until pods can be made. A node whose heartbeats
+        stay away for `node_grace` is not ready (looked for every `node_look`): the long one keeps nodes ready that a
+        test has written by hand. Raises RuntimeError with the end of the log if one does not come up."""
         binary, here = find_binary(), self.directory
         manager_port, scheduler_port = free_ports(2)
         common = ["--bind-address=127.0.0.1", "--leader-elect=false", "--kube-api-qps=500", "--kube-api-burst=1000"]
@@ -143,8 +144,8 @@ class RealServer:
         self._ask_etcd("compaction", {"revision": version, "physical": True})
 
     def restart_apiserver(self) -> None:
-        """Kill the API server and start another on what etcd holds; `wait_until_ready` says when it serves. Call this in a
-        thread that lives as long as the server shall (see end_with_parent)."""
+        """Kill the API server and start another on what etcd holds; `wait_until_ready` says when it serves. Call this
+        in a thread that lives as long as the server shall (see end_with_parent)."""
         process = self._processes.pop("kube-apiserver")
         process.kill()
         process.wait()
@@ -295,7 +296,8 @@ def find_binary() -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports of loopback, below those that the system gives to connections (a port it gives may be taken again at once)."""
+    """Free ports of loopback, below those that the system gives to connections (a port it gives may be taken again at
+    once)."""
     found: list[int] = []
     for port in random.sample(range(20_000, 32_000), 200):
         with socket.socket() as probe:

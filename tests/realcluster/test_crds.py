@@ -1,4 +1,5 @@
-"""Our CustomResourceDefinitions on a real server: what our strategies refuse, it refuses as well; what they default, it does."""
+"""Our CustomResourceDefinitions on a real server: what our strategies refuse, it refuses as well; what they default, it
+does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Claims under the real control plane: its API server takes our slices, its scheduler allocates from them, and our node prepares."""
+"""Claims under the real control plane: its API server takes our slices, its scheduler allocates from them, and our node
+prepares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Our node agent under the real control plane: Jobs become pods by its Job controller, get nodes from its scheduler, and run here."""
+"""Our node agent under the real control plane: Jobs become pods by its Job controller, get nodes from its scheduler,
+and run here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`why`, `plan` and `queue` on a real kube-apiserver that holds what Kueue holds, for a user who may read and nothing else."""
+"""`why`, `plan` and `queue` on a real kube-apiserver that holds what Kueue holds, for a user who may read and nothing
+else."""
 
 from __future__ import annotations
 

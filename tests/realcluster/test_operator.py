@@ -1,4 +1,5 @@
-"""`roadstead operator` on a real cluster: kubectl, the real Job controller, scheduler and garbage collector around our admission."""
+"""`roadstead operator` on a real cluster: kubectl, the real Job controller, scheduler and garbage collector around our
+admission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The runner against a real kube-apiserver: a controller that would work twice on a stale view works once there as well."""
+"""The runner against a real kube-apiserver: a controller that would work twice on a stale view works once there as
+well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What only a real kube-apiserver shows: who may log in, lists in pages whose history goes, a server killed in the middle of writes."""
+"""What only a real kube-apiserver shows: who may log in, lists in pages whose history goes, a server killed in the
+middle of writes."""
 
 from __future__ import annotations
 
@@ -142,7 +143,8 @@ def test_a_list_in_pages_is_whole_when_history_is_forgotten_between_them(
                 if len(answers) == 1:
                     last = await cluster.write(Create(CONFIG_MAPS, config_map(namespace, names[-1])))
                     assert last.object is not None
-                    # A new server has no snapshots of its own, and etcd has not got the version of the first page any more.
+                    # A new server has no snapshots of its own, and etcd has not got the version of the first page any
+                    # more.
                     own_server.restart_apiserver()
                     await asyncio.to_thread(own_server.wait_until_ready)
                     own_server.forget_history(last.object.meta.resource_version)

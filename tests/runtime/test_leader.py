@@ -202,7 +202,8 @@ def test_nobody_gives_back_what_another_holds() -> None:
 
 @pytest.mark.parametrize("stopped_after", [0, 1, 5, 9])
 def test_nothing_sent_by_one_leader_can_land_while_the_next_one_leads(stopped_after: int) -> None:
-    """Whenever the old leader was stopped, its last write was allowed `landing` before the earliest moment of the next term."""
+    """Whenever the old leader was stopped, its last write was allowed `landing` before the earliest moment of the next
+    term."""
     old, new = election(ME), election(OTHER)
     old.observe(None, T0, WALL)
     stored = lease(ME, "2")

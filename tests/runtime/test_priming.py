@@ -1,4 +1,5 @@
-"""Whom an object concerns is asked when everything that the controller looks at is listed: not sooner, and of nothing twice."""
+"""Whom an object concerns is asked when everything that the controller looks at is listed: not sooner, and of nothing
+twice."""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ def note(name: str = "a", reason: str = "Started", message: str = "it began") ->
 
 
 def run(check: Callable[[Slow, Recorder], object], *notes: Note, between: int = -1) -> tuple[Slow, list[Json]]:
-    """Record notes (those from `between` on while the first are being written), write them, and give the Events by name."""
+    """Record notes (those from `between` on while the first are being written), write them, and give the Events by
+    name."""
 
     async def go() -> tuple[Slow, list[Json]]:
         store = Store.in_memory()

@@ -82,8 +82,8 @@ class Wrapped:
 
 
 class Children:
-    """ConfigMap `parent` with data.children=N gets N children; data.done says how many it has counted. Not idempotent by name on
-    purpose: names come from the number of children in view, so a stale view would create too many."""
+    """ConfigMap `parent` with data.children=N gets N children; data.done says how many it has counted. Not idempotent
+    by name on purpose: names come from the number of children in view, so a stale view would create too many."""
 
     name: ClassVar[str] = "children"
     watches: Mapping[Resource, KeysOf]

@@ -97,7 +97,8 @@ def test_backoff_doubles_up_to_a_limit(failures: int, delay: int, taken: Taken) 
 
 @pytest.mark.parametrize("steps", range(6))
 def test_a_worker_that_is_cancelled_just_as_a_key_comes_ends_all_the_same(steps: int) -> None:
-    """Whatever moment the cancellation meets between the key's arrival and its being taken: else a server would never stop."""
+    """Whatever moment the cancellation meets between the key's arrival and its being taken: else a server would never
+    stop."""
     done: list[tuple[str, str]] = []
 
     async def work(queue: WorkQueue) -> None:

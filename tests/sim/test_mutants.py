@@ -1,8 +1,8 @@
-"""Every judge can say no: a mutant of the production code for each, found within a few seeds (or by a story made for it, where what
-it breaks is rarely met).
+"""Every judge can say no: a mutant of the production code for each, found within a few seeds (or by a story made for
+it, where what it breaks is rarely met).
 
-A judge that no mutant turns red might as well not be there. Mutants are small: a precondition left out, something not given back, a
-check forgotten.
+A judge that no mutant turns red might as well not be there. Mutants are small: a precondition left out, something not
+given back, a check forgotten.
 """
 
 from __future__ import annotations

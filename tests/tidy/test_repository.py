@@ -1,4 +1,5 @@
-"""What a reader relies on without looking: links lead somewhere, names agree, examples are used, files stay readable."""
+"""What a reader relies on without looking: links lead somewhere, names agree, examples are used, files stay
+readable."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Questions that one posts about what somebody may do: SubjectAccessReview, its local and its own form, SelfSubjectRulesReview (k8s
-`pkg/registry/authorization`). Nothing of them is kept."""
+"""Questions that one posts about what somebody may do: SubjectAccessReview, its local and its own form,
+SelfSubjectRulesReview (k8s `pkg/registry/authorization`). Nothing of them is kept."""
 
 from __future__ import annotations
 

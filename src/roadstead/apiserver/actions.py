@@ -1,5 +1,5 @@
-"""Things one posts to act on an object, of which nothing is kept: Binding, Eviction and TokenRequest (kubernetes-api sections 9
-and 18.3)."""
+"""Things one posts to act on an object, of which nothing is kept: Binding, Eviction and TokenRequest (kubernetes-api
+sections 9 and 18.3)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ async def request_token(
 
 
 async def receive(exchange: Exchange, action: Action, user: User, query: Query) -> tuple[Json, WriteOptions]:
-    """The body, which must be what `action` says, with metadata (an object), and the options of the request. Raises StatusError."""
+    """The body, which must be what `action` says, with metadata (an object), and the options of the request. Raises
+    StatusError."""
     media = media_type(exchange.header(b"content-type"))
     body = await read_body(exchange.receive, exchange.headers.get(b"content-length"))
     options = write_options(query, "CreateOptions", user, exchange.header(b"user-agent"))

@@ -1,15 +1,17 @@
-"""One change to many watchers of a resource: selected once, encoded once, framed once, and the same bytes handed to everybody.
+"""One change to many watchers of a resource: selected once, encoded once, framed once, and the same bytes handed to
+everybody.
 
-Watchers that want the same (kind, namespace, selectors, form) are a `Group`. Those of a group who have seen everything so far are *level*:
-for each of them a flush costs one write of bytes that all share. The others are *apart* and served one by one until they are level: who
-has just come, who asked for a version from the future, and who is slow.
+Watchers that want the same (kind, namespace, selectors, form) are a `Group`. Those of a group who have seen everything
+so far are *level*: for each of them a flush costs one write of bytes that all share. The others are *apart* and served
+one by one until they are level: who has just come, who asked for a version from the future, and who is slow.
 
-Coalescing: changes that come while a flush is being paid for go out together with the next, in one chunk. After a flush that took a
-while the next waits as long as it took (PAUSE_LIMIT at most), so half of the loop is left to everybody else, however many watch.
+Coalescing: changes that come while a flush is being paid for go out together with the next, in one chunk. After a flush
+that took a while the next waits as long as it took (PAUSE_LIMIT at most), so half of the loop is left to everybody
+else, however many watch.
 
-A slow watcher holds up nobody and costs a bounded amount of memory: when its connection takes no more, nothing is written to it; it keeps
-a version, from which it goes on when it can. What it has missed is read from the store's history; when that is gone its stream ends,
-as in the real server, and on coming back it hears 410.
+A slow watcher holds up nobody and costs a bounded amount of memory: when its connection takes no more, nothing is
+written to it; it keeps a version, from which it goes on when it can. What it has missed is read from the store's
+history; when that is gone its stream ends, as in the real server, and on coming back it hears 410.
 """
 
 from __future__ import annotations
@@ -49,8 +51,8 @@ class Channel:
         self._free: dict[Group, None] = {}
         """Groups that any change may concern."""
         self._anchored: dict[str, dict[str, dict[Group, None]]] = {}
-        """Field -> value -> groups that only objects with this value concern: a thousand node agents, each with pods of its own, cost
-        a change no more than the one or two that it is about."""
+        """Field -> value -> groups that only objects with this value concern: a thousand node agents, each with pods of
+        its own, cost a change no more than the one or two that it is about."""
         self._restless: dict[Group, None] = {}
         """Groups some of whose members are apart."""
         self._position = self._feed.end
@@ -65,7 +67,8 @@ class Channel:
     # --- coming and going
 
     def join(self, watch: Watch, form: object, line: Line, outlet: Outlet, seen: int, *, is_first: bool) -> Member:
-        """Send `outlet` every change after version `seen`, until `leave`; `form` names what `line` makes of an event."""
+        """Send `outlet` every change after version `seen`, until `leave`; `form` names what `line` makes of an
+        event."""
         options = watch.options
         key = (watch.key, form, options.bookmarks)
         group = self._groups.get(key)
@@ -187,20 +190,23 @@ class Channel:
             try:
                 self._serve(group, concerned, before)
             except Exception:
-                # A stream that would leave something out is worse than none: they come again, from a version that they know.
+                # A stream that would leave something out is worse than none: they come again, from a version that they
+                # know.
                 log.exception("watchers of %s cannot be served", group.key)
                 for member in (*group.level, *group.apart):
                     member.end()
         now = loop.time()
         rest = min(now - began, PAUSE_LIMIT)
         behind = self._feed.end - self._position
-        # More is waiting than was sent: nothing would be gained by letting it grow, so others get less than half of the loop.
+        # More is waiting than was sent: nothing would be gained by letting it grow, so others get less than half of the
+        # loop.
         self._rest_until = now + (rest / 4 if behind > len(changes) else rest)
         if behind and not self._feed.is_closed:
             self._schedule()
 
     def _concerned(self, changes: Sequence[Change]) -> dict[Group, Sequence[Change]]:
-        """Which groups are to be served, with the changes that may concern them. O(changes x fields that anchor groups + result)."""
+        """Which groups are to be served, with the changes that may concern them. O(changes x fields that anchor groups
+        + result)."""
         found: dict[Group, Sequence[Change]] = dict.fromkeys(self._restless, ())
         for field, by_value in self._anchored.items():
             selection = next(iter(next(iter(by_value.values())))).watch.selection
@@ -272,8 +278,8 @@ class Channel:
             self._catch_up(member)
 
     def _catch_up(self, member: Member) -> None:
-        """Send one watcher what it has not seen yet, as long as its connection takes it; make it level when it has seen all. If that
-        cannot be done, its stream ends, whoever the caller is: it must not stay, and hear nothing."""
+        """Send one watcher what it has not seen yet, as long as its connection takes it; make it level when it has seen
+        all. If that cannot be done, its stream ends, whoever the caller is: it must not stay, and hear nothing."""
         try:
             self._send_unseen(member)
         except Exception:

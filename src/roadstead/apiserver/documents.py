@@ -1,4 +1,5 @@
-"""What is not about objects: version, health, OpenAPI, metrics, keys of tokens, the list of paths (kubernetes-api sections 1.4 and 3)."""
+"""What is not about objects: version, health, OpenAPI, metrics, keys of tokens, the list of paths (kubernetes-api
+sections 1.4 and 3)."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from roadstead.auth.service_accounts import CONFIGURATION_PATH, JWKS_PATH, Issue
 METRICS: Final = "/metrics"
 OPENAPI_V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 OPENAPI_V2: Final = bytes([0x0A, 0x03, 0x32, 0x2E, 0x30])
-"""An OpenAPI v2 document in protobuf that says only `swagger: "2.0"`. kubectl asks for one before `create -f` of a List or of a
-kind it does not know; the rest it reads from v3."""
+"""An OpenAPI v2 document in protobuf that says only `swagger: "2.0"`. kubectl asks for one before `create -f` of a List
+or of a kind it does not know; the rest it reads from v3."""
 
 
 class Documents:
@@ -36,7 +37,8 @@ class Documents:
         address: str = "",
         metrics: Exposition | None = None,
     ) -> None:
-        """`issuer`: whose public key to show (None: none), of a server at `address` (https://...). `metrics`: None: no /metrics."""
+        """`issuer`: whose public key to show (None: none), of a server at `address` (https://...). `metrics`: None: no
+        /metrics."""
         self._openapi = openapi
         self.health = Health(checks)
         self._metrics = metrics

@@ -50,7 +50,8 @@ def plain_page(kind: Kind, page: Page) -> bytes:
 
 
 def list_metadata(page: Page, *, always: bool = False) -> bytes:
-    """`metadata` of a list or Table. `always`: with `continue` also where nothing is left, as lists of custom kinds have it."""
+    """`metadata` of a list or Table. `always`: with `continue` also where nothing is left, as lists of custom kinds
+    have it."""
     metadata: Json = {"resourceVersion": page.resource_version}
     if page.continue_token or always:
         metadata["continue"] = page.continue_token

@@ -23,8 +23,8 @@ class Fanout:
     def join(self, watch: Watch, form: object, line: Line, outlet: Outlet, seen: int, *, is_first: bool) -> Member:
         """Send `outlet` every change after version `seen` that `watch` selects, until `leave`.
 
-        `form` names what `line` makes of an event: watchers with equal requests and forms share its bytes. `is_first`: the form says
-        something extra with the first object that a watcher gets.
+        `form` names what `line` makes of an event: watchers with equal requests and forms share its bytes. `is_first`:
+        the form says something extra with the first object that a watcher gets.
         """
         resource = watch.kind.stored
         channel = self._channels.get(resource)

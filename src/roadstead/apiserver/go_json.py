@@ -1,5 +1,5 @@
-"""What Go's encoding/json says about text that is not JSON, and about values of the wrong type. Used only to word a refusal; people
-search for these sentences."""
+"""What Go's encoding/json says about text that is not JSON, and about values of the wrong type. Used only to word a
+refusal; people search for these sentences."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def _scan(text: bytes) -> None:
 
 
 def _value(text: bytes, at: int, open_with: bytearray) -> int:
-    """Read one value that begins at `at`; an object or array with members is only opened (down to its first plain value)."""
+    """Read one value that begins at `at`; an object or array with members is only opened (down to its first plain
+    value)."""
     while True:
         byte = _byte(text, at)
         if byte == ord('"'):

@@ -1,4 +1,5 @@
-"""/healthz, /livez, /readyz and their named checks, in the real server's words (k8s.io/apiserver pkg/server/healthz)."""
+"""/healthz, /livez, /readyz and their named checks, in the real server's words (k8s.io/apiserver
+pkg/server/healthz)."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ Check: TypeAlias = Callable[[], str | None]
 ENDPOINTS: Final = ("healthz", "livez", "readyz")
 PING: Final = "ping"
 READY_ONLY: Final = frozenset({"informer-sync", "shutdown"})
-"""Checks of /readyz alone: a server that still lists, or that is stopping, is alive and must not be restarted for it."""
+"""Checks of /readyz alone: a server that still lists, or that is stopping, is alive and must not be restarted for
+it."""
 _PLAIN: Final = ((b"x-content-type-options", b"nosniff"),)
 
 
@@ -63,7 +65,8 @@ class Health:
             await exchange.reply_text(200, "ok", _PLAIN)
 
     def _look(self, endpoint: str, excluded: set[str]) -> tuple[list[str], list[str]]:
-        """(one line for each check, what is wrong). The real server withholds the reason; who asks ours has shown who they are."""
+        """(one line for each check, what is wrong). The real server withholds the reason; who asks ours has shown who
+        they are."""
         lines, problems = [], []
         for name, check in self._of(endpoint).items():
             if name in excluded:

@@ -127,7 +127,8 @@ class PodLogs:
         self._agents = agents
 
     async def serve(self, exchange: Exchange, namespace: str, name: str, query: Query, stopping: asyncio.Event) -> None:
-        """Answer with the log, flushed as it comes; ends when the agent ends, the client leaves, or the server stops."""
+        """Answer with the log, flushed as it comes; ends when the agent ends, the client leaves, or the server
+        stops."""
         check_options(query)
         pod = (await self._resources.get(self._kind(PODS), namespace, name)).view(_Pod)
         container = choose_container(name, pod, query.get("container", ""))

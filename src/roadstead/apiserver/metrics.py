@@ -1,6 +1,7 @@
 """/metrics: what the API server counts, and the text that Prometheus reads (names as in kube-apiserver).
 
-On the way of a request two dictionaries are looked up and two integers grow; names, labels and text come into being when somebody scrapes.
+On the way of a request two dictionaries are looked up and two integers grow; names, labels and text come into being
+when somebody scrapes.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class RequestCounts:
         self._known: dict[tuple[str, str, str, str, str, bool, bool, bool], Request] = {}
 
     def answered(self, method: str, target: ResourcePath | None, is_watch: bool, code: int, seconds: float) -> None:
-        """Count one. `target` None: not a resource that is served; so a client cannot make series at will. A watch has no length."""
+        """Count one. `target` None: not a resource that is served; so a client cannot make series at will. A watch has
+        no length."""
         if target is None:
             key = (method, "", "", "", "", False, False, False)
         else:
@@ -174,7 +176,8 @@ class Exposition:
 
     def text(self) -> bytes:
         """O(series). A source that fails is left out of this scrape: the others are still worth having."""
-        # Loaded by the first scrape: most servers are never scraped, and commands that only ask a question must start fast.
+        # Loaded by the first scrape: most servers are never scraped, and commands that only ask a question must start
+        # fast.
         from prometheus_client import (
             CollectorRegistry,
             GCCollector,

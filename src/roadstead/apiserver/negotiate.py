@@ -1,4 +1,5 @@
-"""What the client wants to read (kubernetes-api section 4.1): media type and form of the answer, from its Accept header."""
+"""What the client wants to read (kubernetes-api section 4.1): media type and form of the answer, from its Accept
+header."""
 
 from __future__ import annotations
 
@@ -64,8 +65,8 @@ def clauses(accept: str) -> tuple[Clause, ...]:
 
 @lru_cache(maxsize=512)
 def negotiate(accept: str, *, for_watch: bool = False) -> Format:
-    """The first clause that can be met. Raises StatusError 406 in the two texts of the real server: no media type known at all,
-    or none whose `as` form can be made."""
+    """The first clause that can be met. Raises StatusError 406 in the two texts of the real server: no media type known
+    at all, or none whose `as` form can be made."""
     if not accept:
         return PLAIN
     known_media = False

@@ -1,7 +1,8 @@
 """OpenAPI v3 (kubernetes-api section 3): what kubectl reads before `create -f`, `apply` and `explain`.
 
-One document per group version, made on first use and kept as bytes: paths with the operations that clients look at, and every
-schema that they lead to, with list types and merge keys. Descriptions of built-in kinds are not ours to copy and are left out.
+One document per group version, made on first use and kept as bytes: paths with the operations that clients look at, and
+every schema that they lead to, with list types and merge keys. Descriptions of built-in kinds are not ours to copy and
+are left out.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class OpenApi:
         return path == PREFIX or path.removeprefix(f"{PREFIX}/") in self._kinds
 
     def index(self) -> tuple[bytes, str]:
-        """The index and its digest. Makes all documents the first time (some ten milliseconds), and later those that have changed."""
+        """The index and its digest. Makes all documents the first time (some ten milliseconds), and later those that
+        have changed."""
         self._renew()
         if self._index is None:
             paths = {}
@@ -290,8 +292,8 @@ def _gvk(kind: Kind) -> Json:
 
 
 def empty_body(kind: Kind) -> Json:
-    """The fields beside metadata that Go writes for an empty object of this built-in kind: its struct-typed ones, and null
-    for required lists. Bookmarks carry them."""
+    """The fields beside metadata that Go writes for an empty object of this built-in kind: its struct-typed ones, and
+    null for required lists. Bookmarks carry them."""
     if kind.is_custom:
         return {}
     return {name: value for name, value in _zero(kind.schema.raw).items() if name != "metadata"}

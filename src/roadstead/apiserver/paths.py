@@ -1,4 +1,5 @@
-"""URL paths of the resource API (kubernetes-api section 1.2): which resource, namespace, object and subresource is meant."""
+"""URL paths of the resource API (kubernetes-api section 1.2): which resource, namespace, object and subresource is
+meant."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class ResourcePath(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse_path(path: str) -> ResourcePath | None:
-    """The parts of `path`, or None if it is not a resource path (with a group and a version). One trailing slash is ignored."""
+    """The parts of `path`, or None if it is not a resource path (with a group and a version). One trailing slash is
+    ignored."""
     segments = path.removesuffix("/").split("/")[1:]
     if not segments or "" in segments:
         return None
@@ -59,8 +61,9 @@ _VERBS: Final = {
 
 
 def attributes_of(method: str, path: str, query_string: bytes, target: ResourcePath | None) -> Attributes:
-    """What a request asks to do (k8s `apiserver/pkg/endpoints/request/requestinfo.go`). `target`: `parse_path(path)`. Bodies say
-    nothing about that, and never an error: what makes no sense is refused where it is served, or here as the least that it is."""
+    """What a request asks to do (k8s `apiserver/pkg/endpoints/request/requestinfo.go`). `target`: `parse_path(path)`.
+    Bodies say nothing about that, and never an error: what makes no sense is refused where it is served, or here as the
+    least that it is."""
     if target is None or not target.plural:
         return on_path(path, method.lower())
     verb = "watch" if target.watch else _VERBS.get(method, "")

@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol, extended by what a connection proves: the peer's user id on a Unix socket, the subject of the client
-certificate on TLS. The application finds it as `scope["state"]["connection"]`."""
+"""uvicorn's HTTP protocol, extended by what a connection proves: the peer's user id on a Unix socket, the subject of
+the client certificate on TLS. The application finds it as `scope["state"]["connection"]`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HEAD_LIMIT: Final = 1 << 20
 """Bytes of request line and headers together; Go's limit."""
 
 HEAD_SECONDS: Final = 32.0
-"""How long request line and headers may take to come, from the first byte or from connecting (kube-apiserver's ReadHeaderTimeout):
-whoever sends them slowly, or nothing at all, holds no connection for good."""
+"""How long request line and headers may take to come, from the first byte or from connecting (kube-apiserver's
+ReadHeaderTimeout): whoever sends them slowly, or nothing at all, holds no connection for good."""
 
 URL_LIMIT: Final = 65_535
 """Bytes; the parser's limit."""
@@ -88,7 +88,8 @@ class ApiProtocol(HttpToolsProtocol):
         self._outlet.resumed()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Silence: kubectl asks for a websocket with every exec and takes the answer. The base class would advise to install one."""
+        """Silence: kubectl asks for a websocket with every exec and takes the answer. The base class would advise to
+        install one."""
 
     _refusal = ""
 
@@ -141,8 +142,8 @@ class ApiProtocol(HttpToolsProtocol):
         raise httptools.HttpParserError(status_and_why)
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser does not understand. A method it has never heard of is not a malformed request: 405, as the real
-        server answers."""
+        """What the parser does not understand. A method it has never heard of is not a malformed request: 405, as the
+        real server answers."""
         if self._refusal:
             status = self._refusal.partition(":")[0]
             body = f"{self._refusal}\n".encode()

@@ -86,7 +86,8 @@ def write_options(
 
 
 def manager_of(user_agent: str) -> str:
-    """The field manager of a client that names none: its User-Agent up to the first slash, printable characters only."""
+    """The field manager of a client that names none: its User-Agent up to the first slash, printable characters
+    only."""
     name = user_agent.partition("/")[0]
     return "".join(character for character in name if character.isprintable())[:MANAGER_LENGTH] or "unknown"
 
@@ -162,7 +163,8 @@ _DELETE_TYPES: Final = {
 
 
 def delete_options(query: Query, body: Any, user: User) -> DeleteOptions:
-    """Options of a delete: from the body if there is one (`body` decoded, None for an empty one), else from the query."""
+    """Options of a delete: from the body if there is one (`body` decoded, None for an empty one), else from the
+    query."""
     value = _from_query(query) if body is None else _checked(body)
     preconditions = value.get("preconditions") or {}
     for field in ("uid", "resourceVersion"):

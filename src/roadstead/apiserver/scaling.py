@@ -1,6 +1,8 @@
-"""The scale subresource: how many replicas an object wants, read and written without knowing its kind (kubernetes-api section 18.2).
+"""The scale subresource: how many replicas an object wants, read and written without knowing its kind (kubernetes-api
+section 18.2).
 
-A write is one of the whole object, in which only the number changes; what it says of status and the rest is not looked at.
+A write is one of the whole object, in which only the number changes; what it says of status and the rest is not looked
+at.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Starting and stopping the API server: TLS on TCP and peer credentials on a Unix socket, at once, over the same application."""
+"""Starting and stopping the API server: TLS on TCP and peer credentials on a Unix socket, at once, over the same
+application."""
 
 from __future__ import annotations
 
@@ -54,11 +55,13 @@ class CannotListen(Exception):
 
 
 class ApiServer:
-    """The HTTP surface over `resources`. Keeps its authority, certificate and tokens in `state_dir` (mode 0700, files 0600).
+    """The HTTP surface over `resources`. Keeps its authority, certificate and tokens in `state_dir` (mode 0700, files
+    0600).
 
-    `port` 0 takes a free one. `host_names` are further names under which clients reach it (beside localhost and addresses).
-    `answers` serves questions beyond objects; see `app.Answers` and `app.Planner`. `pending` says who waits in which queue, for Kueue's
-    visibility API. `metrics` are shown at /metrics beside the server's own; `checks` are health checks beside its own.
+    `port` 0 takes a free one. `host_names` are further names under which clients reach it (beside localhost and
+    addresses). `answers` serves questions beyond objects; see `app.Answers` and `app.Planner`. `pending` says who waits
+    in which queue, for Kueue's visibility API. `metrics` are shown at /metrics beside the server's own; `checks` are
+    health checks beside its own.
     """
 
     def __init__(
@@ -241,7 +244,8 @@ class ApiServer:
 
     def _listen_tcp(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        # The protocol is named because asyncio turns Nagle's algorithm off only then: with it, every answer takes 40 ms.
+        # The protocol is named because asyncio turns Nagle's algorithm off only then: with it, every answer takes 40
+        # ms.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)

@@ -1,5 +1,6 @@
 """The pending-workloads API: `clusterqueues/NAME/pendingworkloads` and `localqueues/NAME/pendingworkloads` below
-/apis/visibility.kueue.x-k8s.io (kueue 1.14). In a cluster with Kueue an aggregated API server answers here; we are our own."""
+/apis/visibility.kueue.x-k8s.io (kueue 1.14). In a cluster with Kueue an aggregated API server answers here; we are our
+own."""
 
 from __future__ import annotations
 

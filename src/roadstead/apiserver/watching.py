@@ -87,10 +87,11 @@ class EventEncoder:
 async def stream(
     exchange: Exchange, watch: Watch, fanout: Fanout, encoder: EventEncoder, format: Format, include: str
 ) -> None:
-    """Send what `watch` selects until its time is over, the client leaves, falls behind the history kept, or the server stops.
+    """Send what `watch` selects until its time is over, the client leaves, falls behind the history kept, or the server
+    stops.
 
-    What is wrong with the request has been said by whoever made `watch`; expired history (410) is an event of its own inside the
-    stream, as in the real server.
+    What is wrong with the request has been said by whoever made `watch`; expired history (410) is an event of its own
+    inside the stream, as in the real server.
     """
     exchange.is_watch = True
     await exchange.start_stream(JSON)

@@ -7,7 +7,8 @@ from typing import Any, Final
 from roadstead.kinds import yaml_text
 
 CONVERTING: Final = "error converting YAML to JSON: "
-"""What comes before the words of NotYaml where the server reads YAML by way of JSON: all but the bodies that are objects."""
+"""What comes before the words of NotYaml where the server reads YAML by way of JSON: all but the bodies that are
+objects."""
 
 
 class NotYaml(ValueError):

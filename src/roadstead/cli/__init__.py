@@ -35,8 +35,8 @@ VERBS = {
     "crds": "the definitions of our kinds, for another cluster",
     "import": "a Slurm configuration as nodes, devices, flavors and queues",
 }
-"""Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`; one whose name is a
-word of Python has a dash below behind it (`import_`)."""
+"""Verb -> one line of help. The module of the same name under `roadstead.cli` has a click command `command`; one whose
+name is a word of Python has a dash below behind it (`import_`)."""
 
 
 INTERRUPTED = 130
@@ -76,8 +76,8 @@ def group(home: str | None) -> None:
 def main(
     arguments: list[str] | None = None, *, program: str = "roadstead", verbs: Collection[str] = tuple(VERBS)
 ) -> None:
-    """Entry point. Exits 0 on success, 1 when it cannot be done, 2 on words it does not understand; `run` relays, `plan` says 2 for
-    what would wait. `verbs`: those that there are under this name of the program.
+    """Entry point. Exits 0 on success, 1 when it cannot be done, 2 on words it does not understand; `run` relays,
+    `plan` says 2 for what would wait. `verbs`: those that there are under this name of the program.
 
     Every failure is a sentence with its numbers on stderr, then what to do."""
     sys.exit(_run(arguments, program, verbs))

@@ -1,4 +1,5 @@
-"""The connection of a command to its cluster: the Cluster port, plus the few raw requests that it does not cover (logs, answers)."""
+"""The connection of a command to its cluster: the Cluster port, plus the few raw requests that it does not cover (logs,
+answers)."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 
 
 class LogRefused(Failure):
-    """The server answered a request for output with an error. `status` is its HTTP status: 404 no such pod, 5xx the node is silent."""
+    """The server answered a request for output with an error. `status` is its HTTP status: 404 no such pod, 5xx the
+    node is silent."""
 
     def __init__(self, what: str, hint: str, status: int) -> None:
         super().__init__(what, hint)
@@ -73,7 +75,8 @@ class Client:
     async def log(
         self, namespace: str, pod: str, container: str, *, follow: bool, options: Mapping[str, str] | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Chunks of a container's output; with `follow` until it ends. `options`: more of PodLogOptions. Raises LogRefused."""
+        """Chunks of a container's output; with `follow` until it ends. `options`: more of PodLogOptions. Raises
+        LogRefused."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         parameters = {"container": container, "follow": "true" if follow else "false", **(options or {})}
         async with self._http.stream(

@@ -32,7 +32,8 @@ def config_option(default: str) -> Callable[[Command], Command]:
 
 
 def configuration(named: Path | None, home: Path | None = None) -> Configured:
-    """What the named file means, else the one in the home directory, else nothing. Raises Failure with all that is wrong with it."""
+    """What the named file means, else the one in the home directory, else nothing. Raises Failure with all that is
+    wrong with it."""
     from roadstead.compose.configuration import PLAINLY, load
     from roadstead.compose.running import Refused
 

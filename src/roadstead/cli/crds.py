@@ -10,8 +10,9 @@ import click
     "--without-kueue", is_flag=True, help="Leave out the definitions of Kueue's kinds (Kueue's own are installed)."
 )
 def command(without_kueue: bool) -> None:
-    """Print YAML for `kubectl apply --server-side -f -`. The embedded server has these kinds already; on another cluster they behave
-    as they do there, as far as a definition can say. `roadstead manifests` prints them together with the rest."""
+    """Print YAML for `kubectl apply --server-side -f -`. The embedded server has these kinds already; on another
+    cluster they behave as they do there, as far as a definition can say. `roadstead manifests` prints them together
+    with the rest."""
     from roadstead.cli.manifests import yaml_text
     from roadstead.kinds.crds import definitions
     from roadstead.kinds.names import KUEUE

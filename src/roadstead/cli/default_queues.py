@@ -1,7 +1,8 @@
 """What a cluster without queues means to who submits, and how the default ones come back.
 
-The cluster makes its default queue, flavor and classes once and remembers that it did (`controllers/defaults.py`), so that who deletes
-them is rid of them, also after the next start. Nobody is left to find out by himself: `status` and `up` say it, with the way back.
+The cluster makes its default queue, flavor and classes once and remembers that it did (`controllers/defaults.py`), so
+that who deletes them is rid of them, also after the next start. Nobody is left to find out by himself: `status` and
+`up` say it, with the way back.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ WAY_BACK = "Make the default queue, flavor and classes again: roadstead up --def
 
 
 def note_about(queues: Collection[dict[str, Any]], local_queues: int) -> str:
-    """What to know about a cluster in which work has no way through a queue; "" if all is well. `queues`: as on the queue's page."""
+    """What to know about a cluster in which work has no way through a queue; "" if all is well. `queues`: as on the
+    queue's page."""
     if queues and local_queues:
         return ""
     if not local_queues:
@@ -25,7 +27,8 @@ def note_about(queues: Collection[dict[str, Any]], local_queues: int) -> str:
 
 
 def make_again(home: Home) -> None:
-    """Forget that the defaults were made: the cluster makes those that are missing. What people changed stays changed."""
+    """Forget that the defaults were made: the cluster makes those that are missing. What people changed stays
+    changed."""
     asyncio.run(_forget(home))
 
 

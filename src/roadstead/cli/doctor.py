@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True,
               help="How to print the answer.")  # fmt: skip
 def command(home: str | None, form: str) -> int:
-    """Look at this machine and at the cluster's state, and say what will not work and what is not enforced here. Changes nothing.
+    """Look at this machine and at the cluster's state, and say what will not work and what is not enforced here.
+    Changes nothing.
 
     Exits 1 if there is a problem, 0 if there are only notes."""
     from roadstead.cli.examine import Level, Machine, examine

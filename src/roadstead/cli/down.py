@@ -9,7 +9,8 @@ from roadstead.cli.output import home_option
 from roadstead.cli.stopping import GRACE_SECONDS, stop_everything
 
 YIELD_SECONDS = GRACE_SECONDS + 3.0
-"""How long jobs may take to give their places back; processes that are still there then are stopped as the others are."""
+"""How long jobs may take to give their places back; processes that are still there then are stopped as the others
+are."""
 
 
 @click.command(short_help="stop it and everything it runs")
@@ -18,8 +19,8 @@ YIELD_SECONDS = GRACE_SECONDS + 3.0
 def command(home: str | None, delete_data: bool) -> None:
     """Stop the cluster and everything it runs. Objects stay on disk: the next `up` continues with them.
 
-    Jobs in queues yield, as when they are preempted: SIGTERM, and they start again at the next `up` (from their checkpoint, if they
-    keep one). Pods outside queues end."""
+    Jobs in queues yield, as when they are preempted: SIGTERM, and they start again at the next `up` (from their
+    checkpoint, if they keep one). Pods outside queues end."""
     from roadstead.cli.yielding import yield_work
 
     where = find_home(home)

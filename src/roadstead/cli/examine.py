@@ -1,4 +1,5 @@
-"""What `roadstead doctor` looks at: one function per question, each answering with findings. Nothing is changed anywhere.
+"""What `roadstead doctor` looks at: one function per question, each answering with findings. Nothing is changed
+anywhere.
 
 `Machine` is what they look at, so that a test can show them another one.
 """
@@ -28,7 +29,8 @@ SOON_DAYS: Final = 30
 
 
 class Level(StrEnum):
-    """`problem`: something will not work. `note`: it works, and something is not as on a real cluster, or soon will not be."""
+    """`problem`: something will not work. `note`: it works, and something is not as on a real cluster, or soon will not
+    be."""
 
     OK = "ok"
     NOTE = "note"
@@ -37,7 +39,8 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One answer: about what, how bad, what was seen (with numbers), and what to do (empty where nothing is to be done)."""
+    """One answer: about what, how bad, what was seen (with numbers), and what to do (empty where nothing is to be
+    done)."""
 
     about: str
     level: Level

@@ -1,7 +1,7 @@
 """Follow one job from waiting to its end: say why it waits, print its output, know its exit code.
 
-The follower asks again and again and believes only what is stored, so a server or an agent that restarts meanwhile costs a pause and
-nothing else: output is read again from the byte after the last that was printed.
+The follower asks again and again and believes only what is stored, so a server or an agent that restarts meanwhile
+costs a pause and nothing else: output is read again from the byte after the last that was printed.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ class Follower:
         self._stopped_since: float | None = None
 
     async def to_the_end(self) -> Ending:
-        """The job's ending. Failure if the job is deleted before it ends, or the cluster is stopped on purpose; a server that was
-        killed or does not answer is waited for."""
+        """The job's ending. Failure if the job is deleted before it ends, or the cluster is stopped on purpose; a
+        server that was killed or does not answer is waited for."""
         while True:
             try:
                 if (ending := await self._look()) is not None:
@@ -124,7 +124,8 @@ class Follower:
             await asyncio.sleep(POLL_SECONDS)
 
     def _stays_stopped(self) -> bool:
-        """True once the cluster has been down on purpose for a while: a starting server has no record for a moment either."""
+        """True once the cluster has been down on purpose for a while: a starting server has no record for a moment
+        either."""
         if not self._client.was_stopped:
             self._stopped_since = None
             return False

@@ -1,4 +1,5 @@
-"""Where one embedded cluster keeps its state: `$ROADSTEAD_HOME`, else `$XDG_STATE_HOME/roadstead` (~/.local/state/roadstead)."""
+"""Where one embedded cluster keeps its state: `$ROADSTEAD_HOME`, else `$XDG_STATE_HOME/roadstead`
+(~/.local/state/roadstead)."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from roadstead.cli.failure import Failure
 @click.option("-n", "--namespace", default="default", show_default=True, help="Where the LocalQueues go.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say what could not be expressed.")
 def command(slurm_conf: Path, gres_conf: Path | None, namespace: str, quiet: bool) -> None:
-    """Print YAML for `kubectl apply -f -`: a Node and its devices for every NodeName, a ResourceFlavor for every kind of node, a
-    ClusterQueue and a LocalQueue for every partition, and the cohort that holds what they share. What has no counterpart is said on
-    stderr."""
+    """Print YAML for `kubectl apply -f -`: a Node and its devices for every NodeName, a ResourceFlavor for every kind
+    of node, a ClusterQueue and a LocalQueue for every partition, and the cohort that holds what they share. What has no
+    counterpart is said on stderr."""
     from roadstead.slurm.language.configuration import ConfigurationError
     from roadstead.slurm.language.fleet import read
     from roadstead.slurm.manifests import NameRefused, manifests
@@ -71,7 +71,8 @@ def _no_text(path: Path, position: int) -> Failure:
 
 
 def _included(path: Path, text: str) -> dict[str, str]:
-    """Texts of the files that `Include` names, and of those that they name; relative names are meant from the first file."""
+    """Texts of the files that `Include` names, and of those that they name; relative names are meant from the first
+    file."""
     from roadstead.slurm.language.configuration import records
 
     found: dict[str, str] = {}

@@ -50,7 +50,8 @@ def generated_name(command: Sequence[str]) -> str:
 
 
 def job_manifest(request: Request, *, directory: str, shell: Mapping[str, str]) -> Json:
-    """The batch/v1 Job that runs the command once, here, with the shell's search paths. Failure (code 2) for an amount that is none."""
+    """The batch/v1 Job that runs the command once, here, with the shell's search paths. Failure (code 2) for an amount
+    that is none."""
     for option, amount in (("--cpus", request.cpus), ("--memory", request.memory)):
         _check_amount(option, amount)
     resources: dict[str, str] = {}
@@ -87,7 +88,8 @@ def job_manifest(request: Request, *, directory: str, shell: Mapping[str, str]) 
             "template": {
                 "spec": {
                     "restartPolicy": "Never",
-                    # What runs here as its user needs no token; without one, it sees the machine's file system as it is.
+                    # What runs here as its user needs no token; without one, it sees the machine's file system as it
+                    # is.
                     "automountServiceAccountToken": False,
                     "containers": [container],
                 }

@@ -45,7 +45,8 @@ def command(
     since: str,
     name: str,
 ) -> None:
-    """Print the output of job NAME (its newest pod) or of pod NAME. NAME may say which: job/NAME, workload/NAME, pod/NAME."""
+    """Print the output of job NAME (its newest pod) or of pod NAME. NAME may say which: job/NAME, workload/NAME,
+    pod/NAME."""
     meant = named(name)
     options = {
         **({"previous": "true"} if previous else {}),

@@ -36,8 +36,8 @@ def command(
     without_policy: bool,
     without_deployment: bool,
 ) -> None:
-    """Print YAML for `kubectl apply -f -`: definitions of queues, flavors and workloads, the operator's account with the rights
-    it needs and no more, the policy that holds queued jobs, and the Deployment."""
+    """Print YAML for `kubectl apply -f -`: definitions of queues, flavors and workloads, the operator's account with
+    the rights it needs and no more, the policy that holds queued jobs, and the Deployment."""
     from dataclasses import replace
 
     from roadstead.compose.manifests import ManifestOptions, manifests

@@ -1,4 +1,5 @@
-"""What a command is asked about, in kubectl's words: NAME, KIND/NAME or KIND.GROUP/NAME, as `kubectl create` and `run --detach` print it."""
+"""What a command is asked about, in kubectl's words: NAME, KIND/NAME or KIND.GROUP/NAME, as `kubectl create` and `run
+--detach` print it."""
 
 from __future__ import annotations
 

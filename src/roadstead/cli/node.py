@@ -1,4 +1,5 @@
-"""`roadstead node`: a node agent in the foreground, of the embedded cluster or of any other. `up` starts one in the background."""
+"""`roadstead node`: a node agent in the foreground, of the embedded cluster or of any other. `up` starts one in the
+background."""
 
 from __future__ import annotations
 
@@ -56,13 +57,13 @@ def command(
 ) -> None:
     """Join this machine to a cluster, as one node or several. Processes that it started outlive it.
 
-    Without --kubeconfig that is the embedded cluster (roadstead up). With it, it is any Kubernetes cluster: its scheduler binds
-    pods, and they run here as processes, without images. Pods that are meant for containers must be kept off, with --taint
-    or by node selectors. Pods' addresses reach no further than this machine.
+    Without --kubeconfig that is the embedded cluster (roadstead up). With it, it is any Kubernetes cluster: its
+    scheduler binds pods, and they run here as processes, without images. Pods that are meant for containers must be
+    kept off, with --taint or by node selectors. Pods' addresses reach no further than this machine.
 
-    The identity in the kubeconfig is an administrator, or system:node:NAME in group system:nodes (as kubelets have; it may not
-    see the cluster's other pods, so members of a job find only those on this node by name). To read who may
-    see logs it needs role extension-apiserver-authentication-reader in kube-system, else give --client-ca.
+    The identity in the kubeconfig is an administrator, or system:node:NAME in group system:nodes (as kubelets have; it
+    may not see the cluster's other pods, so members of a job find only those on this node by name). To read who may see
+    logs it needs role extension-apiserver-authentication-reader in kube-system, else give --client-ca.
     """
     from roadstead.compose.running import Refused
 
@@ -106,8 +107,8 @@ def command(
 
 
 def joined(home: Home, url: str) -> Home:
-    """Where the state of a cluster of others is kept. Each has its own: an agent ends processes whose pods its cluster does not
-    know."""
+    """Where the state of a cluster of others is kept. Each has its own: an agent ends processes whose pods its cluster
+    does not know."""
     return Home(home.root / "joined" / re.sub(r"[^A-Za-z0-9.-]+", "-", url.partition("://")[2]).strip("-"))
 
 
@@ -153,7 +154,8 @@ SERVER_SECONDS = 5.0
 
 
 def wait_for_server(home: Home) -> None:
-    """Return once a server is up; Failure if there is none after a while. One that goes away later is waited for without end."""
+    """Return once a server is up; Failure if there is none after a while. One that goes away later is waited for
+    without end."""
     deadline = time.monotonic() + SERVER_SECONDS
     while running(home, "server") is None and time.monotonic() < deadline:
         time.sleep(0.05)

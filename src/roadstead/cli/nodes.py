@@ -21,7 +21,8 @@ HINT = (
 
 
 def chosen_nodes(home: Home, given: Sequence[str]) -> tuple[str, ...]:
-    """The nodes in the words of `--node`, every one of which `parse_node` understands. Failure (code 2) if one does not."""
+    """The nodes in the words of `--node`, every one of which `parse_node` understands. Failure (code 2) if one does
+    not."""
     chosen = tuple(given or _remembered(home, "nodes") or (this_machine(),))
     names = [parse_node(text).name for text in chosen]
     for name in names:
@@ -33,7 +34,8 @@ def chosen_nodes(home: Home, given: Sequence[str]) -> tuple[str, ...]:
 
 
 def remember_nodes(home: Home, chosen: Sequence[str]) -> None:
-    """The agent started next without `--node` is these again. What it was before and is no more is kept until `forget_gone`."""
+    """The agent started next without `--node` is these again. What it was before and is no more is kept until
+    `forget_gone`."""
     names = {name_in(text) for text in chosen}
     before = [*(name_in(text) for text in _remembered(home, "nodes")), *_remembered(home, "gone")]
     gone = [name for name in dict.fromkeys(before) if name not in names]
@@ -56,7 +58,8 @@ def name_in(text: str) -> str:
 
 
 def _remembered(home: Home, what: str) -> tuple[str, ...]:
-    """What the record of this home's nodes holds under a key. Failure if it cannot be read: guessing would make other nodes."""
+    """What the record of this home's nodes holds under a key. Failure if it cannot be read: guessing would make other
+    nodes."""
     path = home.record("nodes")
     try:
         value = json.loads(path.read_bytes())

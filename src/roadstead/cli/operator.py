@@ -40,8 +40,8 @@ def command(
     config: Path | None,
     verbose: bool,
 ) -> None:
-    """Hold jobs that name a queue, admit them under quota, start and preempt them; the cluster's own controllers and scheduler do
-    the rest. Several operators may run: one leads. Until SIGTERM or SIGINT.
+    """Hold jobs that name a queue, admit them under quota, start and preempt them; the cluster's own controllers and
+    scheduler do the rest. Several operators may run: one leads. Until SIGTERM or SIGINT.
 
     The cluster needs what `roadstead manifests` prints (or Kueue's own CRDs, v1beta2). Kueue itself must not run there.
     """

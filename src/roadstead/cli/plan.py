@@ -58,14 +58,15 @@ def command(
     home: str | None, context: str | None, kubeconfig: str | None, namespace: str, form: str, files: tuple[str, ...],
     job: JobWords, words: tuple[str, ...],
 ) -> int:  # fmt: skip
-    """Try work on the cluster as it is now, without submitting it: would it start, where, whom would it displace, or why not?
+    """Try work on the cluster as it is now, without submitting it: would it start, where, whom would it displace, or
+    why not?
 
     \b
     roadstead plan -f job.yaml
     roadstead plan --gpus 2 -- python train.py --epochs 3
 
-    Several manifests are planned together, in their order; queues, flavors and nodes among them are taken as given. Exit code: 0
-    if all of it would start now, 2 if something would wait, 1 for an error.
+    Several manifests are planned together, in their order; queues, flavors and nodes among them are taken as given.
+    Exit code: 0 if all of it would start now, 2 if something would wait, 1 for an error.
     """
     if bool(files) == bool(words):
         raise Failure(

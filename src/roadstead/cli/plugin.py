@@ -1,6 +1,8 @@
-"""`kubectl roadstead why|plan|queue`: the same verbs as a kubectl plugin (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/).
+"""`kubectl roadstead why|plan|queue`: the same verbs as a kubectl plugin
+(https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/).
 
-It asks the cluster that kubectl would ask ($KUBECONFIG, current context), unless --home, --context or --kubeconfig say otherwise.
+It asks the cluster that kubectl would ask ($KUBECONFIG, current context), unless --home, --context or --kubeconfig say
+otherwise.
 """
 
 from __future__ import annotations

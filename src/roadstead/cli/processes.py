@@ -1,4 +1,5 @@
-"""Starting and stopping the cluster's own processes. A process is named by pid *and* start time, so a recycled pid is never hit."""
+"""Starting and stopping the cluster's own processes. A process is named by pid *and* start time, so a recycled pid is
+never hit."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ class DidNotStart(Exception):
 
 
 def start_time(pid: int) -> int | None:
-    """Kernel start time of a live process in clock ticks (proc(5), field 22), or None if there is none (zombies count as gone)."""
+    """Kernel start time of a live process in clock ticks (proc(5), field 22), or None if there is none (zombies count
+    as gone)."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -75,7 +77,8 @@ def _live(path: Path) -> Running | None:
 
 
 def start(home: Home, part: str, arguments: Sequence[str], *, ready_seconds: float = READY_SECONDS) -> Running:
-    """Start `roadstead PART ARGUMENTS` in the background, away from this terminal, and wait until it says that it is ready.
+    """Start `roadstead PART ARGUMENTS` in the background, away from this terminal, and wait until it says that it is
+    ready.
 
     Raises DidNotStart when it ended or was silent for so long; then it is gone.
     """
@@ -116,7 +119,8 @@ def tail_of(log: Path, begin: int = 0, lines: int = 12) -> str:
 
 
 def stop(home: Home, part: str, *, seconds: float = STOP_SECONDS) -> bool:
-    """Stop a part, ready or still starting: SIGTERM, then SIGKILL when it has not ended in time. True if there was one to stop."""
+    """Stop a part, ready or still starting: SIGTERM, then SIGKILL when it has not ended in time. True if there was one
+    to stop."""
     stopped = False
     for path in (_starting(home, part), home.record(part)):
         found = _live(path)

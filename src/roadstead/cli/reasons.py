@@ -12,8 +12,8 @@ VERDICTS = {
 
 
 def reason_lines(answer: dict[str, Any]) -> list[str]:
-    """What stands behind a headline that says the binding reason: the verdict, who holds what is missing, what would bind next, what
-    was refused beside it, and what would help."""
+    """What stands behind a headline that says the binding reason: the verdict, who holds what is missing, what would
+    bind next, what was refused beside it, and what would help."""
     reasons = answer.get("reasons") or []
     if not reasons:
         return []

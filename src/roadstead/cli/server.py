@@ -1,4 +1,5 @@
-"""`roadstead server`: the API server, controllers and the deciding core, in the foreground. `up` starts it in the background."""
+"""`roadstead server`: the API server, controllers and the deciding core, in the foreground. `up` starts it in the
+background."""
 
 from __future__ import annotations
 

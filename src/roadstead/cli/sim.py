@@ -28,8 +28,9 @@ SHOWN = 3
 @click.option("--jobs", type=Whole(1, 256), default=None, help="Processes to use. Default: one per core.")
 @click.option("--trace", is_flag=True, help="Show everything that happens.")
 def command(seed: int | None, seeds: str | None, minutes: float | None, jobs: int | None, trace: bool) -> int:
-    """Controllers, store and node agents run as in production, but on a virtual clock: crashes after any write, lost and late
-    answers, broken watches, full disks, vanishing nodes, all drawn from the seed. Judges look on. Exit code 1 if one complains."""
+    """Controllers, store and node agents run as in production, but on a virtual clock: crashes after any write, lost
+    and late answers, broken watches, full disks, vanishing nodes, all drawn from the seed. Judges look on. Exit code 1
+    if one complains."""
     if (seed is None) == (seeds is None and minutes is None):
         raise click.UsageError("say one of --seed N, --seeds A..B (with or without --minutes M), --minutes M.")
     from roadstead.sim.many import soak, try_seeds

@@ -19,7 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the command line said about where to ask. Without `context` and `kubeconfig`: the embedded cluster of `home`."""
+    """What the command line said about where to ask. Without `context` and `kubeconfig`: the embedded cluster of
+    `home`."""
 
     home: str | None = None
     context: str | None = None

@@ -18,8 +18,8 @@ GRACE_SECONDS = 5.0
 
 
 def stop_everything(home: Home, *, grace_seconds: float = GRACE_SECONDS) -> list[str]:
-    """Stop what runs of this cluster: the agent first (it would start again what ends), then its processes and their keeper, then the
-    server. Gives the names of the parts that were running."""
+    """Stop what runs of this cluster: the agent first (it would start again what ends), then its processes and their
+    keeper, then the server. Gives the names of the parts that were running."""
     stopped = []
     if stop(home, "node", seconds=AGENT_SECONDS):
         stopped.append("node")
@@ -32,7 +32,8 @@ def stop_everything(home: Home, *, grace_seconds: float = GRACE_SECONDS) -> list
 
 
 def stop_processes(home: Home, grace_seconds: float) -> int:
-    """End every container process of this cluster's node agent: SIGTERM, and SIGKILL after the grace. Gives how many there were."""
+    """End every container process of this cluster's node agent: SIGTERM, and SIGKILL after the grace. Gives how many
+    there were."""
     root = os.fspath(home.nodes)
     alive = [run for run in runs.scan(root) if _is_alive(run)]
     for run in alive:

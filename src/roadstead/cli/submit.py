@@ -44,7 +44,8 @@ async def submit(home: Home, manifest: Json, *, detach: bool, form: str) -> int:
 
 
 async def _check_names(client: Client, manifest: Json) -> None:
-    """A queue or priority class that does not exist yet may be meant in a manifest; on the command line it is a slip."""
+    """A queue or priority class that does not exist yet may be meant in a manifest; on the command line it is a
+    slip."""
     metadata = manifest["metadata"]
     namespace = metadata["namespace"]
     for label, kind, resource, where, option in (

@@ -82,8 +82,8 @@ def bring_up(
     journal_size: int | None = None,
     config: Path | None = None,
 ) -> Running:
-    """Start server and node agent and wait until both are ready; a server that runs without its agent gets one. If one fails,
-    what this call has started is stopped again. Raises Failure."""
+    """Start server and node agent and wait until both are ready; a server that runs without its agent gets one. If one
+    fails, what this call has started is stopped again. Raises Failure."""
     from roadstead.cli.yielding import take_work
 
     chosen = chosen_nodes(home, nodes)

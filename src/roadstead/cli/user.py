@@ -1,7 +1,8 @@
-"""`roadstead user`: people besides the owner, each with a certificate of their own and no more rights than they are given.
+"""`roadstead user`: people besides the owner, each with a certificate of their own and no more rights than they are
+given.
 
-The certificate says who somebody is and in which groups; what they may do is in role bindings, which `kubectl` shows and changes. So
-rights can be taken away at any time, a certificate cannot: `remove` takes the rights.
+The certificate says who somebody is and in which groups; what they may do is in role bindings, which `kubectl` shows
+and changes. So rights can be taken away at any time, a certificate cannot: `remove` takes the rights.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def add(
 @click.argument("name")
 @home_option
 def remove(name: str, home: str | None) -> None:
-    """Delete the bindings that `user add` made for NAME, in all namespaces. What their groups may do, and what others bound, stays."""
+    """Delete the bindings that `user add` made for NAME, in all namespaces. What their groups may do, and what others
+    bound, stays."""
     _check(name)
     where = find_home(home)
     require_up(where)

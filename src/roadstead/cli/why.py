@@ -1,4 +1,5 @@
-"""`roadstead why NAME`: the binding reason with its numbers, who is in the way, what would bind next, and what would help."""
+"""`roadstead why NAME`: the binding reason with its numbers, who is in the way, what would bind next, and what would
+help."""
 
 from __future__ import annotations
 
@@ -25,9 +26,9 @@ def command(
 
     NAME may say the kind: job/NAME, workload/NAME, pod/NAME, job.batch/NAME.
 
-    First what binds, with its numbers and who holds what is missing; then what would bind next; then the smallest change of the
-    request that would start it now (tried, before it is told). With --context, of any cluster that runs Kueue: only the right to
-    list is needed, and nothing is written.
+    First what binds, with its numbers and who holds what is missing; then what would bind next; then the smallest
+    change of the request that would start it now (tried, before it is told). With --context, of any cluster that runs
+    Kueue: only the right to list is needed, and nothing is written.
     """
     meant = named(name)
     kind = f"{meant.kind}:" if meant.kind else ""

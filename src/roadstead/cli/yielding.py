@@ -1,7 +1,8 @@
-"""Work that yields when the whole cluster stops, as it does when it is preempted: told to end, kept in its queue, started again later.
+"""Work that yields when the whole cluster stops, as it does when it is preempted: told to end, kept in its queue,
+started again later.
 
-A taint says on every node that it is being shut down. Admission takes such a node for lost (ingest/node.py), so gangs leave it at
-once and count no failure; pods outside queues stay until their processes are stopped.
+A taint says on every node that it is being shut down. Admission takes such a node for lost (ingest/node.py), so gangs
+leave it at once and count no failure; pods outside queues stay until their processes are stopped.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _WRITES_TRIED = 5
 
 
 def yield_work(home: Home, seconds: float) -> int:
-    """Have every admitted workload give its place back, and wait for it as long as `seconds`. Gives how many did; 0 as well where no
-    server or agent is there to be told, or they do not answer."""
+    """Have every admitted workload give its place back, and wait for it as long as `seconds`. Gives how many did; 0 as
+    well where no server or agent is there to be told, or they do not answer."""
     if running(home, "server") is None or running(home, "node") is None:
         return 0
     try:
@@ -83,7 +84,8 @@ def _unfinished(workloads: Collection[Object]) -> list[Object]:
 
 
 async def _taint(client: Client, node: Object, *, shut: bool) -> None:
-    """Put the taint on the node or take it away; others write nodes too, so a conflict is tried again on what is there now."""
+    """Put the taint on the node or take it away; others write nodes too, so a conflict is tried again on what is there
+    now."""
     current: Object | None = node
     for _ in range(_WRITES_TRIED):
         if current is None:

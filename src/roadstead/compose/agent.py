@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AgentSetup:
-    """A node agent beside an embedded server: it speaks over the Unix socket, as a user of its own, and has its certificate from
-    the same authority."""
+    """A node agent beside an embedded server: it speaks over the Unix socket, as a user of its own, and has its
+    certificate from the same authority."""
 
     socket: Path
     pki: Path
@@ -34,13 +34,14 @@ class AgentSetup:
     api_server: Callable[[], str] = str
     """Where pods reach the server (https://HOST:PORT): asked at every start of a container, since a server may move."""
     gone: Sequence[str] = ()
-    """Nodes that agents with this state were, and that this one is no more. Nobody would ever look after a pod there again, so
-    their objects are deleted; a node of anybody else stays, and is not ready once it falls silent."""
+    """Nodes that agents with this state were, and that this one is no more. Nobody would ever look after a pod there
+    again, so their objects are deleted; a node of anybody else stays, and is not ready once it falls silent."""
     on_gone_deleted: Callable[[], None] = lambda: None
 
 
 def run_node(setup: AgentSetup, ready: Callable[[], None]) -> None:
-    """Run a node agent until SIGTERM or SIGINT. The processes it started outlive it. Raises Refused if it cannot run here."""
+    """Run a node agent until SIGTERM or SIGINT. The processes it started outlive it. Raises Refused if it cannot run
+    here."""
     uvloop.run(_node(setup, ready))
 
 

@@ -1,6 +1,8 @@
-"""What a configuration file means here: rules for deciding, a policy for workloads, terms for the operator; and what it says in vain.
+"""What a configuration file means here: rules for deciding, a policy for workloads, terms for the operator; and what it
+says in vain.
 
-Waiting for pods is off unless the file has a `waitForPodsReady` stanza. (Kueue 0.19 has it on, with 30 minutes, also without.)
+Waiting for pods is off unless the file has a `waitForPodsReady` stanza. (Kueue 0.19 has it on, with 30 minutes, also
+without.)
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ _IN_VAIN: Final = {
     "leaderElection.resourceName": "the Lease has a name of its own, so that this never leads beside Kueue by accident",
     "leaderElection.resourceNamespace": "the Lease is in `namespace`",
 }
-"""Fields of Kueue's own processes that have nothing to act on here: said at the start, so that nobody counts on them."""
+"""Fields of Kueue's own processes that have nothing to act on here: said at the start, so that nobody counts on
+them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """A node agent as a guest: this machine as a node, or several, of a cluster that others run.
 
-The log port's certificate is signed by an authority of the agent's own, since the cluster's key is not at hand: API servers that
-are not given `--kubelet-certificate-authority` take it, as they take kubelets that sign their own. Whose client certificates
-count there is what the cluster publishes in ConfigMap kube-system/extension-apiserver-authentication.
+The log port's certificate is signed by an authority of the agent's own, since the cluster's key is not at hand: API
+servers that are not given `--kubelet-certificate-authority` take it, as they take kubelets that sign their own. Whose
+client certificates count there is what the cluster publishes in ConfigMap
+kube-system/extension-apiserver-authentication.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ _RENEW_SECONDS: Final = CERTIFICATE_LIFETIME.total_seconds() * 0.8
 
 @dataclass(frozen=True, slots=True)
 class JoinSetup:
-    """Which cluster, and what the machine is there. `address` "": the one from which the API server is reached. `client_ca` goes
-    before what the cluster publishes."""
+    """Which cluster, and what the machine is there. `address` "": the one from which the API server is reached.
+    `client_ca` goes before what the cluster publishes."""
 
     kubeconfig: Path
     context: str
@@ -64,8 +65,8 @@ def server_of(kubeconfig: Path, context: str = "") -> str:
 
 
 def join(setup: JoinSetup, ready: Callable[[], None]) -> None:
-    """Be a node agent of that cluster until SIGTERM or SIGINT; `ready` is called once the nodes are registered. The processes it
-    started outlive it. Raises KubeconfigError, or Refused if the cluster does not take it."""
+    """Be a node agent of that cluster until SIGTERM or SIGINT; `ready` is called once the nodes are registered. The
+    processes it started outlive it. Raises KubeconfigError, or Refused if the cluster does not take it."""
     uvloop.run(_join(setup, ready))
 
 
@@ -118,8 +119,8 @@ async def _must_be_a_cluster_of_others(cluster: RemoteCluster) -> None:
 
 
 def own_address(url: str) -> str:
-    """The address from which this machine reaches a server: what others reach it by, as far as that can be told. Nothing is
-    sent. Raises Refused if there is no way to the server."""
+    """The address from which this machine reaches a server: what others reach it by, as far as that can be told.
+    Nothing is sent. Raises Refused if there is no way to the server."""
     parts = urlsplit(url)
     try:
         family, kind, _, _, address = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_DGRAM)[0]
@@ -137,8 +138,8 @@ def own_address(url: str) -> str:
 
 
 def rights(nodes: Sequence[NodeOptions]) -> list[Right]:
-    """What the agent does on the API server; group system:nodes with the name system:node:NAME has it all for node NAME. (What
-    it reads for pods, ConfigMaps, Secrets and tokens, follows from the pods that are bound to it.)"""
+    """What the agent does on the API server; group system:nodes with the name system:node:NAME has it all for node
+    NAME. (What it reads for pods, ConfigMaps, Secrets and tokens, follows from the pods that are bound to it.)"""
     found = {_right(PODS, "status", "update"), _right(PODS, "", "delete"), _right(EVENTS, "", "create")}
     for node in nodes:
         found |= {_right(NODES, "", verb, name=node.name) for verb in ("get", "update")}

@@ -29,7 +29,8 @@ USER: Final = 65532
 
 @dataclass(frozen=True, slots=True)
 class ManifestOptions:
-    """`image`: what the Deployment runs. `policy`: hold queued jobs at creation. `kueue_crds`, `deployment`: print these too."""
+    """`image`: what the Deployment runs. `policy`: hold queued jobs at creation. `kueue_crds`, `deployment`: print
+    these too."""
 
     image: str = f"roadstead:{__version__}"
     namespace: str = NAMESPACE
@@ -89,8 +90,9 @@ def manifests(options: ManifestOptions) -> list[Json]:
 
 
 def hold_policy() -> list[Json]:
-    """A job that names a queue is born suspended, so that no pod of it starts before the operator has seen it. A job that
-    another queued kind controls is that one's business. Without this policy the operator suspends it a moment later."""
+    """A job that names a queue is born suspended, so that no pod of it starts before the operator has seen it. A job
+    that another queued kind controls is that one's business. Without this policy the operator suspends it a moment
+    later."""
     rules = [
         {
             "apiGroups": [kind.resource.group],

@@ -1,7 +1,7 @@
 """The same answers on a cluster that is not ours: `why`, `plan` and `queue` where Kueue (or anybody) admits.
 
-Everything that decides is listed once, the core decides about it in this process as it would there, and tells. Only `list` is asked
-of the server; nothing is ever written, and RIGHTS is all that its administrator has to give.
+Everything that decides is listed once, the core decides about it in this process as it would there, and tells. Only
+`list` is asked of the server; nothing is ever written, and RIGHTS is all that its administrator has to give.
 """
 
 from __future__ import annotations
@@ -175,8 +175,8 @@ def _cannot(resource: Resource, error: Answered) -> CannotLook:
 
 
 async def ask(cluster: RemoteCluster, prefix: str, question: str, body: Any = None) -> tuple[Json, list[str]]:
-    """The answer of this cluster, and remarks: from its server if that is ours (it answers below `prefix`), else worked out here from
-    what it lists. Raises StatusError, CannotLook, Unavailable."""
+    """The answer of this cluster, and remarks: from its server if that is ours (it answers below `prefix`), else worked
+    out here from what it lists. Raises StatusError, CannotLook, Unavailable."""
     status, known = await cluster.ask(prefix)
     if status == 200 and "questions" in known:
         status, answer = await cluster.ask(prefix + question, body)

@@ -1,12 +1,13 @@
 """The operator: our admission in front of a real cluster's own controllers and scheduler, in Kueue's place.
 
-What it leaves to others is as telling as what it runs: jobs are counted by the cluster's Job controller, pods are bound by its
-scheduler, garbage, nodes, namespaces and accounts are its own. Flavors are quotas only: topologies are not looked at, because
-nothing here pins pods to a domain yet.
+What it leaves to others is as telling as what it runs: jobs are counted by the cluster's Job controller, pods are bound
+by its scheduler, garbage, nodes, namespaces and accounts are its own. Flavors are quotas only: topologies are not
+looked at, because nothing here pins pods to a domain yet.
 
-Several may run; one leads (runtime/leader.py). Everything that the leader knows is inside the Runner of its term: a leader that
-loses its lease drops it whole and stands again, with nothing but what the server says. (client-go ends the process there, because
-it cannot stop what its callers started; here a term is one task, and its end cancels all that belongs to it.)
+Several may run; one leads (runtime/leader.py). Everything that the leader knows is inside the Runner of its term: a
+leader that loses its lease drops it whole and stands again, with nothing but what the server says. (client-go ends the
+process there, because it cannot stop what its callers started; here a term is one task, and its end cancels all that
+belongs to it.)
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def _identity() -> str:
 
 @dataclass(frozen=True, slots=True)
 class OperatorOptions:
-    """Which cluster, and how its operators agree on who leads. `kubeconfig` None: the cluster that this process runs in."""
+    """Which cluster, and how its operators agree on who leads. `kubeconfig` None: the cluster that this process runs
+    in."""
 
     kubeconfig: Path | None = None
     context: str = ""

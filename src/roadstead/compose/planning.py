@@ -1,7 +1,8 @@
-"""`plan`: manifests become what they would be once submitted, the core tries them, and the answer is told. Nothing is stored.
+"""`plan`: manifests become what they would be once submitted, the core tries them, and the answer is told. Nothing is
+stored.
 
-A job goes the whole way of a create (defaults, the queue's hold, validation), then becomes a Workload exactly as its controller
-would write it; only the last step of each, the storing, is left out.
+A job goes the whole way of a create (defaults, the queue's hold, validation), then becomes a Workload exactly as its
+controller would write it; only the last step of each, the storing, is left out.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def dry_run(resources: Resources) -> Create:
 
 
 class Planner:
-    """Callable with the body of a question, {"objects": [...], "namespace": "..."}; gives a JSON value or raises StatusError."""
+    """Callable with the body of a question, {"objects": [...], "namespace": "..."}; gives a JSON value or raises
+    StatusError."""
 
     def __init__(
         self,
@@ -71,8 +73,8 @@ class Planner:
         *,
         places_pods: bool = True,
     ) -> None:
-        """`read` sees queues, priority classes and workloads; `foresee` is the decider's; `clock` gives nanoseconds. `places_pods`:
-        pods of no queue are ours to place."""
+        """`read` sees queues, priority classes and workloads; `foresee` is the decider's; `clock` gives nanoseconds.
+        `places_pods`: pods of no queue are ours to place."""
         self._registry = registry
         self._create = create
         self._read = read

@@ -1,5 +1,5 @@
-"""Is this cluster one that the operator (or a node agent) can work on? Asked once, at start, so that what is missing is said in one sentence
-instead of in a thousand log lines."""
+"""Is this cluster one that the operator (or a node agent) can work on? Asked once, at start, so that what is missing is
+said in one sentence instead of in a thousand log lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ SHOWN: Final = 6
 
 
 async def preflight(cluster: RemoteCluster, resources: Sequence[Resource], rights: Sequence[Right]) -> None:
-    """Raises Refused if the server cannot be asked, does not serve one of `resources`, or does not grant one of `rights`."""
+    """Raises Refused if the server cannot be asked, does not serve one of `resources`, or does not grant one of
+    `rights`."""
     await must_answer(cluster)
     await _must_serve(cluster, resources)
     await must_grant(cluster, rights)

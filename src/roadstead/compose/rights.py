@@ -49,7 +49,8 @@ LEASE_VERBS: Final = ("get", "update")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Right:
-    """One thing that an identity may do. `namespace` "": everywhere; `selector`: to objects with this field only (key, value)."""
+    """One thing that an identity may do. `namespace` "": everywhere; `selector`: to objects with this field only (key,
+    value)."""
 
     group: str
     resource: str
@@ -66,8 +67,8 @@ class Right:
 
 
 def rights(watched: Iterable[Resource], namespace: str, *, deletes_jobs: bool = False) -> list[Right]:
-    """All rights of the operator: `watched` by its controllers and decider, the lease in `namespace`. `deletes_jobs`: it is configured
-    to delete jobs whose workload was deactivated (objectRetentionPolicies)."""
+    """All rights of the operator: `watched` by its controllers and decider, the lease in `namespace`. `deletes_jobs`:
+    it is configured to delete jobs whose workload was deactivated (objectRetentionPolicies)."""
     found = {Right(resource.group, resource.plural, "", verb) for resource in watched for verb in READ}
     found |= {
         Right(resource.group, resource.plural, subresource, verb)

@@ -1,7 +1,7 @@
 """Admission checks of a workload: which it must carry, what they add up to, and the edits of its list (kueue 2.6, 6.1).
 
-Each entry of `status.admissionChecks` belongs to the controller of its check. We add entries (Pending), drop those that are not asked
-for, and reset them when the workload is evicted; nothing else in them is ours.
+Each entry of `status.admissionChecks` belongs to the controller of its check. We add entries (Pending), drop those that
+are not asked for, and reset them when the workload is evicted; nothing else in them is ours.
 
 Upstream: KEP-993 (two phases), KEP-1432 (checks per flavor), KEP-3258 (retry after a delay).
 """
@@ -28,8 +28,8 @@ class CheckState(StrEnum):
 
 
 def required(queue: Object | None, flavors: Iterable[str] | None) -> tuple[str, ...]:
-    """Names of the checks that a workload in this ClusterQueue must carry, sorted. `flavors`: those assigned to it; None: it has no
-    reservation yet, and then only checks for every flavor of the queue are known to apply."""
+    """Names of the checks that a workload in this ClusterQueue must carry, sorted. `flavors`: those assigned to it;
+    None: it has no reservation yet, and then only checks for every flavor of the queue are known to apply."""
     strategy = queue.view(ClusterQueueView).spec.admission_checks_strategy if queue is not None else None
     if queue is None or strategy is None or not strategy.admission_checks:
         return ()
@@ -90,8 +90,8 @@ def requeue_time(states: Iterable[CheckStateView]) -> int | None:
 
 
 def sync(value: Json, names: Sequence[str], now: int) -> bool:
-    """Make the list of a decoded Workload hold exactly these checks, sorted, in place; True if anything changed. Entries that stay
-    keep everything that their controllers wrote."""
+    """Make the list of a decoded Workload hold exactly these checks, sorted, in place; True if anything changed.
+    Entries that stay keep everything that their controllers wrote."""
     status: Json = value.setdefault("status", {})
     listed = status.get("admissionChecks") or []
     kept = {entry["name"]: entry for entry in listed if entry["name"] in names}
@@ -106,7 +106,8 @@ def sync(value: Json, names: Sequence[str], now: int) -> bool:
 
 
 def reset(value: Json, now: int) -> None:
-    """An eviction begins a new attempt: every verdict is Pending again; who asked for a retry has one more to his count."""
+    """An eviction begins a new attempt: every verdict is Pending again; who asked for a retry has one more to his
+    count."""
     status: Json = value.setdefault("status", {})
     entries = status.get("admissionChecks") or []
     for at, entry in enumerate(entries):

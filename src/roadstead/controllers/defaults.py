@@ -1,11 +1,12 @@
-"""The set-up that an embedded cluster has from its first second, so that the first submit finds a queue, and the first claim a class.
+"""The set-up that an embedded cluster has from its first second, so that the first submit finds a queue, and the first
+claim a class.
 
-`BOOTSTRAP` are the namespaces that whoever starts the cluster creates first (EXISTS is fine). From then on `DefaultsController` makes
-what is missing; `fleet_quota` lets the default queue's quota follow the machines.
+`BOOTSTRAP` are the namespaces that whoever starts the cluster creates first (EXISTS is fine). From then on
+`DefaultsController` makes what is missing; `fleet_quota` lets the default queue's quota follow the machines.
 
-Nothing that a user changed is changed back. What the system cannot do without (its namespaces and priority classes) is made again
-if it is deleted; the queues and classes for people are made once: a ConfigMap remembers that they were, so that who deletes the
-default queue is rid of it.
+Nothing that a user changed is changed back. What the system cannot do without (its namespaces and priority classes) is
+made again if it is deleted; the queues and classes for people are made once: a ConfigMap remembers that they were, so
+that who deletes the default queue is rid of it.
 """
 
 from __future__ import annotations

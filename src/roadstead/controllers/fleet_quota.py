@@ -1,9 +1,9 @@
 """The quota of a ClusterQueue that follows the machines, and gives way to whoever sets a number by hand.
 
-A queue annotated `roadstead.dev/quota: fleet` gets as nominal quota what the Ready nodes have in all. What was set last is remembered
-in a second annotation, so a number that somebody changed is known as such: it is his from then on, and the others go on following. An
-Event says so, and how to hand it back. Only a queue with one resource group and one flavor can follow: with more there is no telling
-which machine belongs to which.
+A queue annotated `roadstead.dev/quota: fleet` gets as nominal quota what the Ready nodes have in all. What was set last
+is remembered in a second annotation, so a number that somebody changed is known as such: it is his from then on, and
+the others go on following. An Event says so, and how to hand it back. Only a queue with one resource group and one
+flavor can follow: with more there is no telling which machine belongs to which.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ QUOTA_ANNOTATION: Final = "roadstead.dev/quota"
 """On ClusterQueues: `fleet` lets the nominal quota follow what the Ready nodes have. Remove it to own all numbers."""
 FLEET: Final = "fleet"
 SET_ANNOTATION: Final = "roadstead.dev/quota-set"
-"""What was set last, as JSON by resource; null where the number belongs to a person. Remove it to have all of them follow again."""
+"""What was set last, as JSON by resource; null where the number belongs to a person. Remove it to have all of them
+follow again."""
 
 _Set = dict[str, str | None]
 _SET: Final = msgspec.json.Decoder(_Set)
@@ -91,7 +92,8 @@ class FleetQuotaController:
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """The quotas to be stored, what to remember, and the resources that a person has just taken over, with what they would be."""
+    """The quotas to be stored, what to remember, and the resources that a person has just taken over, with what they
+    would be."""
 
     quotas: list[Json]
     set_last: _Set

@@ -5,8 +5,9 @@
   with `blockOwnerDeletion` is left.
 * *Orphan*: references to the owner are removed from its dependents, then it is let go (finalizer `orphan`).
 
-That an owner is gone is never concluded from the view alone, which may lag for the owner's resource: the step asks the server to
-confirm it. A delete carries uid and resourceVersion of the dependent, so owners it has got meanwhile are respected.
+That an owner is gone is never concluded from the view alone, which may lag for the owner's resource: the step asks the
+server to confirm it. A delete carries uid and resourceVersion of the dependent, so owners it has got meanwhile are
+respected.
 
 An owner that cannot be looked up (a kind nobody serves) blocks: nothing is deleted because of it.
 """
@@ -73,7 +74,8 @@ class GarbageCollector:
     # ------------------------------------------------------------------ who is concerned
 
     def _keys(self, changed: Object, read: Read) -> Iterable[Key]:
-        """Those for whom this change may mean work. O(owners + dependents); nothing for the many objects whose owners live."""
+        """Those for whom this change may mean work. O(owners + dependents); nothing for the many objects whose owners
+        live."""
         meta = changed.meta
         current = read.get(changed.resource, meta.namespace, meta.name)
         gone = current is None or current.meta.uid != meta.uid
@@ -97,7 +99,8 @@ class GarbageCollector:
         return keys
 
     def _dependents(self, owner: Object, read: Read) -> list[Object]:
-        """Everything that names the owner by uid, wherever it is: a reference from another namespace counts as dangling."""
+        """Everything that names the owner by uid, wherever it is: a reference from another namespace counts as
+        dangling."""
         uid = owner.meta.uid
         return [obj for resource in self._resources for obj in read.owned_by(resource, uid)]
 
@@ -129,8 +132,8 @@ class GarbageCollector:
     def _let_go_when_alone(self, owner: Object, read: Read, now: int) -> Step:
         """Dependents are deleted by their own keys; the owner goes when none blocks it.
 
-        A dependent that vanishes wakes the owner. One that only drops its reference says no more whose it was, so the owner also
-        looks again from time to time.
+        A dependent that vanishes wakes the owner. One that only drops its reference says no more whose it was, so the
+        owner also looks again from time to time.
         """
         for obj in self._dependents(owner, read):
             if self._is_own(owner, obj) and _blocks(obj, owner.meta.uid):
@@ -198,8 +201,8 @@ class GarbageCollector:
         )
 
     def _lives_elsewhere(self, owner: OwnerReference, ref: Ref, read: Read) -> bool:
-        """An object of this name and uid exists in another namespace. O(objects of the resource), only before a deletion whose
-        owner was never there under its name."""
+        """An object of this name and uid exists in another namespace. O(objects of the resource), only before a
+        deletion whose owner was never there under its name."""
         if read.get(*ref) is not None:
             return False
         return any(obj.meta.name == owner.name and obj.meta.uid == owner.uid for obj in read.list(ref.resource))

@@ -1,7 +1,7 @@
 """Namespaces that are being deleted: their content goes first, then they (kubernetes-api.md section 20).
 
-A terminating namespace accepts nothing new, so once a live list of every resource was empty it stays empty. Until then `kubectl
-describe` shows in the conditions what is left and what holds it.
+A terminating namespace accepts nothing new, so once a live list of every resource was empty it stays empty. Until then
+`kubectl describe` shows in the conditions what is left and what holds it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def _terminating_namespace(changed: Object, read: Read) -> Iterable[Key]:
 
 
 def _deletions(content: Sequence[Object]) -> tuple[Stage, ...]:
-    """Delete what nobody deletes yet: pods first (with their grace), so that what they use outlives their first signal."""
+    """Delete what nobody deletes yet: pods first (with their grace), so that what they use outlives their first
+    signal."""
     unmarked = [obj for obj in content if not obj.meta.deletion_timestamp][:MOST_AT_ONCE]
     pods = tuple(Delete(obj.ref, obj.meta.uid) for obj in unmarked if obj.resource == PODS)
     others = tuple(Delete(obj.ref, obj.meta.uid) for obj in unmarked if obj.resource != PODS)

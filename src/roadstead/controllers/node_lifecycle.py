@@ -1,11 +1,12 @@
-"""Nodes that fall silent, and what becomes of their pods (workloads.md section 5.11; node_lifecycle_controller.go, taint eviction).
+"""Nodes that fall silent, and what becomes of their pods (workloads.md section 5.11; node_lifecycle_controller.go,
+taint eviction).
 
-A node is silent while neither its Lease nor its status changes *before our eyes*: remote clocks are not compared. Time in which
-this controller itself did not look (a stalled loop, a suspended laptop) is not silence: it is taken out of the count, and after
-such a pause nobody is evicted before the nodes have had time to speak.
+A node is silent while neither its Lease nor its status changes *before our eyes*: remote clocks are not compared. Time
+in which this controller itself did not look (a stalled loop, a suspended laptop) is not silence: it is taken out of the
+count, and after such a pause nobody is evicted before the nodes have had time to speak.
 
-Kept in memory only: when a node was last heard, and since when taints without a time are known. Losing it grants every node one
-more grace period.
+Kept in memory only: when a node was last heard, and since when taints without a time are known. Losing it grants every
+node one more grace period.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ class _Heard:
 class NodeLifecycleController:
     """Marks silent nodes Unknown, taints nodes by their conditions, evicts pods that do not tolerate it.
 
-    `grace_seconds`: silence until a node is Unknown. `toleration_seconds`: how long pods that say nothing of their own stay on a
-    node that is not ready or unreachable (the 300 s that admission writes count as nothing of their own).
+    `grace_seconds`: silence until a node is Unknown. `toleration_seconds`: how long pods that say nothing of their own
+    stay on a node that is not ready or unreachable (the 300 s that admission writes count as nothing of their own).
     """
 
     name: ClassVar[str] = "node-lifecycle"

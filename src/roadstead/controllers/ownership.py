@@ -1,5 +1,5 @@
-"""Whose an object is: a controller adopts what its selector matches and nobody controls, and lets go of what it matches no more
-(controller_ref_manager.go)."""
+"""Whose an object is: a controller adopts what its selector matches and nobody controls, and lets go of what it matches
+no more (controller_ref_manager.go)."""
 
 from __future__ import annotations
 

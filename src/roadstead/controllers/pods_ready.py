@@ -1,7 +1,8 @@
-"""Condition PodsReady of a Workload: whether all pods of its job run and are ready, or have ended well (kueue 2.2, 2.7; KEP-349).
+"""Condition PodsReady of a Workload: whether all pods of its job run and are ready, or have ended well (kueue 2.2, 2.7;
+KEP-349).
 
-Kept only where pods are waited for. Admission begins it, in the write that reserves quota; the job's reconciler follows its pods; the
-end of a reservation begins it anew.
+Kept only where pods are waited for. Admission begins it, in the write that reserves quota; the job's reconciler follows
+its pods; the end of a reservation begins it anew.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The pods of ReplicaSets and StatefulSets: what state they are in, which of them is missed least, and how new ones are made and
-named."""
+"""The pods of ReplicaSets and StatefulSets: what state they are in, which of them is missed least, and how new ones are
+made and named."""
 
 from __future__ import annotations
 
@@ -100,8 +100,9 @@ def next_availability(pods: Sequence[ReplicaPod], min_ready_seconds: int, now: i
 
 
 def missed_least(pods: Sequence[ReplicaPod], number: int, related: Sequence[ReplicaPod], now: int) -> list[ReplicaPod]:
-    """The pods to delete first (controller_utils.go ActivePodsWithRanks): unbound, pending, not ready, cheap to delete, with most
-    siblings on their node, ready for a short time, restarted often, young. Ages count by their order of magnitude. O(n log n)."""
+    """The pods to delete first (controller_utils.go ActivePodsWithRanks): unbound, pending, not ready, cheap to delete,
+    with most siblings on their node, ready for a short time, restarted often, young. Ages count by their order of
+    magnitude. O(n log n)."""
     beside: dict[str, int] = {}
     for pod in related:
         if pod.is_active:
@@ -139,8 +140,8 @@ def letters(seed: str, length: int) -> str:
 
 
 def pod_name(owner: Object, attempt: int) -> str:
-    """The name that an owner gives its pods, in an order of its own: a creation without an answer meets its own pod (EXISTS) when it
-    is tried again."""
+    """The name that an owner gives its pods, in an order of its own: a creation without an answer meets its own pod
+    (EXISTS) when it is tried again."""
     base = f"{owner.meta.name}-"[:_LONGEST_BASE]
     return base + letters(f"{owner.meta.uid}/{attempt}", _SUFFIX)
 

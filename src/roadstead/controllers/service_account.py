@@ -1,4 +1,5 @@
-"""What every active namespace is given: ServiceAccount `default` and ConfigMap `kube-root-ca.crt` (kubernetes-api.md section 20)."""
+"""What every active namespace is given: ServiceAccount `default` and ConfigMap `kube-root-ca.crt` (kubernetes-api.md
+section 20)."""
 
 from __future__ import annotations
 

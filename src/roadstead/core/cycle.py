@@ -3,8 +3,9 @@
     .venv/bin/python -m pytest tests/core/test_cycle.py -k first_in_first_out
 
 `cycle(world, now, rules) -> Plan` does exactly what one cycle of Kueue does (kueue.md 3.4): one head of every active
-ClusterQueue, decided together. It leaves the world as found; `World.assume(plan)` makes the next cycle see the plan, and
-`World.forget(command)` takes back a command that could not be carried out. `settle.py` repeats it until nothing new is decided.
+ClusterQueue, decided together. It leaves the world as found; `World.assume(plan)` makes the next cycle see the plan,
+and `World.forget(command)` takes back a command that could not be carried out. `settle.py` repeats it until nothing new
+is decided.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ FLEET_LEVELS: Final = (Level.FLEET, Level.NODE)
 def cycle(world: World, now: int, rules: Rules) -> Plan:
     """Decide about one head of every active ClusterQueue, then about pods that no queue admits.
 
-    Commands: evictions that stop policies, lost nodes and pods that are not ready ask for, then per entry, in order, an admission or
-    the evictions that make room for it, then places for pods. Every workload evaluated and not admitted has Verdicts, the binding
-    refusal first. Cost: O(queues with pending work + heads x flavors), independent of how many workloads wait behind the heads or
-    hold quota, except where preemption has to look for candidates.
+    Commands: evictions that stop policies, lost nodes and pods that are not ready ask for, then per entry, in order, an
+    admission or the evictions that make room for it, then places for pods. Every workload evaluated and not admitted
+    has Verdicts, the binding refusal first. Cost: O(queues with pending work + heads x flavors), independent of how
+    many workloads wait behind the heads or hold quota, except where preemption has to look for candidates.
     """
     with world.trial():
         return _Cycle(world, now, rules).run()
@@ -144,7 +145,8 @@ class _Cycle:
             self.commands.append(self._admission(entry, assignment))
 
     def _must_wait_for_pods(self) -> bool:
-        """With blockAdmission, everybody waits while the pods of somebody who is admitted are not all ready (KEP-349)."""
+        """With blockAdmission, everybody waits while the pods of somebody who is admitted are not all ready
+        (KEP-349)."""
         policy = self.rules.pods_ready
         if policy is None or not policy.block_admission:
             return False
@@ -155,7 +157,8 @@ class _Cycle:
         self.promised.append((node, usage))
 
     def _reserve_nodes(self, entry: Entry) -> None:
-        """On flavors with a topology, capacity is kept too: where the workload would go in an empty cluster (kueue.md 3.5.4)."""
+        """On flavors with a topology, capacity is kept too: where the workload would go in an empty cluster (kueue.md
+        3.5.4)."""
         if entry.ask is None or not any(_has_topology(pod_set) for pod_set in entry.ask.pod_sets):
             return
         answer = self.world.fleet.could_ever_place(entry.ask)
@@ -164,7 +167,8 @@ class _Cycle:
             self.fleet_changed = True
 
     def _must_recompute(self, entry: Entry, assignment: Assignment) -> bool:
-        """Only the place was taken meanwhile (3.9 step 2); overlapping victims are not recomputed (as in Kueue 0.19)."""
+        """Only the place was taken meanwhile (3.9 step 2); overlapping victims are not recomputed (as in Kueue
+        0.19)."""
         if assignment.mode is not Mode.FIT or entry.ask is None or not self.fleet_changed:
             return False
         if not self._cells_fit(entry, assignment):
@@ -214,7 +218,8 @@ class _Cycle:
         return fits
 
     def _fits(self, entry: Entry, assignment: Assignment) -> bool:
-        """Does it still fit after the entries before it, with its victims gone? Finds its place anew if the Fleet changed."""
+        """Does it still fit after the entries before it, with its victims gone? Finds its place anew if the Fleet
+        changed."""
         if not self._cells_fit(entry, assignment):
             return False
         if entry.ask is None:
@@ -288,7 +293,8 @@ class _Cycle:
         )  # fmt: skip
 
     def _overtaken(self, entry: Entry, assignment: Assignment) -> Refusal:
-        """Skipped: its victims are an earlier entry's, or what it needs is taken (then with the first cell that is short)."""
+        """Skipped: its victims are an earlier entry's, or what it needs is taken (then with the first cell that is
+        short)."""
         shared = tuple(target.standing.key for target in entry.targets if target.standing.key in self.victims)
         node = entry.table.node
         flavor = resource = ""
@@ -332,7 +338,8 @@ class _Cycle:
             whole = not strict and entry.outcome in PARKS_CLASS and not barred
             self.memory.append(Moved(fact.key, fact.uid, Place.PARKED, whole, for_fleet))
         elif for_fleet:
-            # The scan goes on with the next flavor; if that ends it for want of quota, nodes of this one would do all the same.
+            # The scan goes on with the next flavor; if that ends it for want of quota, nodes of this one would do all
+            # the same.
             self.memory.append(Moved(fact.key, fact.uid, Place.HEAP, False, for_fleet))
         where = Requeue.HEAP if immediate else Requeue.PARKED
         self.verdicts.append(Verdicts(fact.key, fact.uid, explained(self.world, entry), where))
@@ -361,7 +368,8 @@ class _Cycle:
 
 
 def _kept(placement: Placement) -> Placement:
-    """A place that is kept for who does not start yet: what its ResourceClaims would be given there is nobody else's to rely on."""
+    """A place that is kept for who does not start yet: what its ResourceClaims would be given there is nobody else's to
+    rely on."""
     if not any(pod_set.shared for pod_set in placement.pod_sets):
         return placement
     return Placement(tuple(replace(pod_set, shared=()) for pod_set in placement.pod_sets))

@@ -1,4 +1,5 @@
-"""Who has to give up quota although nobody preempts it: stop policies, lost nodes, pods that are not ready in time; and when next.
+"""Who has to give up quota although nobody preempts it: stop policies, lost nodes, pods that are not ready in time; and
+when next.
 
 Called by `cycle` before it looks at any head.
 """
@@ -21,8 +22,8 @@ def drain(world: World) -> tuple[Evict, ...]:
 
 
 def give_up(world: World, now: int, rules: Rules) -> tuple[Evict, ...]:
-    """Evictions of holders whose place is lost: a node is gone, or not ready for too long, or nothing says any more where they run
-    (kueue.md 4.8, failing fast), by key. They return to their queue and are placed anew."""
+    """Evictions of holders whose place is lost: a node is gone, or not ready for too long, or nothing says any more
+    where they run (kueue.md 4.8, failing fast), by key. They return to their queue and are placed anew."""
     return tuple(
         Evict(key, world.workloads[key].fact.uid, world.stranded[key][1])
         for key in sorted(world.stranded)
@@ -59,8 +60,8 @@ def _patience_with_pods(world: World, policy: WaitForPodsReady) -> Iterator[tupl
 
 
 def next_time(world: World, rules: Rules) -> int | None:
-    """When time alone changes what is decided, at the earliest: a back-off ends, or the patience with a node or with pods that are
-    not ready. None: never."""
+    """When time alone changes what is decided, at the earliest: a back-off ends, or the patience with a node or with
+    pods that are not ready. None: never."""
     times = [_patience_ends(world, key, rules) for key in world.stranded] if rules.place_all else []
     if rules.pods_ready is not None:
         for timers, patience in _patience_with_pods(world, rules.pods_ready):

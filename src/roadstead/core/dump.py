@@ -103,7 +103,8 @@ def _remembered(world: World, standing: Standing) -> dict[str, Any] | None:
 
 
 def load(dumped: Mapping[str, Any]) -> World:
-    """A world from `dump`, which decides from here on as the dumped one. ValueError if this is no dump or a newer format."""
+    """A world from `dump`, which decides from here on as the dumped one. ValueError if this is no dump or a newer
+    format."""
     version = dumped.get("format")
     if not isinstance(version, int):
         raise ValueError("This is not a dump of a world: it has no format version. Use a file that `dump` wrote.")
@@ -166,8 +167,8 @@ def _load_scan(world: World, shape: int, data: list[Any] | None) -> Tried | None
 def digest(world: World) -> str:
     """Hash of all facts and of the ledgers derived from them, equal for equal facts applied in any order.
 
-    Memory is left out, except that assumed commands occupy the ledgers until they are facts: once all of them are, the digest
-    equals that of a world rebuilt from objects. O(facts changed since the last call + queues + nodes).
+    Memory is left out, except that assumed commands occupy the ledgers until they are facts: once all of them are, the
+    digest equals that of a world rebuilt from objects. O(facts changed since the last call + queues + nodes).
     """
     return _hash([world.book.hash() % 2**128, _ledger_parts(world)])
 

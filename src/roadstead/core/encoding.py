@@ -54,7 +54,8 @@ def _is_value(kind: type) -> bool:
 
 @cache
 def _name(kind: type) -> str:
-    """What a type is called in a dump. `dra.` tells its nouns from others of the same name (there are two kinds of Device)."""
+    """What a type is called in a dump. `dra.` tells its nouns from others of the same name (there are two kinds of
+    Device)."""
     return f"dra.{kind.__name__}" if kind.__module__ == dra.__name__ else kind.__name__
 
 
@@ -111,7 +112,8 @@ def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
 
 
 def decode(data: Any) -> Any:
-    """The inverse of `encode` for values (not for dicts). ValueError for a type name that this program does not know."""
+    """The inverse of `encode` for values (not for dicts). ValueError for a type name that this program does not
+    know."""
     if isinstance(data, list):
         return tuple(decode(item) for item in data)
     if isinstance(data, dict):

@@ -1,4 +1,5 @@
-"""All that a World is given from outside between two decisions, as values: whoever keeps them, in order, can replay the decisions."""
+"""All that a World is given from outside between two decisions, as values: whoever keeps them, in order, can replay the
+decisions."""
 
 from __future__ import annotations
 

@@ -58,8 +58,9 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A head goes back to the heap or is parked; with `whole_class`, every active workload of its class in the queue too.
-    `for_fleet`: the fleet, which all queues share, lacked room: whoever gives nodes or devices back may let it in."""
+    """A head goes back to the heap or is parked; with `whole_class`, every active workload of its class in the queue
+    too. `for_fleet`: the fleet, which all queues share, lacked room: whoever gives nodes or devices back may let it
+    in."""
 
     workload: WorkloadKey
     uid: str

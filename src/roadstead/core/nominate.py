@@ -1,4 +1,5 @@
-"""Nominate one head: flavors, nodes and devices, and victims, against the world as it stands (steps 3 of a Kueue cycle).
+"""Nominate one head: flavors, nodes and devices, and victims, against the world as it stands (steps 3 of a Kueue
+cycle).
 
 Changes nothing that it does not restore. Called by `cycle` for each head and by `explain.why` for one workload.
 """
@@ -27,7 +28,8 @@ from roadstead.model.workload import TopologyRequest, Workload
 
 
 def nominate(world: World, table: QueueTable, standing: Standing, rules: Rules, *, afresh: bool = False) -> Entry:
-    """What this head would get if it were alone in the cycle. `afresh`: scan flavors from the first one, whatever was tried."""
+    """What this head would get if it were alone in the cycle. `afresh`: scan flavors from the first one, whatever was
+    tried."""
     entry = Entry(standing, table)
     fact = standing.fact
     if fact.failed_checks:

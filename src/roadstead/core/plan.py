@@ -1,7 +1,7 @@
 """All that leaves the core: commands to carry out, a refusal for whatever was evaluated and not done, and memory.
 
-A Plan is a value. The world is left as found; `World.assume(plan)` makes the next cycle see it, `World.forget(command)` takes
-back one command that could not be carried out.
+A Plan is a value. The world is left as found; `World.assume(plan)` makes the next cycle see it, `World.forget(command)`
+takes back one command that could not be carried out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from roadstead.model.workload import Admission, Member, Placement, WorkloadKey
 
 
 class Admit(msgspec.Struct, frozen=True):
-    """Reserve quota for a workload, and nodes and devices where the rules place it. `waits_for_pods`: its pods are waited for."""
+    """Reserve quota for a workload, and nodes and devices where the rules place it. `waits_for_pods`: its pods are
+    waited for."""
 
     workload: WorkloadKey
     uid: str
@@ -91,7 +92,8 @@ class Verdicts(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The outcome of one cycle. `memory` is opaque to everyone but the World: queue positions, sticky heads, tried flavors."""
+    """The outcome of one cycle. `memory` is opaque to everyone but the World: queue positions, sticky heads, tried
+    flavors."""
 
     commands: tuple[Command, ...] = ()
     verdicts: tuple[Verdicts, ...] = ()

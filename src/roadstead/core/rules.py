@@ -12,14 +12,14 @@ SECOND: Final = 1_000_000_000
 
 
 class WaitForPodsReady(msgspec.Struct, frozen=True):
-    """How long an admitted workload may take until all its pods are ready, and what follows when it takes longer (Kueue KEP-349,
-    KEP-1282; kueue.md 1.12, 2.7). Times are nanoseconds.
+    """How long an admitted workload may take until all its pods are ready, and what follows when it takes longer (Kueue
+    KEP-349, KEP-1282; kueue.md 1.12, 2.7). Times are nanoseconds.
 
-    `timeout` counts from admission. `recovery_timeout` counts from the moment at which pods that were all ready no longer are;
-    0: for ever. `block_admission`: nobody is admitted while an admitted workload waits for its pods. `backoff_limit`: so many
-    evictions for this, then the workload is deactivated; None: no limit. The wait before attempt n+1 is `backoff_base` doubled
-    n-1 times, at most `backoff_max`. `by_creation`: an evicted workload keeps its place in the queue; else it goes behind those
-    created before the eviction.
+    `timeout` counts from admission. `recovery_timeout` counts from the moment at which pods that were all ready no
+    longer are; 0: for ever. `block_admission`: nobody is admitted while an admitted workload waits for its pods.
+    `backoff_limit`: so many evictions for this, then the workload is deactivated; None: no limit. The wait before
+    attempt n+1 is `backoff_base` doubled n-1 times, at most `backoff_max`. `by_creation`: an evicted workload keeps its
+    place in the queue; else it goes behind those created before the eviction.
     """
 
     timeout: int = 1800 * SECOND
@@ -32,9 +32,9 @@ class WaitForPodsReady(msgspec.Struct, frozen=True):
 
 
 class AdmissionFairSharing(msgspec.Struct, frozen=True):
-    """How LocalQueues of one usage-based ClusterQueue take turns (Kueue KEP-4136): what was used counts half as much after
-    `half_life` nanoseconds (0: at once nothing), is sampled every `interval`, and counts by resource as `weights` say, in
-    thousandths; resources that are not named count once."""
+    """How LocalQueues of one usage-based ClusterQueue take turns (Kueue KEP-4136): what was used counts half as much
+    after `half_life` nanoseconds (0: at once nothing), is sampled every `interval`, and counts by resource as `weights`
+    say, in thousandths; resources that are not named count once."""
 
     half_life: int = 168 * 3600 * SECOND
     interval: int = 300 * SECOND
@@ -42,25 +42,30 @@ class AdmissionFairSharing(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """`place_all`: every admitted gang gets nodes and devices, flavors without a topology included (embedded world, where
-    admission decides jointly). Off: only flavors with a topology are placed, the rest is quota only (as Kueue does).
+    """`place_all`: every admitted gang gets nodes and devices, flavors without a topology included (embedded world,
+    where admission decides jointly). Off: only flavors with a topology are placed, the rest is quota only (as Kueue
+    does).
 
-    `node_tolerance`: so many nanoseconds a placed gang waits for a node that is not ready, before it is evicted and placed anew;
-    one whose node is gone is evicted at once (kueue.md 4.8). Less than the 300 s after which Kubernetes ends the pods of such a
-    node one by one, which would count as failures of their job.
+    `node_tolerance`: so many nanoseconds a placed gang waits for a node that is not ready, before it is evicted and
+    placed anew; one whose node is gone is evicted at once (kueue.md 4.8). Less than the 300 s after which Kubernetes
+    ends the pods of such a node one by one, which would count as failures of their job.
 
-    `beside_victims`: who is admitted in a cycle must fit beside the victims of that cycle, which still hold their quota, so that no
-    more is ever in use than there is. Off: only instead of them, as in Kueue, which overcommits until they have left.
+    `beside_victims`: who is admitted in a cycle must fit beside the victims of that cycle, which still hold their
+    quota, so that no more is ever in use than there is. Off: only instead of them, as in Kueue, which overcommits until
+    they have left.
 
-    `fair_sharing`: turns and preemption go by dominant resource share, with these preemption strategies in order (Kueue's
-    LessThanOrEqualToFinalShare and LessThanInitialShare; kueue.md 3.10). Empty: classic, by borrowing level and priority.
+    `fair_sharing`: turns and preemption go by dominant resource share, with these preemption strategies in order
+    (Kueue's LessThanOrEqualToFinalShare and LessThanInitialShare; kueue.md 3.10). Empty: classic, by borrowing level
+    and priority.
 
-    `feud_turns`: workloads that displace one another in a circle may do so this many times each; then the circle is broken, and
-    said so (`preemption/feuds.py`). Kueue goes on for ever. 1: nobody takes a place back from who displaced it; 0: no end.
+    `feud_turns`: workloads that displace one another in a circle may do so this many times each; then the circle is
+    broken, and said so (`preemption/feuds.py`). Kueue goes on for ever. 1: nobody takes a place back from who displaced
+    it; 0: no end.
 
     `priority_boost`: the annotation of that name on a Workload adds to its priority (KEP-7990).
 
-    `admission_sharing`: LocalQueues of one usage-based ClusterQueue take turns by what they used lately. None: by priority and time.
+    `admission_sharing`: LocalQueues of one usage-based ClusterQueue take turns by what they used lately. None: by
+    priority and time.
 
     `resources`: what quota is charged for (`core/quota/charges.py`).
 

@@ -16,8 +16,8 @@ MAX_CYCLES: Final = 100_000
 """`decide` stops after so many cycles and says so."""
 
 MAX_IDLE_CYCLES: Final = 40
-"""So many cycles in a row without a command: nothing more will come. More than one is allowed, because a workload may stay at the
-head while flavors are left to try (kueue.md 3.5.5)."""
+"""So many cycles in a row without a command: nothing more will come. More than one is allowed, because a workload may
+stay at the head while flavors are left to try (kueue.md 3.5.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,12 @@ def settle(world: World, now: int, rules: Rules, *, max_cycles: int = MAX_CYCLES
 
 
 def decide(world: World, now: int, rules: Rules, *, max_cycles: int = MAX_CYCLES) -> Settlement:
-    """Cycle, assume, cycle again ... until nothing new is decided. The plans are assumed; should it fail, the world is as before.
+    """Cycle, assume, cycle again ... until nothing new is decided. The plans are assumed; should it fail, the world is
+    as before.
 
-    Evictions asked for do not free quota here (the victims still run), so their preemptors wait. Parked workloads get their chance
-    first where something was freed. Bounds: `max_cycles` in all, MAX_IDLE_CYCLES in a row without a command; the former is
-    reported in `exhausted`.
+    Evictions asked for do not free quota here (the victims still run), so their preemptors wait. Parked workloads get
+    their chance first where something was freed. Bounds: `max_cycles` in all, MAX_IDLE_CYCLES in a row without a
+    command; the former is reported in `exhausted`.
     """
     mark = world.undo.begin()
     try:

@@ -1,6 +1,7 @@
 """The undo log behind `World.trial()`: structures record how to take back each change while a trial is open.
 
-Nestable. Costs nothing but one attribute test per change while no trial is open; a rollback costs what the trial changed.
+Nestable. Costs nothing but one attribute test per change while no trial is open; a rollback costs what the trial
+changed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The world as the core knows it: facts and memory, in the shape in which decisions are cheap.
 
-`apply` takes facts (from `ingest`), in any order across kinds; `assume` takes what `cycle` decided, so that the next cycle
-sees it before the API does; `forget` takes one command back that could not be carried out. `trial` opens an undo log for
-what-if. Nothing is ever deep-copied.
+`apply` takes facts (from `ingest`), in any order across kinds; `assume` takes what `cycle` decided, so that the next
+cycle sees it before the API does; `forget` takes one command back that could not be carried out. `trial` opens an undo
+log for what-if. Nothing is ever deep-copied.
 
 Facts make the digest (`core/dump.py`); memory is listed in `core/memory.py`, dumped and loaded, and may be lost.
 """
@@ -48,7 +48,8 @@ T = TypeVar("T")
 
 
 class World:
-    """Facts plus memory. Order of growth: applying a workload O(log n), a queue or flavor O(queues) at the next question."""
+    """Facts plus memory. Order of growth: applying a workload O(log n), a queue or flavor O(queues) at the next
+    question."""
 
     def __init__(self) -> None:
         self.undo = UndoLog()
@@ -76,7 +77,8 @@ class World:
     # --- facts
 
     def apply(self, fact: Fact) -> None:
-        """Take one fact. Idempotent; the order across kinds does not matter. Raises TypeError for what is not a fact."""
+        """Take one fact. Idempotent; the order across kinds does not matter. Raises TypeError for what is not a
+        fact."""
         if isinstance(fact, Gone):
             if fact.key in self.facts[fact.noun]:
                 self._forget_fact(fact.noun, fact.key)
@@ -153,7 +155,8 @@ class World:
                 self._request_all()
 
     def _apply_devices(self, noun: type[Noun], key: FactKey, fact: Any) -> None:
-        """What is published or claimed changed (None: is gone). A claim that is given devices lets nobody in, whatever else does."""
+        """What is published or claimed changed (None: is gone). A claim that is given devices lets nobody in, whatever
+        else does."""
         claims, is_relevant = self.fleet.claims, True
         if noun is DeviceClass:
             claims.set_class(key[1], fact)
@@ -274,8 +277,8 @@ class World:
             self.standings.request(name)
 
     def unpark(self, now: int) -> int:
-        """Move parked workloads whose cohort tree was freed, for whom nodes or devices were, or whose back-off ended by `now`, to
-        their heaps; how many.
+        """Move parked workloads whose cohort tree was freed, for whom nodes or devices were, or whose back-off ended by
+        `now`, to their heaps; how many.
 
         A timed event, never implied by another call: Kueue batches it by a second, tests and the simulator choose when
         (kueue.md 3.3). O(parked workloads of the trees concerned).

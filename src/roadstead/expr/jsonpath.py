@@ -1,6 +1,7 @@
 """The JSONPath of printer columns: `.spec.x`, `.a[0]`, `['a.b']`, `[*]`, `.conditions[?(@.type=="Ready")].status`.
 
-A subset of what kubectl knows, and all that CustomResourceDefinitions use. Parsing is cached; evaluation walks the value once.
+A subset of what kubectl knows, and all that CustomResourceDefinitions use. Parsing is cached; evaluation walks the
+value once.
 """
 
 from __future__ import annotations

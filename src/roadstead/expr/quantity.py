@@ -1,8 +1,8 @@
 """Kubernetes quantities (`500m`, `1Gi`, `2e3`), exactly.
 
 A quantity is kept in whole nano-units, the finest that the API stores: anything finer is rounded away from zero, as
-`resource.ParseQuantity` does. Canonical text follows `Quantity.CanonicalizeBytes`: no fraction, the largest suffix that leaves
-an integer, the notation (decimal, binary, exponent) as the writer chose it.
+`resource.ParseQuantity` does. Canonical text follows `Quantity.CanonicalizeBytes`: no fraction, the largest suffix that
+leaves an integer, the notation (decimal, binary, exponent) as the writer chose it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def _away_from_zero(value: Fraction) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """An amount in nano-units and the notation to print it in. Compares by amount; equal only if the notation is too."""
+    """An amount in nano-units and the notation to print it in. Compares by amount; equal only if the notation is
+    too."""
 
     nano: int
     format: str = DECIMAL_SI
@@ -124,7 +125,8 @@ def _parse_text(text: str) -> Quantity:
 
 
 def parse(text: str | int | float) -> Quantity:
-    """The quantity that a string or JSON number stands for. QuantityError (with the real server's text) if it is none."""
+    """The quantity that a string or JSON number stands for. QuantityError (with the real server's text) if it is
+    none."""
     if isinstance(text, str):
         return _parse_text(text)
     if isinstance(text, bool):

@@ -288,7 +288,8 @@ def _print(requirement: Requirement) -> str:
 
 @lru_cache(maxsize=1024)
 def parse_label_selector(text: str) -> Selector:
-    """`a=b,c in (d,e),!f,g>3`. Empty text selects everything. SelectorError (the real server's text; HTTP 400) if malformed."""
+    """`a=b,c in (d,e),!f,g>3`. Empty text selects everything. SelectorError (the real server's text; HTTP 400) if
+    malformed."""
     return Selector(_Parser(text).parse())
 
 
@@ -341,7 +342,8 @@ def _unescape(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def parse_field_selector(text: str) -> tuple[FieldTerm, ...]:
-    """`metadata.name=a,status.phase!=Failed` as terms, sorted as written text. SelectorError (HTTP 400) if malformed."""
+    """`metadata.name=a,status.phase!=Failed` as terms, sorted as written text. SelectorError (HTTP 400) if
+    malformed."""
     terms: list[FieldTerm] = []
     for part in sorted(_split_terms(text)):
         if not part:

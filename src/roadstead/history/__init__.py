@@ -1,2 +1,2 @@
-"""History: what happened, kept in append-only files. `journal.py` writes all that the deciding core was given, `replay.py` decides it
-again."""
+"""History: what happened, kept in append-only files. `journal.py` writes all that the deciding core was given,
+`replay.py` decides it again."""

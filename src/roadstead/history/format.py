@@ -5,7 +5,8 @@
     {"_": "Node", ...}                                                    so many facts
     {"now": 1700000000000000000, "given": [...], "plans": [[[commands], [verdicts]], ...]}     each decision
 
-Values are written as `core.encoding` encodes them. A file that a crash cut off ends where it was cut: what is whole before counts.
+Values are written as `core.encoding` encodes them. A file that a crash cut off ends where it was cut: what is whole
+before counts.
 """
 
 from __future__ import annotations

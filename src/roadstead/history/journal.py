@@ -1,9 +1,10 @@
-"""The journal of a deciding process: all that its world was given, when it decided, and what; enough to decide it all again.
+"""The journal of a deciding process: all that its world was given, when it decided, and what; enough to decide it all
+again.
 
-`record` is the `Journal` of the admission decider. It costs an append: encoding, compressing and writing happen in a thread, in
-batches, and without fsync, for a journal explains and is not needed to go on. Files are bounded: each begins with a snapshot of the
-world and can be replayed alone, and the oldest go. Trouble (a full disk, a decision that cannot be encoded) is said once, ends the
-file, and never reaches the decisions; a while later there is a new file.
+`record` is the `Journal` of the admission decider. It costs an append: encoding, compressing and writing happen in a
+thread, in batches, and without fsync, for a journal explains and is not needed to go on. Files are bounded: each begins
+with a snapshot of the world and can be replayed alone, and the oldest go. Trouble (a full disk, a decision that cannot
+be encoded) is said once, ends the file, and never reaches the decisions; a while later there is a new file.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ class _Start:
 
 
 class Journal:
-    """Writes one process's decisions to files in `folder`. `size`: bytes for all files; they take more only where the newest two do,
-    because a snapshot alone is larger than that."""
+    """Writes one process's decisions to files in `folder`. `size`: bytes for all files; they take more only where the
+    newest two do, because a snapshot alone is larger than that."""
 
     def __init__(self, folder: Path, world: World, rules: Rules, size: int = DEFAULT_SIZE) -> None:
-        """Begins with a snapshot of the world as it is. Call before the world is given anything that shall be journaled."""
+        """Begins with a snapshot of the world as it is. Call before the world is given anything that shall be
+        journaled."""
         self._world = world
         self._pending: deque[Record | _Start] = deque([_Start(snapshot(world), follows=False)])
         self._wants_start = False
@@ -74,8 +76,8 @@ class Journal:
         self._thread.start()
 
     def record(self, given: Sequence[Given], now: int, plans: Sequence[Plan]) -> None:
-        """Take one decision, just made and assumed. O(1), except that a new file begins with a snapshot now and then: O(world)
-        references. Never raises."""
+        """Take one decision, just made and assumed. O(1), except that a new file begins with a snapshot now and then:
+        O(world) references. Never raises."""
         pending = self._pending
         if self._has_gap and not pending:
             pending.append(_Start(snapshot(self._world), follows=False))

@@ -1,4 +1,5 @@
-"""Decide again what a journal recorded: the identical core, given the same at the same times, must make the same plans, byte for byte."""
+"""Decide again what a journal recorded: the identical core, given the same at the same times, must make the same plans,
+byte for byte."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ LINE_LENGTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first decision that came out otherwise. `difference`: lines starting with - are recorded, with + decided now."""
+    """The first decision that came out otherwise. `difference`: lines starting with - are recorded, with + decided
+    now."""
 
     path: Path
     decision: int  # within the file, from 1
@@ -45,7 +47,8 @@ class Replayed:
 
 
 def replay(paths: Sequence[Path]) -> Replayed:
-    """Replay journal files, oldest first, up to the first divergence. JournalError, OSError. O(what was decided then)."""
+    """Replay journal files, oldest first, up to the first divergence. JournalError, OSError. O(what was decided
+    then)."""
     files = decisions = commands = joints = 0
     world: World | None = None
     for path in paths:

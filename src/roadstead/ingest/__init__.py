@@ -1,8 +1,8 @@
 """API objects -> facts, for every world (main path, step 4).
 
-`fact` for every change that an informer reports, `fact_of_dict` for objects that come from a file, `RESOURCES` for what to watch
-(`CLAIM_RESOURCES` besides where devices are claimed). One module per kind below; `topology` holds Kueue's encoding of topology
-assignments, `dra` that of claims and allocations, both ways.
+`fact` for every change that an informer reports, `fact_of_dict` for objects that come from a file, `RESOURCES` for what
+to watch (`CLAIM_RESOURCES` besides where devices are claimed). One module per kind below; `topology` holds Kueue's
+encoding of topology assignments, `dra` that of claims and allocations, both ways.
 """
 
 from roadstead.ingest.devices import template_keys

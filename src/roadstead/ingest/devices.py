@@ -1,4 +1,5 @@
-"""ResourceSlice, DeviceClass, DeviceTaintRule, ResourceClaim -> their facts; ResourceClaimTemplate -> the claim in it."""
+"""ResourceSlice, DeviceClass, DeviceTaintRule, ResourceClaim -> their facts; ResourceClaimTemplate -> the claim in
+it."""
 
 from __future__ import annotations
 
@@ -97,8 +98,8 @@ def of_template(namespace: str, lookup: Lookup) -> Resolve:
 
 
 def of_pod(namespace: str, made: Mapping[str, str | None]) -> Resolve:
-    """How claims of a pod that exists are resolved: by the ResourceClaims made for it (`status.resourceClaimStatuses`: the pod's name
-    for a claim -> its own; None where the pod turned out to need none)."""
+    """How claims of a pod that exists are resolved: by the ResourceClaims made for it (`status.resourceClaimStatuses`:
+    the pod's name for a claim -> its own; None where the pod turned out to need none)."""
 
     def resolve(ref: ClaimRef) -> PodClaim | None:
         name = ref.resource_claim_name

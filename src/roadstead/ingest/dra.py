@@ -1,6 +1,7 @@
 """Objects of resource.k8s.io/v1 to nouns, and allocations back to objects.
 
-Objects are decoded JSON with defaults filled in; of the wrong shape they raise one of BAD. `ingest.devices` makes facts of them.
+Objects are decoded JSON with defaults filled in; of the wrong shape they raise one of BAD. `ingest.devices` makes facts
+of them.
 """
 
 from __future__ import annotations
@@ -295,8 +296,8 @@ def _result(value: Json) -> DeviceResult:
 
 
 def written(allocation: Allocation, whose: str) -> dict[str, Any]:
-    """An AllocationResult to write. Shares without an id get one made of `whose` (that says which claim of which pod of which
-    workload, by uid): the same however often it is written."""
+    """An AllocationResult to write. Shares without an id get one made of `whose` (that says which claim of which pod of
+    which workload, by uid): the same however often it is written."""
     return allocation_object(
         allocation,
         [

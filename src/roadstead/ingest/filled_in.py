@@ -1,10 +1,10 @@
 """What pods of a template will ask for, once the API server has filled in what their template leaves open.
 
-As the server does when it creates them, and as Kueue counts them (pkg/workload `AdjustResources`, `ValidateLimitRange`; kueue.md 3.1):
-a container's own limits stand in where it requests nothing, then the defaults of the namespace's LimitRanges do, and the overhead of
-the RuntimeClass comes on top. (Kueue up to 0.19 takes LimitRange defaults before own limits: such pods then request more than it
-counted.) The node selector and the tolerations of a RuntimeClass are filled in as well, which Kueue leaves out: where we choose the
-node, it must be one that the pod can run on.
+As the server does when it creates them, and as Kueue counts them (pkg/workload `AdjustResources`, `ValidateLimitRange`;
+kueue.md 3.1): a container's own limits stand in where it requests nothing, then the defaults of the namespace's
+LimitRanges do, and the overhead of the RuntimeClass comes on top. (Kueue up to 0.19 takes LimitRange defaults before
+own limits: such pods then request more than it counted.) The node selector and the tolerations of a RuntimeClass are
+filled in as well, which Kueue leaves out: where we choose the node, it must be one that the pod can run on.
 
 What then exceeds a LimitRange would be refused by the server: the class of the pod says so.
 """
@@ -60,7 +60,8 @@ def runtime_class_names(workload: Object) -> tuple[str, ...]:
 def pod_class_of_template(
     spec: Mapping[str, Any], namespace: str, resolve: Resolve, lookup: Lookup, ranges: Ranges
 ) -> PodClass:
-    """The class of pods made from a template in a namespace. Raises UnreadableError as `pod_class` does. O(containers)."""
+    """The class of pods made from a template in a namespace. Raises UnreadableError as `pod_class` does.
+    O(containers)."""
     bounds = _summary(tuple(found.raw for found in ranges(namespace)))
     name = spec.get("runtimeClassName")
     found = lookup(RUNTIME_CLASSES, "", name) if isinstance(name, str) else None

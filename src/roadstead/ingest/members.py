@@ -1,9 +1,9 @@
 """Which bound pods of workloads are counted by a Placement, and which have to be counted by themselves.
 
-What a pod uses is counted exactly once for as long as it may run: by the Placement that gives it its place, while the Workload holds
-by that Placement, or else by the pod. A pod outlives what gave it its place where nobody could stop it (its node was gone or silent
-when the gang was evicted, or its job was deleted without it) or where that was deleted by hand; and then the Workload may be
-finished, wait, or be placed anew, elsewhere or with other devices.
+What a pod uses is counted exactly once for as long as it may run: by the Placement that gives it its place, while the
+Workload holds by that Placement, or else by the pod. A pod outlives what gave it its place where nobody could stop it
+(its node was gone or silent when the gang was evicted, or its job was deleted without it) or where that was deleted by
+hand; and then the Workload may be finished, wait, or be placed anew, elsewhere or with other devices.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from roadstead.kinds.views.placement import PlacedPodSetView, PlacementView
 
 
 def speaks_for_itself(pod: Object, lookup: Lookup) -> bool:
-    """True for a pod on a node whose place no live Placement counts. Always False for pods that wait for a node: their Workload asks
-    for it. O(pod sets), but for the first look at a version of the Workload or the Placement."""
+    """True for a pod on a node whose place no live Placement counts. Always False for pods that wait for a node: their
+    Workload asks for it. O(pod sets), but for the first look at a version of the Workload or the Placement."""
     if pod.brief is None or not pod.brief.node:
         return False
     return not _is_counted(pod, pod.brief.node, lookup)

@@ -28,8 +28,9 @@ _DEVICES = msgspec.json.Decoder(tuple[_Listed, ...])
 
 
 def fact_of(obj: Object, notes: Notes) -> Node:
-    """The node's facts. One that can't be read, is being deleted, or lists devices that can't be read takes no new work: handing
-    out devices that nobody can name would hand them out twice. One that is being shut down loses the work it has."""
+    """The node's facts. One that can't be read, is being deleted, or lists devices that can't be read takes no new
+    work: handing out devices that nobody can name would hand them out twice. One that is being shut down loses the work
+    it has."""
     found = view(obj, NodeView, notes)
     if found is None:
         return Node(obj.meta.name, ready=False, unschedulable=True)

@@ -14,7 +14,8 @@ from roadstead.model.workload import Member, Placement, PodClass, PodSetPlacemen
 
 
 def placement_of(obj: Object, notes: Notes, pods: Mapping[str, PodClass]) -> Placement | None:
-    """Where every member of the gang is that needs its place still, or None if the object can't be read. `pods`: what its pod sets run."""
+    """Where every member of the gang is that needs its place still, or None if the object can't be read. `pods`: what
+    its pod sets run."""
     found = view(obj, PlacementView, notes)
     if found is None:
         return None

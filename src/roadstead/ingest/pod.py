@@ -58,8 +58,8 @@ _read_spec = lru_cache(maxsize=4096)(msgspec.json.Decoder(_Spec).decode)
 
 
 def _read(obj: Object, notes: Notes) -> tuple[bytes, _Spec, _Status] | None:
-    """The spec as JSON, and what matters of spec and status. Equal specs are read once: whoever runs a hundred pods says the same of
-    each, but for its node. None with a note if the object has no shape of a pod."""
+    """The spec as JSON, and what matters of spec and status. Equal specs are read once: whoever runs a hundred pods
+    says the same of each, but for its node. None with a note if the object has no shape of a pod."""
     try:
         found = _half_read(obj.raw)
         spec = bytes(found.spec)
@@ -72,9 +72,9 @@ def _read(obj: Object, notes: Notes) -> tuple[bytes, _Spec, _Status] | None:
 def fact_of(obj: Object, notes: Notes, *, speaks_for_itself: bool = False) -> Pod | None:
     """The pod if it matters outside workloads, else None.
 
-    Not listed: pods of workloads (their Placement speaks for them), ended ones, and those that are not ours to place yet:
-    gated, being deleted, or asking for another scheduler. Once bound, whoever did it, a pod uses its node until it has ended.
-    `speaks_for_itself`: it is a bound pod of a workload, and no Placement counts it (`members`).
+    Not listed: pods of workloads (their Placement speaks for them), ended ones, and those that are not ours to place
+    yet: gated, being deleted, or asking for another scheduler. Once bound, whoever did it, a pod uses its node until it
+    has ended. `speaks_for_itself`: it is a bound pod of a workload, and no Placement counts it (`members`).
     """
     if obj.brief is not None and obj.brief.phase in ENDED_PHASES:
         return None

@@ -1,8 +1,8 @@
 """What matters for deciding about a pod, from its spec or from a pod template's.
 
-Effective requests are Kubernetes' own (component-helpers `PodRequests`; KEP-753 sidecars, KEP-2837 pod-level resources, KEP-688
-overhead): per resource the larger of what runs together and of any moment of initialisation. Limits stand in where requests are
-missing (Kueue 3.1). Equal specs are worked out once.
+Effective requests are Kubernetes' own (component-helpers `PodRequests`; KEP-753 sidecars, KEP-2837 pod-level resources,
+KEP-688 overhead): per resource the larger of what runs together and of any moment of initialisation. Limits stand in
+where requests are missing (Kueue 3.1). Equal specs are worked out once.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class UnreadableError(ValueError):
 
 
 def pod_class(spec: Mapping[str, Any], resolve: Resolve | None = None) -> PodClass:
-    """The class of a pod with this spec; without `resolve` its claims are left out. UnreadableError if it has no shape of one.
+    """The class of a pod with this spec; without `resolve` its claims are left out. UnreadableError if it has no shape
+    of one.
 
     O(containers); about 2 us where an equal spec was seen lately.
     """

@@ -1,4 +1,5 @@
-"""Namespace, Topology, ResourceFlavor, AdmissionCheck, Cohort, ClusterQueue, LocalQueue -> their nouns in `model.queues`."""
+"""Namespace, Topology, ResourceFlavor, AdmissionCheck, Cohort, ClusterQueue, LocalQueue -> their nouns in
+`model.queues`."""
 
 from __future__ import annotations
 

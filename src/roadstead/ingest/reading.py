@@ -1,4 +1,5 @@
-"""Reading objects without ever raising: what another server's looser validation let through becomes a note, not an exception."""
+"""Reading objects without ever raising: what another server's looser validation let through becomes a note, not an
+exception."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ Notes: TypeAlias = list[str]
 
 
 def view(obj: Object, of: type[View], notes: Notes) -> View | None:
-    """The object as a Struct. Nulls where the schema has none count as absent (Go servers drop them); None with a note if the
-    object does not have the kind's shape."""
+    """The object as a Struct. Nulls where the schema has none count as absent (Go servers drop them); None with a note
+    if the object does not have the kind's shape."""
     try:
         return obj.view(of)
     except (msgspec.ValidationError, msgspec.DecodeError):

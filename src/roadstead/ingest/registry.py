@@ -1,7 +1,7 @@
 """Object changes -> facts: the one door that deciders (and the runner of recorded scenarios) use.
 
-Never raises for what an object says. What could not be used as it is becomes a `Trouble` and the safest fact: a node that takes
-nothing new, a queue that is inactive, a workload that is not admitted but keeps what it holds.
+Never raises for what an object says. What could not be used as it is becomes a `Trouble` and the safest fact: a node
+that takes nothing new, a queue that is inactive, a workload that is not admitted but keeps what it holds.
 """
 
 from __future__ import annotations
@@ -105,12 +105,14 @@ def fact(
 ) -> list[Fact]:
     """The facts that follow from one change: `obj` is the newest version of `key`, None if it is gone.
 
-    A Workload is read together with its Placement (same namespace and name), and a change of either makes the Workload's fact
-    anew, so the order in which the two become known does not matter. A bound pod that names its member in a Placement is read with
-    both: whoever keeps the objects asks for its fact again when the Placement changes, or what the Workload holds. It is read with the ResourceClaimTemplates and RuntimeClasses
-    that its pods name and the LimitRanges of its namespace, too: when one of them changes, whoever keeps the objects asks for the
-    Workload's fact again (`devices.template_keys` and `filled_in.runtime_class_names` say for which).
-    `lookup(resource, namespace, name)` gives the newest known version of another object, `ranges(namespace)` its LimitRanges. Resources that no fact comes from give []. Notes are added to `troubles`.
+    A Workload is read together with its Placement (same namespace and name), and a change of either makes the
+    Workload's fact anew, so the order in which the two become known does not matter. A bound pod that names its member
+    in a Placement is read with both: whoever keeps the objects asks for its fact again when the Placement changes, or
+    what the Workload holds. It is read with the ResourceClaimTemplates and RuntimeClasses that its pods name and the
+    LimitRanges of its namespace, too: when one of them changes, whoever keeps the objects asks for the Workload's fact
+    again (`devices.template_keys` and `filled_in.runtime_class_names` say for which). `lookup(resource, namespace,
+    name)` gives the newest known version of another object, `ranges(namespace)` its LimitRanges. Resources that no fact
+    comes from give []. Notes are added to `troubles`.
     """
     notes: Notes = []
     found = _facts(resource, key, obj, lookup, notes, ranges)
@@ -145,8 +147,9 @@ def _pod(obj: Object, lookup: Lookup, notes: Notes) -> Pod | None:
 
 
 def fact_of_dict(value: Json, placement: Json | None = None, troubles: list[Trouble] | None = None) -> Fact | None:
-    """The fact of an object given as a dict with `kind`; a Workload may bring its Placement, but no templates. Namespaced objects without a
-    namespace are in `default`. None for kinds that no fact comes from (a Placement alone among them)."""
+    """The fact of an object given as a dict with `kind`; a Workload may bring its Placement, but no templates.
+    Namespaced objects without a namespace are in `default`. None for kinds that no fact comes from (a Placement alone
+    among them)."""
     resource = _BY_KIND.get(str(value.get("kind", "")))
     if resource is None or resource == PLACEMENTS:
         return None

@@ -55,7 +55,8 @@ def _spread(entry: Mapping[str, Any], count: int) -> Sequence[Any]:
 
 
 def encode(assignment: TopologyAssignment) -> Json:
-    """The assignment as v1beta2 writes it, in one slice: equal values and counts once, common prefix and suffix apart."""
+    """The assignment as v1beta2 writes it, in one slice: equal values and counts once, common prefix and suffix
+    apart."""
     if not assignment.domains:
         return {"levels": list(assignment.levels), "slices": []}
     values = [domain for domain, _ in assignment.domains]

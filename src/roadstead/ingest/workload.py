@@ -54,8 +54,8 @@ def fact_of(
 ) -> Workload:
     """The workload's facts. A finished one is nowhere: its Placement stays behind as a record and holds nothing.
 
-    One whose pod sets can't be read is never admitted (`active` is off), but keeps what it holds: its Placement and reservation
-    are read apart from its spec. The same goes for one that is being deleted before it holds quota.
+    One whose pod sets can't be read is never admitted (`active` is off), but keeps what it holds: its Placement and
+    reservation are read apart from its spec. The same goes for one that is being deleted before it holds quota.
     """
     meta = obj.meta
     found = view(obj, WorkloadView, notes)
@@ -170,7 +170,8 @@ def is_reserved(obj: Object) -> bool:
 
 
 def _state_alone(obj: Object) -> WorkloadState:
-    """FINISHED or PENDING of a workload whose other fields can't be read: without an admission it can't be counted as reserving."""
+    """FINISHED or PENDING of a workload whose other fields can't be read: without an admission it can't be counted as
+    reserving."""
     found = view(obj, Conditioned, [])
     finished = find_condition(found.status.conditions, "Finished") if found else None
     return WorkloadState.FINISHED if finished and finished.is_true else WorkloadState.PENDING
@@ -183,8 +184,8 @@ def _queued_at(evicted: Condition | None, created_at: int, notes: Notes) -> int:
 
 
 def _pods_wait(conditions: dict[str, Condition], notes: Notes) -> tuple[str, int]:
-    """Why the pods of a holder are waited for, and since when: admission, or their failure (kueue.md 2.7). A holder whose condition
-    PodsReady is missing is not waited for: nobody watches its pods."""
+    """Why the pods of a holder are waited for, and since when: admission, or their failure (kueue.md 2.7). A holder
+    whose condition PodsReady is missing is not waited for: nobody watches its pods."""
     ready, admitted = conditions.get("PodsReady"), _true(conditions, "Admitted")
     if ready is None or ready.status != "False" or admitted is None:
         return "", 0

@@ -20,5 +20,6 @@ def for_resource(resource: Resource) -> JobKind | None:
 
 
 def for_owner(owner: OwnerReference | None) -> JobKind | None:
-    """The job kind of an owner reference: objects that such a job controls are part of it, and not queued by themselves."""
+    """The job kind of an owner reference: objects that such a job controls are part of it, and not queued by
+    themselves."""
     return _BY_KIND.get((owner.api_version, owner.kind)) if owner else None

@@ -1,9 +1,9 @@
-"""What a job kind must say so that the queue can hold, start and stop it: one value per kind, called by the workload controller
-and by the admission plugin that holds new jobs.
+"""What a job kind must say so that the queue can hold, start and stop it: one value per kind, called by the workload
+controller and by the admission plugin that holds new jobs.
 
-A kind that suspends by one boolean field and reports its end by conditions is described by data alone (`JobKind`'s fields);
-what differs per kind (pod sets, activity) are the few methods below. A further kind is a further module and a line in
-`integrations/__init__.py`. The contract is Kueue's generic job contract (kueue 5.1).
+A kind that suspends by one boolean field and reports its end by conditions is described by data alone (`JobKind`'s
+fields); what differs per kind (pod sets, activity) are the few methods below. A further kind is a further module and a
+line in `integrations/__init__.py`. The contract is Kueue's generic job contract (kueue 5.1).
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class CannotInject(Exception):
 
 
 class JobKind(ABC):
-    """One kind of job. Methods that take `Json` edit or read a decoded whole object; those that take `Object` read a stored one."""
+    """One kind of job. Methods that take `Json` edit or read a decoded whole object; those that take `Object` read a
+    stored one."""
 
     resource: ClassVar[Resource]
     kind: ClassVar[str]
@@ -54,7 +55,8 @@ class JobKind(ABC):
     succeeded_condition: ClassVar[str] = "Complete"
     failed_condition: ClassVar[str] = "Failed"
 
-    # ------------------------------------------------------------------ the same for every kind, driven by the fields above
+    # ------------------------------------------------------------------ the same for every kind, driven by the fields
+    # above
 
     def is_suspended(self, job: Json) -> bool:
         value: Any = job
@@ -96,8 +98,8 @@ class JobKind(ABC):
         """Give the job's pod templates back their content before `start`, in place; True if anything changed."""
 
     def forget_start(self, job: Json) -> bool:
-        """Take from the status of a suspended job what makes older API servers refuse changes of its templates, in place; True
-        if anything changed."""
+        """Take from the status of a suspended job what makes older API servers refuse changes of its templates, in
+        place; True if anything changed."""
         return False
 
     def may_restore(self, job: Object) -> bool:
@@ -130,7 +132,8 @@ def priority_class_of(job: Json) -> str:
 
 
 def max_execution_of(labels: Mapping[str, str]) -> int | None:
-    """The seconds that a job with these labels may run (KEP-3125); None if it does not say, or nothing that makes sense."""
+    """The seconds that a job with these labels may run (KEP-3125); None if it does not say, or nothing that makes
+    sense."""
     text = labels.get(MAX_EXECUTION_LABEL, "")
     return int(text) if not max_execution_error(labels) and text else None
 
@@ -162,8 +165,8 @@ def inject(template: Json, info: PodSetInfo) -> None:
 def withdraw(template: Json, original: Mapping[str, Any], *, keep: Sequence[str] = ()) -> None:
     """Undo `inject`, in place: what it touches becomes what it was in `original`; labels named in `keep` stay.
 
-    The rest of the template is left alone: nothing changed it, and a server may know fields of pods that the Workload it was
-    copied into does not.
+    The rest of the template is left alone: nothing changed it, and a server may know fields of pods that the Workload
+    it was copied into does not.
     """
     metadata, spec = template.get("metadata") or {}, template["spec"]
     was = original.get("metadata") or {}

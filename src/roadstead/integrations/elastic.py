@@ -1,8 +1,8 @@
 """Elastic jobs (KEP-77; kueue.md 2.12): a job that carries the annotation may have fewer pods while it runs.
 
-What it gives back, others get at once: quota with the change, nodes and devices as its pods end. (Growing by a slice of its own beside
-the job's first Workload is not supported: a job that wants more pods is stopped and queued anew, as any job.) Its pods that have
-ended are not reported as reclaimable: how many it wants is its own word.
+What it gives back, others get at once: quota with the change, nodes and devices as its pods end. (Growing by a slice of
+its own beside the job's first Workload is not supported: a job that wants more pods is stopped and queued anew, as any
+job.) Its pods that have ended are not reported as reclaimable: how many it wants is its own word.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def elastic_errors(job: Json, old: Json | None) -> list[FieldError]:
 
 
 def smaller(pod_sets: Sequence[Json], workload: Object) -> Json | None:
-    """The elastic Workload with the counts of these pod sets, if they are nowhere more and somewhere fewer than its own; else None."""
+    """The elastic Workload with the counts of these pod sets, if they are nowhere more and somewhere fewer than its
+    own; else None."""
     own = workload.view(WorkloadView).spec.pod_sets
     counts = [(pod_set["count"], known.count) for pod_set, known in zip(pod_sets, own, strict=False)]
     if not is_elastic(workload.meta.annotations) or [item["name"] for item in pod_sets] != [item.name for item in own]:

@@ -1,5 +1,6 @@
-"""Gates by annotation: `kueue.x-k8s.io/admission-gated-by` names controllers that want to be done with a job before it is admitted
-(KEP-6915; kueue 1.15, 5.2). Set when the job is created; afterwards each takes itself off, and nobody comes on."""
+"""Gates by annotation: `kueue.x-k8s.io/admission-gated-by` names controllers that want to be done with a job before it
+is admitted (KEP-6915; kueue 1.15, 5.2). Set when the job is created; afterwards each takes itself off, and nobody comes
+on."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ class BatchJob(JobKind):
         return not self.is_active(job)
 
     def forget_start(self, job: Json) -> bool:
-        """Before KEP-5440 only a Job that never started may change its template, and the Job controller left startTime in place
-        (kueue 5.4, stop protocol)."""
+        """Before KEP-5440 only a Job that never started may change its template, and the Job controller left startTime
+        in place (kueue 5.4, stop protocol)."""
         return (job.get("status") or {}).pop("startTime", None) is not None
 
     def start(self, job: Json, infos: Sequence[PodSetInfo]) -> None:
@@ -87,8 +87,8 @@ class BatchJob(JobKind):
         return bool(before != spec)
 
     def reclaimable(self, job: Object) -> dict[str, int]:
-        """Parallelism minus what is left to do, once less is left than may run at a time. Nothing when all is done: the end of
-        the job, an instant later, gives everything back at once."""
+        """Parallelism minus what is left to do, once less is left than may run at a time. Nothing when all is done: the
+        end of the job, an instant later, gives everything back at once."""
         view = job.view(JobView)
         parallelism = 1 if view.spec.parallelism is None else view.spec.parallelism
         completions = view.spec.completions
@@ -105,7 +105,8 @@ class BatchJob(JobKind):
         return {MAIN: parallelism - remaining} if 0 < remaining < parallelism and parallelism <= completions else {}
 
     def pods_ready(self, job: Object) -> bool:
-        """Ready and succeeded pods are as many as run at a time; those whose success is on its way to being counted are among them."""
+        """Ready and succeeded pods are as many as run at a time; those whose success is on its way to being counted are
+        among them."""
         spec, status = job.view(JobView).spec, job.view(JobView).status
         pending = status.uncounted_terminated_pods
         succeeded = status.succeeded + (len(pending.succeeded) if pending is not None else 0)

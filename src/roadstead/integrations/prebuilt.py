@@ -1,7 +1,7 @@
 """Jobs that use a Workload made before them: `kueue.x-k8s.io/prebuilt-workload-name` (kueue 5.2).
 
-Whoever makes Workloads himself (another cluster's queue, a script that reserves first and submits later) names one on the job. The
-job waits for it, takes it over, and never gets one of its own.
+Whoever makes Workloads himself (another cluster's queue, a script that reserves first and submits later) names one on
+the job. The job waits for it, takes it over, and never gets one of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What a pod template's annotations ask of the topology, as a pod set says it (kueue 4.2; `pkg/controller/jobframework/tas.go`)."""
+"""What a pod template's annotations ask of the topology, as a pod set says it (kueue 4.2;
+`pkg/controller/jobframework/tas.go`)."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _FALSE: Final = ("0", "f", "F", "false", "FALSE", "False")
 
 
 def topology_request(template: Mapping[str, Any], index_label: str) -> Json | None:
-    """The pod set's `topologyRequest`; None if the template asks for nothing. `index_label`: where its pods carry their rank.
+    """The pod set's `topologyRequest`; None if the template asks for nothing. `index_label`: where its pods carry their
+    rank.
 
     Of required, preferred and unconstrained the first one counts. What cannot be read counts as not said.
     """

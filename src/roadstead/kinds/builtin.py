@@ -1,4 +1,5 @@
-"""What the built-in kinds share: a status endpoint that leaves the rest alone, and a main endpoint that leaves status alone."""
+"""What the built-in kinds share: a status endpoint that leaves the rest alone, and a main endpoint that leaves status
+alone."""
 
 from __future__ import annotations
 

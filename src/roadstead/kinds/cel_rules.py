@@ -1,8 +1,9 @@
-"""Rules of the custom kinds as CEL, for a real server, which cannot be told them in Python: as many of the strategies' rules as the
-server's cost limits allow. Kind -> place in the schema ("spec.podSets.[]"; "" is the object) -> (rule, message).
+"""Rules of the custom kinds as CEL, for a real server, which cannot be told them in Python: as many of the strategies'
+rules as the server's cost limits allow. Kind -> place in the schema ("spec.podSets.[]"; "" is the object) -> (rule,
+message).
 
-The strategies stay the truth (tests/realcluster/test_crds.py sends a real server what they refuse); what only they know a real server
-accepts, and the queue it makes is inactive or the workload refused with a reason.
+The strategies stay the truth (tests/realcluster/test_crds.py sends a real server what they refuse); what only they know
+a real server accepts, and the queue it makes is inactive or the workload refused with a reason.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """CustomResourceDefinitions of the custom kinds, for a cluster that is not ours (apiextensions.k8s.io/v1).
 
-The same facts that our own server serves a kind by: types, list types and map keys, defaults, enums, limits, patterns, printer
-columns, subresources, names. Rules that a schema cannot say are Python in the kind's strategy; `cel_rules.py` says those that a real
-server can be told, as CEL.
+The same facts that our own server serves a kind by: types, list types and map keys, defaults, enums, limits, patterns,
+printer columns, subresources, names. Rules that a schema cannot say are Python in the kind's strategy; `cel_rules.py`
+says those that a real server can be told, as CEL.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Built-in kinds on their way in: what a round trip through the server's Go types does to a decoded JSON object.
 
-In one walk: values of the wrong type are found (the first one, in document order, is the error), unknown fields are dropped
-and listed, nulls and zero values that Go omits are dropped, fields that Go always writes are added, and quantities, times and
-bytes get their canonical text. Compiled once per component into closures; about 0.2 us per field.
+In one walk: values of the wrong type are found (the first one, in document order, is the error), unknown fields are
+dropped and listed, nulls and zero values that Go omits are dropped, fields that Go always writes are added, and
+quantities, times and bytes get their canonical text. Compiled once per component into closures; about 0.2 us per field.
 """
 
 from __future__ import annotations

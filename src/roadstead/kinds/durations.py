@@ -21,7 +21,8 @@ _LONGEST: Final = 2**63 - 1
 
 
 def parse_duration(text: str) -> int:
-    """Nanoseconds, as Go's time.ParseDuration reads them. ValueError if the text is no duration or does not fit 64 bits."""
+    """Nanoseconds, as Go's time.ParseDuration reads them. ValueError if the text is no duration or does not fit 64
+    bits."""
     sign, rest = (-1, text[1:]) if text[:1] == "-" else (1, text.removeprefix("+"))
     if rest == "0":
         return 0

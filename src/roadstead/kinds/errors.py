@@ -1,7 +1,7 @@
 """How a request is refused: field errors (what is wrong with an object) and StatusError (what the caller is told).
 
-Texts and shapes are the API's own (apimachinery `field.Error`, `errors.StatusError`): clients test code and reason, people
-grep the sentences.
+Texts and shapes are the API's own (apimachinery `field.Error`, `errors.StatusError`): clients test code and reason,
+people grep the sentences.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def too_many(field: str, actual: int, limit: int) -> FieldError:
 
 
 class StatusError(Exception):
-    """A refusal with everything a Status needs. `code` is the HTTP status; `reason` "" where the real server gives none;
-    `details` {} shows as an empty object, None not at all."""
+    """A refusal with everything a Status needs. `code` is the HTTP status; `reason` "" where the real server gives
+    none; `details` {} shows as an empty object, None not at all."""
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None, retry_after: int = 0) -> None:
         super().__init__(message)

@@ -1,4 +1,5 @@
-"""String formats that a schema may ask for, as the API server checks them (kube-openapi `strfmt`, apiextensions `formats.go`).
+"""String formats that a schema may ask for, as the API server checks them (kube-openapi `strfmt`, apiextensions
+`formats.go`).
 
 A name's dashes do not count (`date-time` is `datetime`). Formats that are not here are ignored.
 """

@@ -1,4 +1,5 @@
-"""Numbers that may be written as a share: `3` or `"25%"` (apimachinery `intstr`, kubernetes `pkg/apis/apps/validation`)."""
+"""Numbers that may be written as a share: `3` or `"25%"` (apimachinery `intstr`, kubernetes
+`pkg/apis/apps/validation`)."""
 
 from __future__ import annotations
 

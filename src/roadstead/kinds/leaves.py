@@ -1,4 +1,5 @@
-"""The leaves of a built-in object on its way in: strings, numbers, times, quantities, bytes, as Go's decoder takes them."""
+"""The leaves of a built-in object on its way in: strings, numbers, times, quantities, bytes, as Go's decoder takes
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Manifests: YAML or JSON text to objects. How scalars are read is `yaml_text`'s; here are lists of objects and messages for people."""
+"""Manifests: YAML or JSON text to objects. How scalars are read is `yaml_text`'s; here are lists of objects and
+messages for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Metadata that clients write: names, labels, annotations, owners, finalizers (apimachinery `api/validation/objectmeta`).
+"""Metadata that clients write: names, labels, annotations, owners, finalizers (apimachinery
+`api/validation/objectmeta`).
 
 What the server owns (uid, resourceVersion, generation, times) is kept by the store and not looked at here.
 """
@@ -49,8 +50,9 @@ def validate_create(kind: Kind, obj: Json) -> list[FieldError]:
 
 
 def validate_update(kind: Kind, new: Json, old: Json, known: Sequence[FieldError] = ()) -> list[FieldError]:
-    """What is wrong with a changed object's metadata, beginning with what is `known` of fields that nobody may change. Of built-in
-    kinds each problem is listed as often as the real server asks: once and again for all kinds, and by most kinds' own rules."""
+    """What is wrong with a changed object's metadata, beginning with what is `known` of fields that nobody may change.
+    Of built-in kinds each problem is listed as often as the real server asks: once and again for all kinds, and by most
+    kinds' own rules."""
     metadata, before = new["metadata"], old["metadata"]
     found: list[FieldError] = []
     if before.get("deletionTimestamp"):
@@ -91,8 +93,8 @@ _ASKED: Final = {
     "runtimeclasses": (True, True, False),
     "events": (False, False, False),
 }
-"""What the own rules of a built-in kind ask of metadata once more: what may not change, what holds of new objects too, and
-whether finalizers have a domain. All three where it is not listed."""
+"""What the own rules of a built-in kind ask of metadata once more: what may not change, what holds of new objects too,
+and whether finalizers have a domain. All three where it is not listed."""
 
 
 def warnings(obj: Json, *, is_custom: bool) -> list[str]:

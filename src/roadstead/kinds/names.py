@@ -94,7 +94,8 @@ POD_DEVICES_ANNOTATION: Final = "roadstead.dev/devices"  # on bound pods: comma 
 NODE_DEVICES_ANNOTATION: Final = "roadstead.dev/node-devices"
 """On nodes: JSON list of {"name", "resource", "index", "healthy"} (what `nvidia.com/gpu: 2` is given from)."""
 UNHEALTHY_ANNOTATION: Final = "roadstead.dev/unhealthy-devices"
-"""On nodes: comma list of devices (gpu-3, rdma0) that are out of order; on simulated devices, that is how one breaks."""
+"""On nodes: comma list of devices (gpu-3, rdma0) that are out of order; on simulated devices, that is how one
+breaks."""
 SLICES_LABEL: Final = "roadstead.dev/devices-of"
 """On ResourceSlices: the node whose agent keeps them."""
 DEVICE_ATTRIBUTE: Final = "roadstead.dev/device"

@@ -1,8 +1,10 @@
-"""One version of one API object, as every part of the shell passes it around: encoded bytes plus what is asked most often.
+"""One version of one API object, as every part of the shell passes it around: encoded bytes plus what is asked most
+often.
 
-`raw` is the truth. `decode()` gives a fresh dict that the caller may edit and write back, so fields that nobody here knows
-survive; `view(T)` gives a frozen msgspec Struct for reading, decoded once per version and type and shared by all readers. What is read
-from JSON never holds itself, so the collector of garbage has nothing to look for in views and metadata (`gc=False`).
+`raw` is the truth. `decode()` gives a fresh dict that the caller may edit and write back, so fields that nobody here
+knows survive; `view(T)` gives a frozen msgspec Struct for reading, decoded once per version and type and shared by all
+readers. What is read from JSON never holds itself, so the collector of garbage has nothing to look for in views and
+metadata (`gc=False`).
 """
 
 from __future__ import annotations
@@ -79,7 +81,8 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Brief(NamedTuple):
-    """What is asked of every pod at each of its changes: the node it is bound to, its phase, and whether it may use claims."""
+    """What is asked of every pod at each of its changes: the node it is bound to, its phase, and whether it may use
+    claims."""
 
     node: str = ""
     phase: str = ""
@@ -133,8 +136,8 @@ _force = msgspec.structs.force_setattr  # nobody else has seen what it is used o
 
 
 def _shared(meta: ObjectMeta) -> ObjectMeta:
-    """The same, holding what other objects hold already: the pods of one Job have the same labels, owner and finalizers, which is
-    half of what their metadata weighs in memory."""
+    """The same, holding what other objects hold already: the pods of one Job have the same labels, owner and
+    finalizers, which is half of what their metadata weighs in memory."""
     if meta.namespace:
         _force(meta, "namespace", intern(meta.namespace))
     if 0 < len(meta.labels) <= _SHARED_LABELS:
@@ -161,8 +164,8 @@ class Object:
     __slots__ = ("_views", "brief", "kind", "meta", "raw", "resource")
 
     def __init__(self, resource: Resource, raw: bytes, *, meta: ObjectMeta | None = None, kind: str = "") -> None:
-        """`raw` is the whole object as JSON, apiVersion and kind included; `meta` and `kind` save decoding if known. O(bytes); raises
-        msgspec.MsgspecError."""
+        """`raw` is the whole object as JSON, apiVersion and kind included; `meta` and `kind` save decoding if known.
+        O(bytes); raises msgspec.MsgspecError."""
         self.resource = resource
         self.raw = raw
         self.brief: Brief | None = None
@@ -209,7 +212,8 @@ class Object:
         return value
 
     def view(self, of: type[T]) -> T:
-        """The object as a frozen Struct `of`, decoded once per version and kept while it is among the VIEWED that were last decoded."""
+        """The object as a frozen Struct `of`, decoded once per version and kept while it is among the VIEWED that were
+        last decoded."""
         views = self._views
         if views is None:
             views = self._views = {}

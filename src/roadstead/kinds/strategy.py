@@ -69,7 +69,8 @@ class Strategy:
         """Fill in defaults and canonicalise quantities, in place. Idempotent."""
 
     def prepare_create(self, obj: Json) -> None:
-        """Clear or derive what a client may not set (status, generated selectors), in place. metadata.uid is set already."""
+        """Clear or derive what a client may not set (status, generated selectors), in place. metadata.uid is set
+        already."""
 
     def prepare_update(self, new: Json, old: Json, subresource: str) -> None:
         """Keep from `old` what this endpoint may not change, in place."""
@@ -83,7 +84,8 @@ class Strategy:
         return self.validate(new)
 
     def errors_of_another_kind(self, obj: Json) -> list[FieldError]:
-        """Why an object that says it is of another kind of the group is none of these. For kinds that a definition brings."""
+        """Why an object that says it is of another kind of the group is none of these. For kinds that a definition
+        brings."""
         return []
 
     def warnings(self, obj: Json) -> list[str]:

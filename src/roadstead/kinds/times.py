@@ -37,7 +37,8 @@ def format_micro_time(ns: int) -> str:
 
 @lru_cache(maxsize=16384)
 def parse_time(text: str) -> int:
-    """RFC 3339 (either kind, any offset, digits beyond nanoseconds cut off) to nanoseconds. ValueError if it is not a time."""
+    """RFC 3339 (either kind, any offset, digits beyond nanoseconds cut off) to nanoseconds. ValueError if it is not a
+    time."""
     found = _RFC3339.fullmatch(text)
     if found is None:
         raise ValueError(f'"{text}" is not an RFC 3339 time; write it as 2026-01-01T00:00:00Z')

@@ -3,7 +3,8 @@
 YAML 1.1 booleans (`yes`, `on`, `y`) and numbers (`0644` and `0o644` are 420, `1_000` and `1e3` are 1000); dates and
 sexagesimals stay text; a key that is written twice counts as last written; keys are text.
 
-The text may come from anybody: nesting and what aliases expand to are limited, and no tag makes anything but JSON values.
+The text may come from anybody: nesting and what aliases expand to are limited, and no tag makes anything but JSON
+values.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _MERGE: Final = _PREFIX + "merge"
 
 
 class YamlError(ValueError):
-    """The text cannot be read. `problem` says why, in YAML's own words; `line` and `column` count from 1, 0 is unknown."""
+    """The text cannot be read. `problem` says why, in YAML's own words; `line` and `column` count from 1, 0 is
+    unknown."""
 
     def __init__(self, problem: str, line: int = 0, column: int = 0, *, in_scanner: bool = False) -> None:
         super().__init__(problem)
@@ -54,7 +56,8 @@ class YamlError(ValueError):
 
     @property
     def go_line(self) -> int:
-        """The line as Go's decoder counts: it knows none for the first, and only its scanner looks at the line it is in."""
+        """The line as Go's decoder counts: it knows none for the first, and only its scanner looks at the line it is
+        in."""
         if self.line <= 1:
             return 0
         return self.line if self.in_scanner else self.line - 1
@@ -77,7 +80,8 @@ class _Loader(yaml.CSafeLoader):
 
 
 def read_all(text: str | bytes) -> list[Any]:
-    """Every document, in order; an empty one is None. Raises YamlError. O(size of the text and of what aliases expand to)."""
+    """Every document, in order; an empty one is None. Raises YamlError. O(size of the text and of what aliases expand
+    to)."""
     return _read(text, None)
 
 
@@ -101,8 +105,8 @@ def _read(text: str | bytes, count: int | None) -> list[Any]:
 
 
 def keys_written_twice(text: str | bytes) -> list[tuple[int, str]]:
-    """The keys of the first document that its maps have twice, with the line of each repetition. For text that can be read.
-    O(size)."""
+    """The keys of the first document that its maps have twice, with the line of each repetition. For text that can be
+    read. O(size)."""
     found: list[tuple[int, str]] = []
     open_maps: list[set[str] | None] = []
     is_key: list[bool] = []
@@ -137,7 +141,8 @@ def _documents(text: str | bytes) -> Iterator[Any]:
 
 
 def _check_depth(text: str | bytes, count: int | None) -> None:
-    """Refuse deep nesting while it is still a stream of events: libyaml's nodes are built recursively, without a limit."""
+    """Refuse deep nesting while it is still a stream of events: libyaml's nodes are built recursively, without a
+    limit."""
     depth = documents = 0
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -189,8 +194,8 @@ def _construct_plain(loader: Any, node: Any) -> Any:
 
 
 def _construct_map(loader: Any, node: Any) -> Json:
-    """A mapping whose keys are made text one by one: in Python 1 and true would be one key. What `<<` merges is read as mappings
-    of their own, so that merges of merges do not multiply."""
+    """A mapping whose keys are made text one by one: in Python 1 and true would be one key. What `<<` merges is read as
+    mappings of their own, so that merges of merges do not multiply."""
     own: Json = {}
     merged: Json = {}
     for key, value in node.value:

@@ -1,7 +1,8 @@
 """Amounts are integers in one canonical unit per resource: milli-units for `cpu`, plain units for everything else.
 
-Plain units are bytes for `memory` and `ephemeral-storage`, whole devices for extended resources such as `nvidia.com/gpu`,
-pods for `pods`. Quantities are rounded up on the way in (Kueue: `pkg/resources`), so a request is never understated.
+Plain units are bytes for `memory` and `ephemeral-storage`, whole devices for extended resources such as
+`nvidia.com/gpu`, pods for `pods`. Quantities are rounded up on the way in (Kueue: `pkg/resources`), so a request is
+never understated.
 """
 
 from __future__ import annotations

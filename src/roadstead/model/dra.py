@@ -1,7 +1,8 @@
-"""Nouns of Dynamic Resource Allocation (resource.k8s.io/v1, Kubernetes 1.37): what is offered, wanted, in use and given.
+"""Nouns of Dynamic Resource Allocation (resource.k8s.io/v1, Kubernetes 1.37): what is offered, wanted, in use and
+given.
 
-Frozen and hashable; lists are tuples, maps are tuples of pairs. Amounts are whole nano-units with the notation in which they
-are written back. Fields that a feature gate guards are always here: the allocator is told which gates are on.
+Frozen and hashable; lists are tuples, maps are tuples of pairs. Amounts are whole nano-units with the notation in which
+they are written back. Fields that a feature gate guards are always here: the allocator is told which gates are on.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class DeviceId(NamedTuple):
 
 
 class Attribute(msgspec.Struct, frozen=True):
-    """A typed value or, with `is_list`, several. `kind`: int, bool, string, version; empty if the object carried no known one."""
+    """A typed value or, with `is_list`, several. `kind`: int, bool, string, version; empty if the object carried no
+    known one."""
 
     kind: str
     values: tuple[int | bool | str, ...]
@@ -63,7 +65,8 @@ class CounterSet(msgspec.Struct, frozen=True):
 
 
 class CounterUse(msgspec.Struct, frozen=True):
-    """What a device takes from a counter set. `groups`: only devices with a group in common may use the set at once (KEP-5963)."""
+    """What a device takes from a counter set. `groups`: only devices with a group in common may use the set at once
+    (KEP-5963)."""
 
     counter_set: str
     counters: tuple[tuple[str, Amount], ...]
@@ -121,7 +124,8 @@ class DeviceClass(msgspec.Struct, frozen=True):
 
 
 class DeviceTaintRule(msgspec.Struct, frozen=True):
-    """Taints devices from outside their slices (KEP-5055). An empty criterion fits every device; `selects` off: the rule fits none."""
+    """Taints devices from outside their slices (KEP-5055). An empty criterion fits every device; `selects` off: the
+    rule fits none."""
 
     name: str
     taint: Taint
@@ -158,7 +162,8 @@ class DeviceRequest(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Exactly one alternative without a list, or the alternatives of a `firstAvailable` in order of preference (KEP-4816)."""
+    """Exactly one alternative without a list, or the alternatives of a `firstAvailable` in order of preference
+    (KEP-4816)."""
 
     name: str
     alternatives: tuple[DeviceRequest, ...]
@@ -187,9 +192,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class PodClaim(msgspec.Struct, frozen=True):
-    """One of a pod's `spec.resourceClaims`: `claim`, what its template says, for one claim per pod (without namespace and name); or
-    `shared`, the (namespace, name) of a ResourceClaim. Neither, and the pod has to wait: for the template named `missing`, or,
-    without one, for whoever makes the claim."""
+    """One of a pod's `spec.resourceClaims`: `claim`, what its template says, for one claim per pod (without namespace
+    and name); or `shared`, the (namespace, name) of a ResourceClaim. Neither, and the pod has to wait: for the template
+    named `missing`, or, without one, for whoever makes the claim."""
 
     name: str
     claim: Claim | None = None
@@ -241,8 +246,8 @@ MAX_CONSUMERS: Final = 256
 
 
 class ResourceClaim(msgspec.Struct, frozen=True):
-    """A ResourceClaim's facts. `consumers`: uids of the pods in `status.reservedFor`; `owner_pod`: uid of the pod that it was made for
-    from a template, else empty."""
+    """A ResourceClaim's facts. `consumers`: uids of the pods in `status.reservedFor`; `owner_pod`: uid of the pod that
+    it was made for from a template, else empty."""
 
     namespace: str
     name: str

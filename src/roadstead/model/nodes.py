@@ -19,8 +19,9 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A node's facts. A resource with devices listed is handed out by device; its allocatable amount is a further bound.
-    `unready_since`: since when it is not ready (nanoseconds since the epoch); 0 if it is, or if nobody says since when."""
+    """A node's facts. A resource with devices listed is handed out by device; its allocatable amount is a further
+    bound. `unready_since`: since when it is not ready (nanoseconds since the epoch); 0 if it is, or if nobody says
+    since when."""
 
     name: str
     labels: tuple[tuple[str, str], ...] = ()

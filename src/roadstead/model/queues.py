@@ -1,4 +1,5 @@
-"""Queues, quotas and flavors as the core sees them (Kueue's ClusterQueue, Cohort, LocalQueue, ResourceFlavor, Topology)."""
+"""Queues, quotas and flavors as the core sees them (Kueue's ClusterQueue, Cohort, LocalQueue, ResourceFlavor,
+Topology)."""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ class FlavorFungibility(msgspec.Struct, frozen=True):
 
 
 class CheckRule(msgspec.Struct, frozen=True):
-    """One entry of admissionChecksStrategy: a check, and the flavors whose assignment asks for it (none named: any; KEP-1432)."""
+    """One entry of admissionChecksStrategy: a check, and the flavors whose assignment asks for it (none named: any;
+    KEP-1432)."""
 
     check: str
     on_flavors: tuple[FlavorName, ...] = ()
@@ -110,7 +112,8 @@ class LocalQueue(msgspec.Struct, frozen=True):
     stop: StopPolicy = StopPolicy.NONE
     fair_weight_milli: int = 1000
     consumed: tuple[tuple[ResourceName, int], ...] = ()
-    """What its workloads used, decayed, as last sampled: thousandths of plain units (Admission Fair Sharing, KEP-4136)."""
+    """What its workloads used, decayed, as last sampled: thousandths of plain units (Admission Fair Sharing,
+    KEP-4136)."""
     sampled_at: int = 0
 
     @property

@@ -1,6 +1,7 @@
 """Refusals are data: what was evaluated and not done, with the numbers that prove it, made at the moment of refusing.
 
-Sentences, conditions, events, metrics and Slurm reasons are rendered from these values alone, so they can never disagree.
+Sentences, conditions, events, metrics and Slurm reasons are rendered from these values alone, so they can never
+disagree.
 """
 
 from __future__ import annotations

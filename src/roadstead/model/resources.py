@@ -1,4 +1,5 @@
-"""What an administrator says about which resources quota is charged for (Kueue's configuration `resources`: KEP-2937, KEP-7513)."""
+"""What an administrator says about which resources quota is charged for (Kueue's configuration `resources`: KEP-2937,
+KEP-7513)."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Transformation(msgspec.Struct, frozen=True):
-    """Who asks for `source` is charged for the outputs, beside it (`replaces` off: Retain) or instead of it (Replace). The amount
-    asked for is multiplied by that of `multiply_by` first, if the pod asks for that one."""
+    """Who asks for `source` is charged for the outputs, beside it (`replaces` off: Retain) or instead of it (Replace).
+    The amount asked for is multiplied by that of `multiply_by` first, if the pod asks for that one."""
 
     source: ResourceName
     outputs: tuple[Output, ...] = ()
@@ -32,7 +33,8 @@ class Transformation(msgspec.Struct, frozen=True):
 
 class ResourceRules(msgspec.Struct, frozen=True):
     """`excluded_prefixes`: resources whose name begins so need no quota. `ignore_undeclared` (quotaCheckStrategy
-    IgnoreUndeclared): neither do those that the ClusterQueue's groups do not list; off: who asks for one is not admitted."""
+    IgnoreUndeclared): neither do those that the ClusterQueue's groups do not list; off: who asks for one is not
+    admitted."""
 
     excluded_prefixes: tuple[str, ...] = ()
     transformations: tuple[Transformation, ...] = ()

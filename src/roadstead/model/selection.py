@@ -38,7 +38,8 @@ class Requirement(msgspec.Struct, frozen=True, order=True):
 
 
 class NodeTerm(msgspec.Struct, frozen=True, order=True):
-    """One nodeSelectorTerm: all its requirements hold. `fields` match `metadata.name` only. A term with neither matches nothing."""
+    """One nodeSelectorTerm: all its requirements hold. `fields` match `metadata.name` only. A term with neither matches
+    nothing."""
 
     labels: tuple[Requirement, ...] = ()
     fields: tuple[Requirement, ...] = ()

@@ -16,7 +16,8 @@ WorkloadKey: TypeAlias = tuple[str, str]
 
 
 class TopologyRequest(msgspec.Struct, frozen=True):
-    """How close together the pods of a set must be; at most one of required, preferred, unconstrained (Kueue KEP-2724)."""
+    """How close together the pods of a set must be; at most one of required, preferred, unconstrained (Kueue
+    KEP-2724)."""
 
     required: str = ""  # a topology level, i.e. a node label key
     preferred: str = ""
@@ -28,8 +29,8 @@ class TopologyRequest(msgspec.Struct, frozen=True):
 
 
 class OutOfRange(msgspec.Struct, frozen=True):
-    """A container (`where` names it; "": the whole pod) asks for an amount that LimitRanges of its namespace do not allow: more than
-    the most, or less than the least, that `bound` is."""
+    """A container (`where` names it; "": the whole pod) asks for an amount that LimitRanges of its namespace do not
+    allow: more than the most, or less than the least, that `bound` is."""
 
     where: str
     resource: ResourceName
@@ -72,7 +73,8 @@ class PodSetAssignment(msgspec.Struct, frozen=True):
 
 
 class TopologyAssignment(msgspec.Struct, frozen=True):
-    """Kueue's topologyAssignment: `domains` are (label values, pod count), in Kueue's order (lexicographic by values)."""
+    """Kueue's topologyAssignment: `domains` are (label values, pod count), in Kueue's order (lexicographic by
+    values)."""
 
     levels: tuple[str, ...]
     domains: tuple[tuple[tuple[str, ...], int], ...]
@@ -132,8 +134,8 @@ class Workload(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """Where one pod of a gang goes: a node, the names of the devices there that are its alone, and what each of its claims is given,
-    by the pod's name for it."""
+    """Where one pod of a gang goes: a node, the names of the devices there that are its alone, and what each of its
+    claims is given, by the pod's name for it."""
 
     node: str
     devices: tuple[str, ...] = ()
@@ -141,8 +143,8 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class PodSetPlacement(msgspec.Struct, frozen=True):
-    """Members in index order: member i of the pod set runs at `members[i]`; all of them use `requests` each. `shared` says which of
-    the members' claims are one ResourceClaim for all, (namespace, name)."""
+    """Members in index order: member i of the pod set runs at `members[i]`; all of them use `requests` each. `shared`
+    says which of the members' claims are one ResourceClaim for all, (namespace, name)."""
 
     name: str
     members: tuple[Member, ...]
@@ -157,8 +159,8 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Pod(msgspec.Struct, frozen=True):
-    """A pod that no queue admits: it occupies a node (once bound) or asks for one. Pods of workloads are not listed here:
-    their Placement speaks for them."""
+    """A pod that no queue admits: it occupies a node (once bound) or asks for one. Pods of workloads are not listed
+    here: their Placement speaks for them."""
 
     namespace: str
     name: str

@@ -41,8 +41,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Replace an object, or with `subresource="status"` its status. `value` is the whole decoded object as read, edited;
-    its metadata.uid and metadata.resourceVersion are the precondition."""
+    """Replace an object, or with `subresource="status"` its status. `value` is the whole decoded object as read,
+    edited; its metadata.uid and metadata.resourceVersion are the precondition."""
 
     resource: Resource
     value: Json
@@ -84,10 +84,10 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a write. `object` is the stored object after it (DONE): None if the write removed it, as a Delete does
-    unless finalizers or grace hold it, and an Update that takes the last finalizer of a terminating object. Also None where the
-    answer does not hold the object (pods/binding over HTTP). What an Update that removes changes besides is lost: watches show
-    the state before it."""
+    """What became of a write. `object` is the stored object after it (DONE): None if the write removed it, as a Delete
+    does unless finalizers or grace hold it, and an Update that takes the last finalizer of a terminating object. Also
+    None where the answer does not hold the object (pods/binding over HTTP). What an Update that removes changes besides
+    is lost: watches show the state before it."""
 
     result: Result
     object: Object | None = None
@@ -108,8 +108,8 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One change. For BOOKMARK `object` is None; `resource_version` is always the version to resume from. A removal may show as a
-    MODIFIED first: real servers set a pod's grace to 0, then remove it."""
+    """One change. For BOOKMARK `object` is None; `resource_version` is always the version to resume from. A removal may
+    show as a MODIFIED first: real servers set a pod's grace to 0, then remove it."""
 
     type: EventType
     object: Object | None
@@ -157,8 +157,8 @@ class Cluster(Protocol):
     def watch(
         self, resource: Resource, since: str, namespace: str = "", selector: Selector = EVERYTHING
     ) -> AsyncIterator[WatchEvent]:
-        """Every change after version `since`, in order, none left out; ends when the server closes the stream (watch again
-        from the last version seen)."""
+        """Every change after version `since`, in order, none left out; ends when the server closes the stream (watch
+        again from the last version seen)."""
         ...
 
     async def write(self, write: Write) -> Outcome: ...

@@ -1,9 +1,10 @@
-"""Python's cyclic garbage collector in a process that keeps hundreds of thousands of objects: looked at once, then left alone.
+"""Python's cyclic garbage collector in a process that keeps hundreds of thousands of objects: looked at once, then left
+alone.
 
-Nearly everything here is freed by its reference count; cycles are rare (a closed connection, an exception with its traceback). Left to itself
-the collector walks through all that is kept each time a quarter has come on top: a third of the server's CPU under load, in pauses of half
-a second. Here what has survived is put aside (`gc.freeze`) soon after it was made, so that a collection costs what is new; all of it
-is looked through again only when nobody is waiting.
+Nearly everything here is freed by its reference count; cycles are rare (a closed connection, an exception with its
+traceback). Left to itself the collector walks through all that is kept each time a quarter has come on top: a third of
+the server's CPU under load, in pauses of half a second. Here what has survived is put aside (`gc.freeze`) soon after it
+was made, so that a collection costs what is new; all of it is looked through again only when nobody is waiting.
 
 Order of growth: `put_aside` O(objects made since the last call), `look_through` O(all objects).
 """
@@ -35,8 +36,8 @@ GROWN: Final = 1.25
 
 
 def begin() -> None:
-    """Everything is loaded: what exists now stays, and the collector, if it was at rest, works again. O(1): what was just loaded is no
-    garbage, and walking through it would take a good part of the time that loading took."""
+    """Everything is loaded: what exists now stays, and the collector, if it was at rest, works again. O(1): what was
+    just loaded is no garbage, and walking through it would take a good part of the time that loading took."""
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
     gc.freeze()
     gc.enable()

@@ -1,4 +1,5 @@
-"""Numbers that parts of the product count for whoever asks: plain integers on the hot path, named and labelled only when they are read.
+"""Numbers that parts of the product count for whoever asks: plain integers on the hot path, named and labelled only
+when they are read.
 
 Nothing here knows of Prometheus; the server's `/metrics` makes its text of `Family` values (apiserver/metrics.py).
 """

@@ -23,7 +23,8 @@ RELEASE_SECONDS: Final = 3.0
 
 
 def boottime() -> int:
-    """Nanoseconds on a clock that also runs while this process is stopped and while the machine sleeps (clock_gettime(2))."""
+    """Nanoseconds on a clock that also runs while this process is stopped and while the machine sleeps
+    (clock_gettime(2))."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
@@ -52,7 +53,8 @@ class Elector:
         """Who leads, as far as is known."""
 
     def may_write(self) -> bool:
-        """True while this process surely leads. Asked right before each write: one that was allowed may be on its way."""
+        """True while this process surely leads. Asked right before each write: one that was allowed may be on its
+        way."""
         now = self._now()
         if not self._election.may_write(now):
             return False
@@ -60,7 +62,8 @@ class Elector:
         return True
 
     async def acquire(self) -> None:
-        """Return once this process leads. Waits as long as another does, or while the server is away. Raises LeaseRefused."""
+        """Return once this process leads. Waits as long as another does, or while the server is away. Raises
+        LeaseRefused."""
         while True:
             await self._try()
             if self._election.may_write(self._now()):
@@ -88,8 +91,8 @@ class Elector:
                 return f"not renewed for {age / SECOND:.1f} s; the deadline is {terms.renew_deadline / SECOND:g} s"
 
     async def release(self) -> None:
-        """Give the lease back, if it is ours, so that another need not wait for its end: once the last write that was allowed has
-        landed. Best effort; call it when nothing writes any more."""
+        """Give the lease back, if it is ours, so that another need not wait for its end: once the last write that was
+        allowed has landed. Best effort; call it when nothing writes any more."""
         self._election.stand_down()
         if self._allowed_at is not None:
             left = self._allowed_at + self._election.terms.landing - self._now()

@@ -1,9 +1,9 @@
 """Read-your-own-writes for controllers, once for all of them.
 
-A controller that looked at a view without its own last write would do the work twice. So after a write is acknowledged, the keys
-that caused it wait until the informer has seen exactly that version (uid, resourceVersion; opaque, compared for equality), or a
-later one. "Later" cannot be told from the versions, so everything an informer sees is remembered for a while: a version seen
-before its acknowledgement arrived counts as seen.
+A controller that looked at a view without its own last write would do the work twice. So after a write is acknowledged,
+the keys that caused it wait until the informer has seen exactly that version (uid, resourceVersion; opaque, compared
+for equality), or a later one. "Later" cannot be told from the versions, so everything an informer sees is remembered
+for a while: a version seen before its acknowledgement arrived counts as seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Informers: list, then watch; keep a cache; tell listeners every change in order.
 
-An informer lags behind the server, always: also in the embedded world it is fed by the same watch as everybody else. What may be
-relied on is order within one resource, and that everything acknowledged before a list began is in that list.
+An informer lags behind the server, always: also in the embedded world it is fed by the same watch as everybody else.
+What may be relied on is order within one resource, and that everything acknowledged before a list began is in that
+list.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Informer:
     """Keeps `cache` in step with one resource for as long as `run` runs."""
 
     def __init__(self, cluster: Cluster, resource: Resource, cache: Cache, turn: asyncio.Lock | None = None) -> None:
-        """`turn`: informers that share it take in their lists one at a time, and others get to run between two of them."""
+        """`turn`: informers that share it take in their lists one at a time, and others get to run between two of
+        them."""
         self._cluster = cluster
         self._turn = turn or asyncio.Lock()
         self.resource = resource
@@ -48,8 +50,8 @@ class Informer:
     async def run(self) -> None:
         """List and watch until cancelled. Survives an unavailable server by waiting, and 410 by listing again.
 
-        The wait doubles with every attempt on which nothing is heard. One on which something was heard starts the waits over, and so
-        does one that outlasted its wait: its server was there and is gone since.
+        The wait doubles with every attempt on which nothing is heard. One on which something was heard starts the waits
+        over, and so does one that outlasted its wait: its server was there and is gone since.
         """
         delay = BACKOFF_FIRST_SECONDS
         clock = asyncio.get_running_loop().time

@@ -1,8 +1,9 @@
-"""Leader election by a Lease (coordination.k8s.io/v1), as a state machine without I/O. `election.py` asks and writes for it.
+"""Leader election by a Lease (coordination.k8s.io/v1), as a state machine without I/O. `election.py` asks and writes
+for it.
 
-The semantics are client-go's (tools/leaderelection), so that `kubectl get lease` reads as for every other controller: whoever
-writes its holderIdentity leads, renews while it does, and a candidate takes over once the record has not changed for
-leaseDuration since *the candidate itself* saw it change: no clock is compared with another machine's.
+The semantics are client-go's (tools/leaderelection), so that `kubectl get lease` reads as for every other controller:
+whoever writes its holderIdentity leads, renews while it does, and a candidate takes over once the record has not
+changed for leaseDuration since *the candidate itself* saw it change: no clock is compared with another machine's.
 
 Two times, both in nanoseconds: `now` is a clock that also runs while the process is stopped or the machine asleep
 (CLOCK_BOOTTIME), and decides; `wall` is the time of day, and is only written down.
@@ -56,8 +57,9 @@ class Terms:
 
     @property
     def landing(self) -> int:
-        """How long a write may take from its sending to its end. What a leader sends last, it sends at `renew_deadline`; nobody,
-        itself included, leads anew before `lease_duration`; so nothing that was sent in one term lands while the next one decides."""
+        """How long a write may take from its sending to its end. What a leader sends last, it sends at
+        `renew_deadline`; nobody, itself included, leads anew before `lease_duration`; so nothing that was sent in one
+        term lands while the next one decides."""
         return self.lease_duration - self.renew_deadline
 
 

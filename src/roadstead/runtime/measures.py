@@ -22,7 +22,8 @@ class ControllerCounts:
 
 
 class DeciderCounts:
-    """Rounds of one decider: with and without anything to do, failed ones, how long deciding took (without the writes)."""
+    """Rounds of one decider: with and without anything to do, failed ones, how long deciding took (without the
+    writes)."""
 
     __slots__ = ("actions", "failures", "rounds", "seconds")
 

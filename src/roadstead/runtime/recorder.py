@@ -1,8 +1,8 @@
 """Notes -> Events. Best effort and off the main path: an Event that cannot be written is dropped, never waited for.
 
-Equal notes about one object share one Event whose count grows (names are derived from what they say). Notes that wait meanwhile are
-counted together before anything is written; when very many wait, notes about one object with one reason become one, with the newest
-message (as client-go's event correlator says it: "combined from similar events").
+Equal notes about one object share one Event whose count grows (names are derived from what they say). Notes that wait
+meanwhile are counted together before anything is written; when very many wait, notes about one object with one reason
+become one, with the newest message (as client-go's event correlator says it: "combined from similar events").
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ LANES = 8
 """Events being written side by side. All of one name go through one lane, one after another."""
 KNOWN_LIMIT = 4096
 _NOT_AS_KNOWN = (Result.MISSING, Result.CONFLICT)
-"""Answers to an Update of an Event that has expired (which a Kubernetes server calls a conflict, of its uid), or was changed."""
+"""Answers to an Update of an Event that has expired (which a Kubernetes server calls a conflict, of its uid), or was
+changed."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """Notes that will become one Event: the newest, how many they are, when the first and the last was made. `is_combined`: their messages may differ."""
+    """Notes that will become one Event: the newest, how many they are, when the first and the last was made.
+    `is_combined`: their messages may differ."""
 
     note: Note
     count: int

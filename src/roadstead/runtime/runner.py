@@ -1,7 +1,7 @@
 """The runner: informers -> keys and changes -> controllers and deciders -> writes, until cancelled.
 
-It orchestrates and decides nothing: which keys wake up is the controllers' `watches`, what to do is their `reconcile`, how a write
-went is the Cluster's Outcome. Its own promise is read-your-own-writes (expectations.py).
+It orchestrates and decides nothing: which keys wake up is the controllers' `watches`, what to do is their `reconcile`,
+how a write went is the Cluster's Outcome. Its own promise is read-your-own-writes (expectations.py).
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ STUCK_SECONDS = 10.0
 
 
 TURN_SECONDS = 0.02
-"""A worker whose steps write nothing goes on at once, and would hold up everybody else in this process: not for longer than this."""
+"""A worker whose steps write nothing goes on at once, and would hold up everybody else in this process: not for longer
+than this."""
 DECIDER_RETRY_SECONDS = 2.0
 REFUSED_RETRY_SECONDS = 0.5
 
@@ -96,8 +97,8 @@ class Runner:
         return wanted
 
     def refit(self) -> None:
-        """Watch what the controllers name now: informers come for resources that are new among `watches`, and go with those that no
-        controller names any longer. Deciders keep theirs. To be called from the loop that runs it."""
+        """Watch what the controllers name now: informers come for resources that are new among `watches`, and go with
+        those that no controller names any longer. Deciders keep theirs. To be called from the loop that runs it."""
         wanted = self._resources()
         for resource in [resource for resource in self.informers if resource not in wanted]:
             del self.informers[resource], self.caches[resource]
@@ -129,7 +130,8 @@ class Runner:
         def changed(key: Key, old: Object | None, new: Object | None) -> None:
             current = new or old
             assert current is not None
-            # A list may show another object under an old name: then the one before has vanished, and nothing else says so.
+            # A list may show another object under an old name: then the one before has vanished, and nothing else says
+            # so.
             gone = old if old is not None and (new is None or old.meta.uid != new.meta.uid) else None
             for decider in deciders:
                 decider.observe(resource, key, new)
@@ -157,8 +159,8 @@ class Runner:
             log.exception("%s cannot tell whom %r concerns", controller.name, current)
 
     def _prime(self, controller: Controller) -> None:
-        """All that the controller watches is listed: only now can be told whom every object concerns. Before, with half of the view
-        still missing, half of the world would look like an orphan. O(objects)."""
+        """All that the controller watches is listed: only now can be told whom every object concerns. Before, with half
+        of the view still missing, half of the world would look like an orphan. O(objects)."""
         missed = self._unprimed.pop(controller.name, None)
         if missed is None:
             return
@@ -232,7 +234,8 @@ class Runner:
                 raise
             except Exception:
                 counts.results[ERROR] += 1
-                # A bug in one controller must not stop the others; the key comes again, ever more slowly, and says so each time.
+                # A bug in one controller must not stop the others; the key comes again, ever more slowly, and says so
+                # each time.
                 log.exception("%s failed on %s", controller.name, "/".join(key))
                 queue.add_after_failure(key)
             finally:
@@ -316,7 +319,8 @@ class Runner:
                 actions, again_at = decider.decide(self.clock.now())
             except Exception:
                 counts.failures += 1
-                # A bug in deciding must not take the API away from everybody: nothing new starts until it decides again.
+                # A bug in deciding must not take the API away from everybody: nothing new starts until it decides
+                # again.
                 log.exception("%s failed; trying again in %.0f s", decider.name, DECIDER_RETRY_SECONDS)
                 await asyncio.sleep(DECIDER_RETRY_SECONDS)
                 wake.set()
@@ -326,7 +330,8 @@ class Runner:
             if actions:
                 pauses = await asyncio.gather(*(self._act(decider, action) for action in actions))
                 wake.set()
-                # What a server refuses once it mostly refuses again at once: asking without a pause would be all it ever hears.
+                # What a server refuses once it mostly refuses again at once: asking without a pause would be all it
+                # ever hears.
                 await asyncio.sleep(max(pauses))
 
     async def _act(self, decider: Decider, action: Action) -> float:
@@ -338,7 +343,8 @@ class Runner:
                 for note in action.step.notes:
                     self.recorder.record(note)
         except Exception:
-            # As in deciding. Concluded as if nothing had been written: what was written all the same, an informer will show.
+            # As in deciding. Concluded as if nothing had been written: what was written all the same, an informer will
+            # show.
             log.exception("%s: an action failed", decider.name)
         try:
             decider.concluded(action, outcomes)

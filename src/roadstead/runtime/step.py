@@ -1,8 +1,9 @@
 """The controller contract, without I/O: `reconcile(key, read, now) -> Step`.
 
-A controller looks at an informer view that may lag, and answers with the writes that bring the world closer to what the object
-asks for. It keeps no state of its own that matters: kill the process after any write and the next reconcile finishes the job. So
-a test, the simulator and production run the same lines, and crash injection "after write k, for every k" is a loop.
+A controller looks at an informer view that may lag, and answers with the writes that bring the world closer to what the
+object asks for. It keeps no state of its own that matters: kill the process after any write and the next reconcile
+finishes the job. So a test, the simulator and production run the same lines, and crash injection "after write k, for
+every k" is a loop.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The view is not behind: the server, asked now, has in this namespace, found under `value` by `index`, exactly the objects
-    `seen`, as (uid, resourceVersion). `labels` narrows what the server has to send: all that `index` finds must match it."""
+    """The view is not behind: the server, asked now, has in this namespace, found under `value` by `index`, exactly the
+    objects `seen`, as (uid, resourceVersion). `labels` narrows what the server has to send: all that `index` finds must
+    match it."""
 
     resource: Resource
     namespace: str
@@ -83,12 +85,12 @@ Confirmation: TypeAlias = Absent | Empty | Present | Current
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do now. Stages run one after another; the first write whose outcome is not DONE ends the step, and the key is
-    reconciled again (at once on EXISTS, CONFLICT and MISSING, after a back-off on the rest).
+    """What to do now. Stages run one after another; the first write whose outcome is not DONE ends the step, and the
+    key is reconciled again (at once on EXISTS, CONFLICT and MISSING, after a back-off on the rest).
 
     `again_at`: reconcile again at this time even if nothing changes. `notes` are recorded once all writes are done.
-    `confirm`: checked with the server before the first write; if one does not hold, nothing is written and the key is reconciled
-    again a little later.
+    `confirm`: checked with the server before the first write; if one does not hold, nothing is written and the key is
+    reconciled again a little later.
     """
 
     stages: tuple[Stage, ...] = ()
@@ -119,8 +121,8 @@ def together(*writes: Write, again_at: int | None = None, notes: Sequence[Note] 
 class Read(Protocol):
     """An informer view. May lag behind the server, for each resource by a different amount; never invents anything.
 
-    The runner promises: when a key is reconciled, the view already holds every write that earlier steps for this same key
-    were told was DONE. So a controller needs no expectations of its own.
+    The runner promises: when a key is reconciled, the view already holds every write that earlier steps for this same
+    key were told was DONE. So a controller needs no expectations of its own.
     """
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None: ...
@@ -176,15 +178,16 @@ class Decider(Protocol):
     """The second contract, for the one who decides about everything at once (admission): it is told every change of its
     resources, and asked what to do when something changed or its time has come. Also without I/O.
 
-    The runner calls `decide` again as long as it gives actions; all actions of one round are carried out (each step's stages in
-    order, different actions side by side) and concluded before the next round.
+    The runner calls `decide` again as long as it gives actions; all actions of one round are carried out (each step's
+    stages in order, different actions side by side) and concluded before the next round.
     """
 
     name: ClassVar[str]
     resources: Sequence[Resource]
 
     def observe(self, resource: Resource, key: Key, current: Object | None) -> None:
-        """An informer saw a change: `current` is the newest version it knows, None if the object is gone. Never blocks."""
+        """An informer saw a change: `current` is the newest version it knows, None if the object is gone. Never
+        blocks."""
         ...
 
     def decide(self, now: int) -> tuple[Sequence[Action], int | None]:

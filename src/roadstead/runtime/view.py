@@ -20,7 +20,8 @@ def _owner_uids(obj: Object) -> list[str]:
 
 
 def _values(name: str, values_of: Index, obj: Object) -> Sequence[str]:
-    """An object that an index cannot read is not found by that index; it is in the cache all the same, which must stay whole."""
+    """An object that an index cannot read is not found by that index; it is in the cache all the same, which must stay
+    whole."""
     try:
         return tuple(values_of(obj))
     except Exception:
@@ -77,7 +78,8 @@ class Cache:
         return old
 
     def fill(self, objects: Iterable[Object]) -> Sequence[tuple[Key, Object]]:
-        """Take the first list of an empty cache, all at once; gives its objects with their keys. O(n), where `put` would be O(n log n)."""
+        """Take the first list of an empty cache, all at once; gives its objects with their keys. O(n), where `put`
+        would be O(n log n)."""
         assert not self._objects
         known = self._objects = {obj.key: obj for obj in objects}
         self._sorted = sorted(known)
@@ -111,7 +113,8 @@ class Cache:
 
 
 class View:
-    """`Read` over a set of caches. Asking for a resource that nobody watches is a programming error and raises KeyError."""
+    """`Read` over a set of caches. Asking for a resource that nobody watches is a programming error and raises
+    KeyError."""
 
     def __init__(self, caches: Mapping[Resource, Cache]) -> None:
         self._caches = caches

@@ -1,4 +1,5 @@
-"""A queue of keys: each at most once, never two workers on one key, delays and per-key back-off (client-go's workqueue)."""
+"""A queue of keys: each at most once, never two workers on one key, delays and per-key back-off (client-go's
+workqueue)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ READ_RETRY_SECONDS = 0.2
 
 
 async def carry_out(cluster: Cluster, stages: Sequence[Stage]) -> list[tuple[Write, Outcome]]:
-    """Run stages one after another until a write is not DONE. UNKNOWN outcomes are resolved by reading (see `settle_unknown`).
+    """Run stages one after another until a write is not DONE. UNKNOWN outcomes are resolved by reading (see
+    `settle_unknown`).
 
     Gives every write tried with its outcome, in order of the stages.
     """
@@ -67,7 +68,8 @@ async def write_once(cluster: Cluster, write: Write) -> Outcome:
         log.info("outcome of %s %s is unknown (%s); reading", type(write).__name__, write.ref.name, outcome.message)
         return await settle_unknown(cluster, write)
     if outcome.is_done and outcome.object is None and isinstance(write, Create) and write.subresource:
-        # Subresources such as binding answer with a Status: read what the object has become, so that the caller can wait for it.
+        # Subresources such as binding answer with a Status: read what the object has become, so that the caller can
+        # wait for it.
         return Outcome(Result.DONE, await read_surely(cluster, write))
     return outcome
 
@@ -75,7 +77,8 @@ async def write_once(cluster: Cluster, write: Write) -> Outcome:
 async def settle_unknown(cluster: Cluster, write: Write) -> Outcome:
     """Read until the server answers: DONE if what was sent is there now, else what a retry would have met.
 
-    A request that is still on its way may land later; its preconditions (a free name, a uid, a resourceVersion) make that harmless.
+    A request that is still on its way may land later; its preconditions (a free name, a uid, a resourceVersion) make
+    that harmless.
     """
     found = await read_surely(cluster, write)
     if isinstance(write, Delete):
@@ -96,7 +99,8 @@ async def settle_unknown(cluster: Cluster, write: Write) -> Outcome:
 
 
 def _is_short_enough(write: Delete, found: Object) -> bool:
-    """Does what is left of the object end as soon as was asked? An earlier deletion may have left it more time than this one."""
+    """Does what is left of the object end as soon as was asked? An earlier deletion may have left it more time than
+    this one."""
     granted = found.meta.deletion_grace_period_seconds
     return write.grace_seconds is None or granted is None or granted <= write.grace_seconds
 
@@ -114,8 +118,8 @@ async def read_surely(cluster: Cluster, write: Write) -> Object | None:
 def landed(write: Create | Update, found: Object) -> bool:
     """True if `found` is what the write asked for; of metadata: labels, annotations, owners, finalizers.
 
-    A created object may have got defaults beside what was sent. An update sends the whole object, and what it left out must be
-    gone (a taint, a finalizer): doubt means "not landed", and the key looks again.
+    A created object may have got defaults beside what was sent. An update sends the whole object, and what it left out
+    must be gone (a taint, a finalizer): doubt means "not landed", and the key looks again.
     """
     stored = found.decode()
     sent = write.value

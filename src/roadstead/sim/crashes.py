@@ -1,4 +1,5 @@
-"""One small story, told once for every write of the controllers, with a crash before or after it: nothing may come out differently."""
+"""One small story, told once for every write of the controllers, with a crash before or after it: nothing may come out
+differently."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def story(
     blows: Sequence[Blow] = (),
     more_jobs: Sequence[JobPlan] = (),
 ) -> Plan:
-    """A gang, a job that preempts it, one that fails once, one that is deleted while it runs; two devices on one node."""
+    """A gang, a job that preempts it, one that fails once, one that is deleted while it runs; two devices on one
+    node."""
     world = WorldPlan(
         (NodePlan("n0", "rtx4090x2", 4, "", 0),),
         (),

@@ -1,7 +1,8 @@
-"""An asyncio event loop in virtual time: when nothing is ready it jumps to the next timer. No threads, no I/O, no waiting.
+"""An asyncio event loop in virtual time: when nothing is ready it jumps to the next timer. No threads, no I/O, no
+waiting.
 
-A whole day without events costs nothing, and the order of everything that happens is fixed by the program alone. Times are exact to
-the nanosecond for the first month.
+A whole day without events costs nothing, and the order of everything that happens is fixed by the program alone. Times
+are exact to the nanosecond for the first month.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ class _NullSelector:
 class VirtualLoop(asyncio.BaseEventLoop):
     """See the module. `time()` begins at 0 and moves only from timer to timer.
 
-    What production gives to a worker thread runs in the loop itself, `thread_delay(executor)` virtual seconds later (None stands
-    for the default executor). File descriptors can be registered and are never ready: nothing outside exists.
+    What production gives to a worker thread runs in the loop itself, `thread_delay(executor)` virtual seconds later
+    (None stands for the default executor). File descriptors can be registered and are never ready: nothing outside
+    exists.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The machines behind the nodes: the processes that run there, whether or not an agent looks after them.
 
-Processes outlive the agent that started them, and end with the machine. The ledger of what was ever started is kept here, for the
-judges, apart from anything that the product remembers.
+Processes outlive the agent that started them, and end with the machine. The ledger of what was ever started is kept
+here, for the judges, apart from anything that the product remembers.
 """
 
 from __future__ import annotations

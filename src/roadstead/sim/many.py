@@ -48,7 +48,8 @@ def soak(seconds: float, jobs: int) -> Iterator[Verdict]:
 
 
 def _pool(jobs: int) -> multiprocessing.pool.Pool:
-    """Children of a process that has no threads: one forked from the caller's might wait for ever for a lock of theirs."""
+    """Children of a process that has no threads: one forked from the caller's might wait for ever for a lock of
+    theirs."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["roadstead.sim.verdict"])
     return context.Pool(jobs, gc.freeze)

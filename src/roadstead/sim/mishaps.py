@@ -1,4 +1,5 @@
-"""The plan of faults carried out: processes are killed and come back, networks are cut and mended, disks fill up, clocks step."""
+"""The plan of faults carried out: processes are killed and come back, networks are cut and mended, disks fill up,
+clocks step."""
 
 from __future__ import annotations
 

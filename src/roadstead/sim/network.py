@@ -1,7 +1,7 @@
 """The way from a process to the server and back: `Link` is the Cluster port with everything on it that networks do.
 
-Requests take time; they or their answers get lost, come late, are throttled or collide. Watches lag, by resource; they stall,
-break and expire. How bad it is at the moment is the `Weather`, which the plan of faults changes.
+Requests take time; they or their answers get lost, come late, are throttled or collide. Watches lag, by resource; they
+stall, break and expire. How bad it is at the moment is the `Weather`, which the plan of faults changes.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ class Link:
         before_write: Callable[[Life, Write], None] = lambda life, write: None,
         after_write: Callable[[Life, Write], None] = lambda life, write: None,
     ) -> None:
-        """`heard` is told every outcome that the server gave, before the answer travels. `before_write` and `after_write` may
-        kill the process: right before a write is sent, and right after it was carried out."""
+        """`heard` is told every outcome that the server gave, before the answer travels. `before_write` and
+        `after_write` may kill the process: right before a write is sent, and right after it was carried out."""
         self._loop = loop
         self._server = server
         self.life = life

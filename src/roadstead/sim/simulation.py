@@ -137,14 +137,15 @@ class Simulation:
         return self.decider.compared if self.decider is not None else 0
 
     def break_connections(self, error: BaseException | None = None, of: Weather | None = None) -> None:
-        """Every watch of everybody (or of those under one weather) ends: with Expired, say, or as a connection that broke."""
+        """Every watch of everybody (or of those under one weather) ends: with Expired, say, or as a connection that
+        broke."""
         for link in self._links:
             if of is None or link.weather is of:
                 link.break_watches(error)
 
     async def _controllers(self, life: Life) -> None:
-        # Whoever follows a dead leader has waited for its lease to end, and no request outlives that; in the embedded world the
-        # server died with it.
+        # Whoever follows a dead leader has waited for its lease to end, and no request outlives that; in the embedded
+        # world the server died with it.
         for link in self._links:
             if link.life.is_over and link.life.name == life.name:
                 link.close()
@@ -318,8 +319,8 @@ class Simulation:
             self.complain("end", what)
 
     async def _compare_caches(self) -> None:
-        """What informers show is what is stored, in the end. Heartbeats go on, and news takes its time: so for each resource the
-        comparison is right when it once holds."""
+        """What informers show is what is stored, in the end. Heartbeats go on, and news takes its time: so for each
+        resource the comparison is right when it once holds."""
         assert self.runner is not None
         assert self.server.resources is not None
         for resource, cache in self.runner.caches.items():

@@ -1,4 +1,5 @@
-"""The users of a simulated cluster: they do what the story says, one thing after another, and put everything right at the end."""
+"""The users of a simulated cluster: they do what the story says, one thing after another, and put everything right at
+the end."""
 
 from __future__ import annotations
 

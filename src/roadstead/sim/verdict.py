@@ -69,7 +69,8 @@ def _verdict(simulation: Simulation, cpu_seconds: float) -> Verdict:
 
 
 def explain(verdict: Verdict) -> Iterator[str]:
-    """A failed seed for people: what is wrong, what had been planned to go wrong, what happened last, how to see it again."""
+    """A failed seed for people: what is wrong, what had been planned to go wrong, what happened last, how to see it
+    again."""
     if verdict.plan is not None:
         world, faults = verdict.plan.world, verdict.plan.faults
         yield f"seed {verdict.seed}: {len(world.nodes)} nodes, {len(world.queues)} queues, {len(verdict.plan.jobs)} jobs"

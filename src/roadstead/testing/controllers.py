@@ -5,8 +5,9 @@
     lab.settle()                      # until nobody has anything to do
     lab.advance(10)                   # ten seconds later, and again until nobody has anything to do
 
-What can go wrong in production can be ordered here: informers that lag (`lag`), and at the k-th write of the controllers a crash,
-a conflict, or an answer that is lost (`faults`). The same seed and faults give the same run, write by write.
+What can go wrong in production can be ordered here: informers that lag (`lag`), and at the k-th write of the
+controllers a crash, a conflict, or an answer that is lost (`faults`). The same seed and faults give the same run, write
+by write.
 """
 
 from __future__ import annotations
@@ -138,9 +139,10 @@ class Lab:
         namespaces: Iterable[str] = ("default",),
         may_be_refused: bool = False,
     ) -> None:
-        """`controllers` makes them anew after a crash. `lag`: how many events of each resource informers may hold back (which
-        ones is drawn from `seed`). `faults`: what goes wrong, by number of the controllers' write, counted from 0. An invalid
-        write is a controller's bug and fails the test, unless it `may_be_refused` (a namespace that is being deleted)."""
+        """`controllers` makes them anew after a crash. `lag`: how many events of each resource informers may hold back
+        (which ones is drawn from `seed`). `faults`: what goes wrong, by number of the controllers' write, counted from
+        0. An invalid write is a controller's bug and fails the test, unless it `may_be_refused` (a namespace that is
+        being deleted)."""
         self._may_be_refused = may_be_refused
         self.lag = lag
         self.faults = dict(faults or {})
@@ -367,7 +369,8 @@ class Lab:
             self.brain.ready.append((controller, key))
 
     def _catch_up(self, waiter: tuple[str, Key]) -> None:
-        """What the runner promises: the view holds what this key's own steps wrote. Beyond that it lags as much as it may."""
+        """What the runner promises: the view holds what this key's own steps wrote. Beyond that it lags as much as it
+        may."""
         must = self.brain.must_see.pop(waiter, {})
         for resource, events in self._events.items():
             allowed = self._random.randint(0, self.lag) if self.lag else 0

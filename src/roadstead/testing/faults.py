@@ -1,6 +1,7 @@
 """A Cluster that misbehaves on purpose, as networks and servers do: answers lost, requests lost, news that comes late.
 
-It wraps any adapter of the port, so the same faults can be tried on the embedded store, through HTTP and on a real server.
+It wraps any adapter of the port, so the same faults can be tried on the embedded store, through HTTP and on a real
+server.
 """
 
 from __future__ import annotations

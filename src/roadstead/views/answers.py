@@ -1,5 +1,6 @@
-"""Questions beyond objects, by path: `queue`, `queue/NAMESPACE`, `why/NAMESPACE/[KIND:]NAME`; the empty path lists them. What the API
-server serves under its own prefix and the command line asks for. (`plan` has a body, and is compose/planning.py's.)"""
+"""Questions beyond objects, by path: `queue`, `queue/NAMESPACE`, `why/NAMESPACE/[KIND:]NAME`; the empty path lists
+them. What the API server serves under its own prefix and the command line asks for. (`plan` has a body, and is
+compose/planning.py's.)"""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Answers:
     """Callable with the path of a question; gives a JSON value or raises StatusError."""
 
     def __init__(self, read: Read, why: Callable[[Key, int], Explanation], clock: Callable[[], int]) -> None:
-        """`read` sees jobs, pods and everything of the queue; `why` evaluates one workload anew; `clock` gives nanoseconds."""
+        """`read` sees jobs, pods and everything of the queue; `why` evaluates one workload anew; `clock` gives
+        nanoseconds."""
         self._read = read
         self._why = why
         self._clock = clock

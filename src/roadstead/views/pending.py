@@ -1,4 +1,5 @@
-"""Who waits in a queue, in the order of turns: Kueue's pending-workloads API (visibility.kueue.x-k8s.io, KEP-168; kueue 1.14)."""
+"""Who waits in a queue, in the order of turns: Kueue's pending-workloads API (visibility.kueue.x-k8s.io, KEP-168; kueue
+1.14)."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ class PendingWorkloads:
     """Summaries of queues. Positions count from 0 and are those of the deciding core at this moment."""
 
     def __init__(self, read: Read, line: Callable[[str, int], Sequence[Key] | None], clock: Callable[[], int]) -> None:
-        """`read` sees Workloads and LocalQueues. `line` gives everybody who waits in a ClusterQueue at a time (active or not), in the
-        order of turns; None if there is no such queue."""
+        """`read` sees Workloads and LocalQueues. `line` gives everybody who waits in a ClusterQueue at a time (active
+        or not), in the order of turns; None if there is no such queue."""
         self._read = read
         self._line = line
         self._clock = clock

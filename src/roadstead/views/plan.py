@@ -23,9 +23,9 @@ Foresee = Callable[[Sequence[Fact]], Sequence[Foreseen]]
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """One document of a plan as its user wrote it, and what it would be for the core: a Workload, the pods of a job that is in no
-    queue, or something to be taken as given (a queue, a node). `note`: what its user has to know beside the outlook; of work without
-    facts it is all there is to say, and `outlook` what becomes of it."""
+    """One document of a plan as its user wrote it, and what it would be for the core: a Workload, the pods of a job
+    that is in no queue, or something to be taken as given (a queue, a node). `note`: what its user has to know beside
+    the outlook; of work without facts it is all there is to say, and `outlook` what becomes of it."""
 
     namespace: str
     name: str
@@ -37,8 +37,8 @@ class Prospect:
 
 
 def plan_answer(prospects: Sequence[Prospect], foresee: Foresee, read: Read) -> Json:
-    """What would become of all of them, put into the world together. `outlook` is the least good one of them: Starts only if
-    every one would start now."""
+    """What would become of all of them, put into the world together. `outlook` is the least good one of them: Starts
+    only if every one would start now."""
     foreseen = {each.uid: each for each in foresee([fact for prospect in prospects for fact in prospect.facts])}
     names = {
         fact.key: prospect.name for prospect in prospects for fact in prospect.facts if isinstance(fact, Workload | Pod)

@@ -20,7 +20,8 @@ from roadstead.views.workload import HOLDING, State, WorkloadLine, line_of
 
 @dataclass(frozen=True, slots=True)
 class QuotaLine:
-    """One cell of a ClusterQueue: nominal quota, what its workloads hold, and how much of that is borrowed, as quantities."""
+    """One cell of a ClusterQueue: nominal quota, what its workloads hold, and how much of that is borrowed, as
+    quantities."""
 
     flavor: str
     resource: str
@@ -45,8 +46,8 @@ class QueueLine:
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
-    """Queues by name; workloads in the order of their queue: those that hold quota (oldest first), then those that wait, in the
-    order in which they will be looked at."""
+    """Queues by name; workloads in the order of their queue: those that hold quota (oldest first), then those that
+    wait, in the order in which they will be looked at."""
 
     queues: tuple[QueueLine, ...]
     workloads: tuple[WorkloadLine, ...]
@@ -80,7 +81,8 @@ class QueuePage:
 
 
 def queue_page(read: Read, now: int, *, namespace: str = "", finished: bool = False) -> QueuePage:
-    """The page of all queues; `namespace` narrows the workloads shown (not the sums). O(workloads log workloads + pods of those admitted)."""
+    """The page of all queues; `namespace` narrows the workloads shown (not the sums). O(workloads log workloads + pods
+    of those admitted)."""
     lines: list[tuple[tuple[object, ...], WorkloadLine]] = []
     pending: dict[str, int] = {}
     admitted: dict[str, int] = {}
@@ -132,7 +134,8 @@ def cluster_queue_of(workload: Object, read: Read) -> str:
 
 
 def _order(workload: Object, line: WorkloadLine) -> tuple[object, ...]:
-    """Queue order: higher priority, earlier, smaller uid (kueue 3.2); holders before them, by the time they got their quota."""
+    """Queue order: higher priority, earlier, smaller uid (kueue 3.2); holders before them, by the time they got their
+    quota."""
     if line.state is State.WAITING:
         created = parse_time(workload.meta.creation_timestamp) if workload.meta.creation_timestamp else 0
         return (line.cluster_queue, 1, -line.priority, created, workload.meta.uid)

@@ -37,7 +37,8 @@ def pods_of(workload: Object, read: Read) -> Sequence[Object]:
 
 
 def starting(pods: Sequence[Object], read: Read) -> Starting | None:
-    """What keeps these pods from starting, of the one that says most; None as soon as one has started, and if there are none."""
+    """What keeps these pods from starting, of the one that says most; None as soon as one has started, and if there are
+    none."""
     found: list[Starting] = []
     for pod in pods:
         view = pod.view(PodView)

@@ -1,4 +1,5 @@
-"""The answer to `why NAME`: where it stands, and if it waits, the binding reason with numbers, who is in the way, what to do.
+"""The answer to `why NAME`: where it stands, and if it waits, the binding reason with numbers, who is in the way, what
+to do.
 
 Reasons and suggestions come from the core (made anew for this question); everything else is read off objects.
 """
@@ -35,9 +36,10 @@ Ask = Callable[[Key], Explanation]
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`headline` answers by itself, short: what binds, with its numbers, and what to do. `refusals` are everything that stands in
-    the way, the binding one first; `behind` what would bind once that is gone, and then; `suggestions` changes of the request that
-    were tried and start it now, the smallest first; `holders` how their users call the workloads that refusals name."""
+    """`headline` answers by itself, short: what binds, with its numbers, and what to do. `refusals` are everything that
+    stands in the way, the binding one first; `behind` what would bind once that is gone, and then; `suggestions`
+    changes of the request that were tried and start it now, the smallest first; `holders` how their users call the
+    workloads that refusals name."""
 
     namespace: str
     name: str
@@ -68,7 +70,8 @@ class Why:
 
 
 def reason_json(refusal: Refusal, holders: Mapping[Key, str]) -> Json:
-    """A refusal with all its numbers and the sentence about it; `holders`: how users call the workloads that it names."""
+    """A refusal with all its numbers and the sentence about it; `holders`: how users call the workloads that it
+    names."""
     names = [holders.get(key, key[1]) for key in refusal.blockers]
     shown = [f"{key[0]}/{name}" for key, name in zip(refusal.blockers, names, strict=True)]
     return {
@@ -124,8 +127,8 @@ class NothingOfThatName(LookupError):
 
 
 def why_answer(namespace: str, name: str, read: Read, ask: Ask, now: int, kind: str = "") -> Why:
-    """Why the job, workload or pod `name` waits, or where it stands; only one of `kind`, if that says "job", "workload" or "pod".
-    NothingOfThatName if there is none."""
+    """Why the job, workload or pod `name` waits, or where it stands; only one of `kind`, if that says "job", "workload"
+    or "pod". NothingOfThatName if there is none."""
     wanted = (kind,) if kind else KINDS
     if "job" in wanted:
         for each in ALL:

@@ -32,8 +32,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkloadLine:
-    """One row of a queue. `job` is what its user called it, `name` the Workload ("" while it has none); times are seconds;
-    `requests` are totals of all its pods."""
+    """One row of a queue. `job` is what its user called it, `name` the Workload ("" while it has none); times are
+    seconds; `requests` are totals of all its pods."""
 
     namespace: str
     name: str
@@ -50,7 +50,8 @@ class WorkloadLine:
     reason: str = ""
     message: str = ""
     position: int = 0
-    """Its place among those that wait for the same ClusterQueue, from 1; 0 if it does not wait there, or nobody has counted."""
+    """Its place among those that wait for the same ClusterQueue, from 1; 0 if it does not wait there, or nobody has
+    counted."""
 
     def as_json(self) -> Json:
         return {
@@ -73,7 +74,8 @@ class WorkloadLine:
 
 
 def state_of(workload: Object) -> State:
-    """The workload's state, from its conditions alone: whether anything has started only its pods know (`starting.py`)."""
+    """The workload's state, from its conditions alone: whether anything has started only its pods know
+    (`starting.py`)."""
     view = workload.view(WorkloadView)
     conditions = view.status.conditions
     finished = find_condition(conditions, "Finished")

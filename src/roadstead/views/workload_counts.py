@@ -1,7 +1,7 @@
 """Workloads counted as they change: how many are where, and what has happened since this process started. For metrics.
 
-An informer's listener: each change costs O(1), so that a scrape costs only what is printed. What happened before the start is not
-counted (as in Kueue, whose counters start with its process); where workloads stand is.
+An informer's listener: each change costs O(1), so that a scrape costs only what is printed. What happened before the
+start is not counted (as in Kueue, whose counters start with its process); where workloads stand is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ ACTIVE, INADMISSIBLE, RESERVING, ADMITTED, FINISHED = "active", "inadmissible", 
 
 
 class Place(NamedTuple):
-    """Where a workload stands: its LocalQueue, the ClusterQueue that holds quota for it ("" if none does), and its state."""
+    """Where a workload stands: its LocalQueue, the ClusterQueue that holds quota for it ("" if none does), and its
+    state."""
 
     namespace: str
     queue: str
@@ -37,8 +38,8 @@ class Place(NamedTuple):
 
 
 class Unadmitted(NamedTuple):
-    """A workload that is not admitted: where, the reason of Admitted=False, and of QuotaReserved=False behind it ("" once it holds
-    quota); for either, what Kueue assumes where there is no condition yet (KEP-10852)."""
+    """A workload that is not admitted: where, the reason of Admitted=False, and of QuotaReserved=False behind it (""
+    once it holds quota); for either, what Kueue assumes where there is no condition yet (KEP-10852)."""
 
     namespace: str
     queue: str

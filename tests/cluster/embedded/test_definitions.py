@@ -216,7 +216,8 @@ async def test_a_definition_that_comes_back_begins_anew() -> None:
 
 @in_loop
 async def test_our_own_kinds_stay_ours() -> None:
-    """Their definitions, as other clusters get them, are accepted here; neither they nor their end change what is served."""
+    """Their definitions, as other clusters get them, are accepted here; neither they nor their end change what is
+    served."""
     from roadstead.kinds.crds import definitions
 
     async with world() as here:

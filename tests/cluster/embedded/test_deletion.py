@@ -78,7 +78,8 @@ async def test_finalizers_hold_it_and_the_write_that_removes_the_last_removes_it
 
     gone = await api.patch(JOB, "default", "j", release, OPTIONS)
     assert gone.removed
-    # the answer shows what was asked for at the version before; watchers get what was stored, at the version of the removal
+    # the answer shows what was asked for at the version before; watchers get what was stored, at the version of the
+    # removal
     assert gone.object.meta.finalizers == ()
     assert gone.object.meta.resource_version == touched.object.meta.resource_version
     events = api.watch(JOB, "default", WatchOptions(resource_version="1"))

@@ -18,7 +18,8 @@ Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def answering(directory: Path, *answers: Answer, idle_seconds: float = 5.0) -> AsyncIterator[RemoteCluster]:
-    """A RemoteCluster whose server gives these answers, one to each request; the last again and again. Connections close after each."""
+    """A RemoteCluster whose server gives these answers, one to each request; the last again and again. Connections
+    close after each."""
     left = list(answers)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

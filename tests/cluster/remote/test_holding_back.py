@@ -13,7 +13,8 @@ WRITE = Create(CONFIG_MAPS, {"metadata": {"name": "c", "namespace": "n"}, "data"
 
 
 async def _ask(directory: Path, permits: list[bool], seconds: float | None = None) -> tuple[Outcome, list[bytes]]:
-    """One write to a server that answers nothing; `permits` are the answers to "may it go?", in order. All that arrived."""
+    """One write to a server that answers nothing; `permits` are the answers to "may it go?", in order. All that
+    arrived."""
     arrived: list[bytes] = []
     connected = asyncio.Event()
 

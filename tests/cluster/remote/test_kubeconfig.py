@@ -1,4 +1,5 @@
-"""kubeconfig files: what is understood, and what is said about the rest. (A whole one is used by the contract suite.)"""
+"""kubeconfig files: what is understood, and what is said about the rest. (A whole one is used by the contract
+suite.)"""
 
 from __future__ import annotations
 

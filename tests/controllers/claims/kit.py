@@ -152,7 +152,8 @@ class ClaimLab(Lab):
         return str(self.the(PODS, pod)["spec"].get("nodeName", ""))
 
     def check_devices(self) -> None:
-        """No device is held by two claims, whoever runs is reserved for, and nobody runs on devices that another claim holds."""
+        """No device is held by two claims, whoever runs is reserved for, and nobody runs on devices that another claim
+        holds."""
         holders: dict[str, str] = {}
         for claim in self.all(RESOURCE_CLAIMS):
             for device in devices_of(claim):

@@ -1,4 +1,5 @@
-"""Users, faults and lag by chance: devices are never given twice, and in the end everybody has run and everything is free."""
+"""Users, faults and lag by chance: devices are never given twice, and in the end everybody has run and everything is
+free."""
 
 from __future__ import annotations
 

@@ -61,7 +61,8 @@ class DeviceLab(QueueLab):
         )
 
     def equip(self, *, nodes: int = 1, devices: int = 4, **quota: str) -> None:
-        """Nodes with devices that only slices tell of; a class, a template for two of one node and a shareable claim for one."""
+        """Nodes with devices that only slices tell of; a class, a template for two of one node and a shareable claim
+        for one."""
         self.furnish(nodes=nodes, cpu="8", quota={"cpu": "16", **quota})
         for number in range(nodes):
             self.publish(f"node-{number}", [{"name": f"gpu-{device}"} for device in range(devices)])

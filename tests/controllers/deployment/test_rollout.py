@@ -1,4 +1,5 @@
-"""Rollouts: how many pods there are at most and available at least, history, rollback, pause, scaling, deadlines, recreation."""
+"""Rollouts: how many pods there are at most and available at least, history, rollback, pause, scaling, deadlines,
+recreation."""
 
 from __future__ import annotations
 

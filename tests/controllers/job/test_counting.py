@@ -1,7 +1,8 @@
-"""Every pod is counted exactly once, whatever breaks: a crash after every write, lost answers, conflicts, lagging informers.
+"""Every pod is counted exactly once, whatever breaks: a crash after every write, lost answers, conflicts, lagging
+informers.
 
-The agent keeps its own ledger of how each pod ended; the Job's counters are compared with it. So is every intermediate state: counters
-never shrink, never run ahead of the ledger, and no more pods are active than the Job asks for.
+The agent keeps its own ledger of how each pod ended; the Job's counters are compared with it. So is every intermediate
+state: counters never shrink, never run ahead of the ledger, and no more pods are active than the Job asks for.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ MOST_ROUNDS = 60
 
 @dataclass
 class Story:
-    """One Job from its creation to its end, with an agent that ends pods as `outcomes` says (in turn, over and over)."""
+    """One Job from its creation to its end, with an agent that ends pods as `outcomes` says (in turn, over and
+    over)."""
 
     lab: Lab
     outcomes: tuple[bool, ...]

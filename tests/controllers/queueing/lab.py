@@ -126,8 +126,8 @@ def all_controllers(policy: Policy = NO_POLICY) -> Sequence[Controller]:
 
 
 class QueueLab(Lab):
-    """A Lab that also runs the admission Decider, as the runner would: told every change, asked when something changed or its
-    time has come, its actions carried out and concluded before it is asked again."""
+    """A Lab that also runs the admission Decider, as the runner would: told every change, asked when something changed
+    or its time has come, its actions carried out and concluded before it is asked again."""
 
     def __init__(
         self,

@@ -27,7 +27,8 @@ def an_object(resource: Resource, kind: str, name: str, uid: str, owner: Object 
     ids=["gone", "replaced", "still there"],
 )
 def test_a_job_that_is_gone_wakes_its_workloads(now_there: str | None, woken: list[Key]) -> None:
-    """The Workload was marked and its pods have vanished while the job still seemed to be there: this is the last news there is."""
+    """The Workload was marked and its pods have vanished while the job still seemed to be there: this is the last news
+    there is."""
     caches = {resource: Cache(resource) for resource in (JOBS, WORKLOADS)}
     job = an_object(JOBS, "Job", "train", "the one")
     caches[WORKLOADS].put(an_object(WORKLOADS, "Workload", "w", "w", job))

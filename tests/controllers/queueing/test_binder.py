@@ -110,8 +110,8 @@ def unbound(lab: QueueLab) -> tuple[Object, Object, Object]:
 
 
 def test_placement_and_workload_are_asked_for_before_anybody_is_bound() -> None:
-    """The view may show the Placement that a failed admission left behind, beside the Workload as the next one made it; and a
-    Workload that was evicted meanwhile."""
+    """The view may show the Placement that a failed admission left behind, beside the Workload as the next one made it;
+    and a Workload that was evicted meanwhile."""
     with QueueLab() as lab:
         placement, workload, waiting = unbound(lab)
         step = Binder().reconcile(placement.key, a_view(Binder, placement, workload, waiting), lab.clock)
@@ -137,7 +137,8 @@ def test_nobody_is_bound_for_a_workload_that_is_deleted_unless_its_job_left_the_
 
 
 def test_places_are_given_back_only_when_no_pod_is_there_that_the_view_does_not_show() -> None:
-    """A pod that the job made a moment ago may be bound at any time; whoever gives its place away must not have missed it."""
+    """A pod that the job made a moment ago may be bound at any time; whoever gives its place away must not have missed
+    it."""
     with QueueLab() as lab:
         placement, workload, _ = unbound(lab)
         lab.delete(WORKLOADS, workload.meta.name)

@@ -1,4 +1,5 @@
-"""Admission in two phases as users and check controllers see it: what is written when, by whom, and what is added to the pods."""
+"""Admission in two phases as users and check controllers see it: what is written when, by whom, and what is added to
+the pods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Reservations that come to nothing: a check asks for a retry or rejects, a queue stops, somebody more important comes."""
+"""Reservations that come to nothing: a check asks for a retry or rejects, a queue stops, somebody more important
+comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whatever write the process dies at, whatever answer is lost, however far informers lag: the same outcome, and nothing given twice."""
+"""Whatever write the process dies at, whatever answer is lost, however far informers lag: the same outcome, and nothing
+given twice."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ Decision = tuple[tuple[Command, ...], tuple[Verdicts, ...]]
 
 
 def story(*, faults: dict[int, Fault] | None = None, lag: int = 0, seed: int = 0) -> QueueLab:
-    """One job runs, a more important one takes its devices, both end. Devices and members are checked at every step of the way."""
+    """One job runs, a more important one takes its devices, both end. Devices and members are checked at every step of
+    the way."""
     lab = QueueLab(lag=lag, seed=seed)
     lab.furnish(gpus=2, quota={"cpu": "4", "nvidia.com/gpu": "2"})
     lab.faults = {lab.writes + number: fault for number, fault in (faults or {}).items()}
@@ -94,7 +96,8 @@ def test_faults_and_lag_together_change_nothing(seed: int) -> None:
 
 
 def test_a_placement_left_by_a_crash_is_undone() -> None:
-    """The process dies between Placement and reservation, and meanwhile the queue is stopped: nobody will ever use that Placement."""
+    """The process dies between Placement and reservation, and meanwhile the queue is stopped: nobody will ever use that
+    Placement."""
     with QueueLab() as lab:
         lab.furnish()
         lab.create(JOBS, job("train"))

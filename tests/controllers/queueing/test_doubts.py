@@ -1,4 +1,5 @@
-"""A decision whose answer was lost, which is not there when asked and lands later: nobody else may have got its place meanwhile."""
+"""A decision whose answer was lost, which is not there when asked and lands later: nobody else may have got its place
+meanwhile."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from tests.controllers.queueing.lab import QueueLab, job
 
 
 class LateLab(QueueLab):
-    """The last write of the first action of a kind gets no answer, and is carried out when `land` is called or the next action of that
-    kind begins."""
+    """The last write of the first action of a kind gets no answer, and is carried out when `land` is called or the next
+    action of that kind begins."""
 
     def __init__(self, kind: type, **others: Any) -> None:
         self.kind = kind

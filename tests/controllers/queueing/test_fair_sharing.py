@@ -1,4 +1,5 @@
-"""Fair sharing switched on for a cluster: of two teams, the one with the smaller share is served first, and takes back its part."""
+"""Fair sharing switched on for a cluster: of two teams, the one with the smaller share is served first, and takes back
+its part."""
 
 from __future__ import annotations
 

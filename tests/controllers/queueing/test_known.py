@@ -84,8 +84,8 @@ def test_what_we_deleted_does_not_come_back_from_an_informer_that_lags() -> None
 
 @given(st.lists(st.sampled_from(["ours", "theirs", "show"]), max_size=40))
 def test_never_older_than_what_was_written_or_shown(events: list[str]) -> None:
-    """History is a row of versions; ours are written on what is known (and fail if somebody was faster); an informer shows the row
-    one by one, at any pace. What is known never goes back, and ends at the newest version."""
+    """History is a row of versions; ours are written on what is known (and fail if somebody was faster); an informer
+    shows the row one by one, at any pace. What is known never goes back, and ends at the newest version."""
     known, history, at, newest_known = Known(), [1], 0, 1
     known.observe(KEY, version(1))
     at = 1

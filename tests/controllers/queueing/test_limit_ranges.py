@@ -1,4 +1,5 @@
-"""LimitRanges and RuntimeClasses: what a job is counted for is what its pods will request, and what they may not is said before."""
+"""LimitRanges and RuntimeClasses: what a job is counted for is what its pods will request, and what they may not is
+said before."""
 
 from __future__ import annotations
 

@@ -128,7 +128,8 @@ def test_what_still_runs_on_a_node_that_comes_back_is_in_the_way_of_others(lag: 
 
 @pytest.mark.parametrize("lag", [0, 3])
 def test_what_still_runs_of_a_finished_workload_is_in_the_way_of_others(lag: int) -> None:
-    """Its job was deleted without it while the node was silent: the Workload is finished, and its Placement no more than a record."""
+    """Its job was deleted without it while the node was silent: the Workload is finished, and its Placement no more
+    than a record."""
     with laboratory(lag, seed=lag, more=lambda: [GarbageCollector(default_registry())]) as lab:
         lab.furnish(nodes=1, cpu="4", quota={"cpu": "12"})
         lab.create(JOBS, job("left", cpu="3", seconds=400))
@@ -230,8 +231,8 @@ def test_a_fault_while_a_placement_is_lost_changes_nothing(at: int, fault: Fault
 
 @pytest.mark.parametrize("deleted", [True, False])
 def test_a_placement_that_no_list_ever_showed_is_asked_after(deleted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A watch that broke off before it was written and lists after it was deleted shows nothing of it. One that only comes late is
-    left alone."""
+    """A watch that broke off before it was written and lists after it was deleted shows nothing of it. One that only
+    comes late is left alone."""
     blind = True
     look_at = QueueLab._look_at
 

@@ -1,4 +1,5 @@
-"""A bound member of a gang speaks for itself once no Placement counts it, though nothing about the pod itself has changed."""
+"""A bound member of a gang speaks for itself once no Placement counts it, though nothing about the pod itself has
+changed."""
 
 from __future__ import annotations
 

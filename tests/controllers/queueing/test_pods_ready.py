@@ -1,4 +1,5 @@
-"""WaitForPodsReady as a story: pods that are late are evicted and try again later and later; in the end their job is deactivated."""
+"""WaitForPodsReady as a story: pods that are late are evicted and try again later and later; in the end their job is
+deactivated."""
 
 from __future__ import annotations
 

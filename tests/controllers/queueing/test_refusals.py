@@ -1,4 +1,5 @@
-"""What is told to whom: members of one equivalence class share a verdict, numbers that stay are told anew when they change."""
+"""What is told to whom: members of one equivalence class share a verdict, numbers that stay are told anew when they
+change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A job's maximum execution time, counted over all of its attempts (KEP-3125), and how long what is over is kept (KEP-1618)."""
+"""A job's maximum execution time, counted over all of its attempts (KEP-3125), and how long what is over is kept
+(KEP-1618)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Laws: an accepted allocation satisfies every rule by an independent checker, a refused one has no solution at all, and going
-straight to the nodes that may fit finds what asking one after the other finds.
+"""Laws: an accepted allocation satisfies every rule by an independent checker, a refused one has no solution at all,
+and going straight to the nodes that may fit finds what asking one after the other finds.
 
-The checker shares no code with the allocator: it reads the objects, tries every way to hand out devices by brute force, and
-judges a finished hand-out as a whole.
+The checker shares no code with the allocator: it reads the objects, tries every way to hand out devices by brute force,
+and judges a finished hand-out as a whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Scenarios recorded from Kubernetes' own allocator, replayed: `python -m roadstead.testing.conformance dra FILE...`."""
+"""Scenarios recorded from Kubernetes' own allocator, replayed: `python -m roadstead.testing.conformance dra
+FILE...`."""
 
 from __future__ import annotations
 

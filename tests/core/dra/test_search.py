@@ -1,4 +1,5 @@
-"""What is found first, and what is given up: the worked examples of upstream's rules (KEP-4381, 4816, 4815, 5075, 5055)."""
+"""What is found first, and what is given up: the worked examples of upstream's rules (KEP-4381, 4816, 4815, 5075,
+5055)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What would bind next, what would help, what would become of work that does not exist yet: all of it true, nothing of it kept."""
+"""What would bind next, what would help, what would become of work that does not exist yet: all of it true, nothing of
+it kept."""
 
 from __future__ import annotations
 

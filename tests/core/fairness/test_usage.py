@@ -1,4 +1,5 @@
-"""Admission Fair Sharing: decay, penalties, and whose turn it is among the LocalQueues of one ClusterQueue (kueue.md 3.11)."""
+"""Admission Fair Sharing: decay, penalties, and whose turn it is among the LocalQueues of one ClusterQueue (kueue.md
+3.11)."""
 
 from __future__ import annotations
 

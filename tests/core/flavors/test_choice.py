@@ -41,7 +41,8 @@ def fungibility(borrow: str = STOP, preempt: str = NEXT, preference: str = BORRO
     ids=lambda value: value if isinstance(value, str) else f"{value.when_can_borrow},{value.when_can_preempt}",
 )
 def test_choice_between_two_flavors(first: str, second: str, how: FlavorFungibility, taken: str) -> None:
-    """N fits, B fits by borrowing, P its own lower priority can go, R others borrow its quota, - nobody may go, x impossible."""
+    """N fits, B fits by borrowing, P its own lower priority can go, R others borrow its quota, - nobody may go, x
+    impossible."""
     own: dict[str, tuple[int, ...]] = {"N": (4,), "B": (0,), "P": (4, 0), "R": (4,), "-": (4, 0), "x": (0, 0)}
     spare = {"N": 0, "B": 4, "P": 0, "R": 0, "-": 0, "x": 0}
     kinds = {"f1": first, "f2": second}

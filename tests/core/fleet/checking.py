@@ -1,4 +1,5 @@
-"""An independent reading of what placements may do with devices: written from the rules, sharing no code with what places."""
+"""An independent reading of what placements may do with devices: written from the rules, sharing no code with what
+places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Laws of claims in the Fleet: nothing twice, all or nothing, no refusal where there is a way, no trace of what is taken back."""
+"""Laws of claims in the Fleet: nothing twice, all or nothing, no refusal where there is a way, no trace of what is
+taken back."""
 
 from __future__ import annotations
 

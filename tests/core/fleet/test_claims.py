@@ -133,7 +133,8 @@ def test_constraints_are_kept_and_named_when_they_stand_in_the_way() -> None:
 
 
 def test_pods_on_one_node_make_room_for_one_another() -> None:
-    """The first pod could take either device; where it takes the one that the second pod needs, both are tried together."""
+    """The first pod could take either device; where it takes the one that the second pod needs, both are tried
+    together."""
     either = Device("d0", (("big", Attribute("bool", (True,))),)), Device("d1", (("big", Attribute("bool", (False,))),))
     fleet = fleet_with([node("a", 8)], [published("a", either)])
     # Two devices in one claim: any, then a big one. Taken one by one the first fit ends in nothing.

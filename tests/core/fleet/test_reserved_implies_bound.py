@@ -1,10 +1,11 @@
-"""Reserved implies bound: whoever is admitted has a node, devices and allocations for every member, and nothing of it is ever needed
-to be decided again, whatever happens to the fleet meanwhile.
+"""Reserved implies bound: whoever is admitted has a node, devices and allocations for every member, and nothing of it
+is ever needed to be decided again, whatever happens to the fleet meanwhile.
 
-A world is drawn from a seed: nodes with GPUs in racks, published as slices that lag behind, gangs that ask by claims or by count, with
-and without topology, pods of no queue, priorities that preempt. It then lives through decisions whose writes succeed or fail, nodes
-that are lost, devices that are tainted, claims that are allocated pod by pod and given back late. After every event an independent
-checker looks at all members. `python -m tests.core.fleet.test_reserved_implies_bound 10000` plays that many seeds and prints the result.
+A world is drawn from a seed: nodes with GPUs in racks, published as slices that lag behind, gangs that ask by claims or
+by count, with and without topology, pods of no queue, priorities that preempt. It then lives through decisions whose
+writes succeed or fail, nodes that are lost, devices that are tainted, claims that are allocated pod by pod and given
+back late. After every event an independent checker looks at all members. `python -m
+tests.core.fleet.test_reserved_implies_bound 10000` plays that many seeds and prints the result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Deployments, ReplicaSets, StatefulSets: defaults, rules, what may change, what counts as a generation, scale, columns."""
+"""Deployments, ReplicaSets, StatefulSets: defaults, rules, what may change, what counts as a generation, scale,
+columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Ownership: recorded sessions of a real server judged step by step, rules one by one, and the quick way against the long one."""
+"""Ownership: recorded sessions of a real server judged step by step, rules one by one, and the quick way against the
+long one."""
 
 from __future__ import annotations
 

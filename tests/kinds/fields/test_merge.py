@@ -1,4 +1,5 @@
-"""What changed, what one value over the other gives, and a value without paths: tables for the kinds of lists, laws for all."""
+"""What changed, what one value over the other gives, and a value without paths: tables for the kinds of lists, laws for
+all."""
 
 from __future__ import annotations
 

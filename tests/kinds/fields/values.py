@@ -1,5 +1,5 @@
-"""A schema with every way of merging, and values of it, for laws. Lists and maps that merge hold something: if empty, nobody owns
-them, neither on a real server."""
+"""A schema with every way of merging, and values of it, for laws. Lists and maps that merge hold something: if empty,
+nobody owns them, neither on a real server."""
 
 from __future__ import annotations
 

@@ -239,7 +239,8 @@ def extra(mine: Any, real: Any, path: str = "") -> Iterator[str]:
 
 
 def missing(mine: Any, before: Any, real: Any, patch: Any, path: str = "") -> Iterator[str]:
-    """What the object had before, what the real answer still has, and what my result has lost (null means to; metadata the server restores)."""
+    """What the object had before, what the real answer still has, and what my result has lost (null means to; metadata
+    the server restores)."""
     if isinstance(mine, dict) and isinstance(before, dict) and isinstance(real, dict):
         asked = patch if isinstance(patch, dict) else {}
         for key in before.keys() & real.keys():

@@ -44,7 +44,8 @@ def fields_of(found: Descriptor) -> dict[str, FieldDescriptor]:
 
 
 def form_of(field: FieldDescriptor, *, one: bool = False) -> tuple[str, ...]:
-    """What a field's JSON is made of, outermost first: ("array", "PodCondition"), ("object", "Quantity"), ("integer",)."""
+    """What a field's JSON is made of, outermost first: ("array", "PodCondition"), ("object", "Quantity"),
+    ("integer",)."""
     inner = field.message_type
     if inner is not None and inner.GetOptions().map_entry:
         return ("object", *form_of(inner.fields_by_name["value"]))

@@ -1,4 +1,5 @@
-"""What a real API server (1.36.3) made of each of these objects and status writes, or answered: the same here, word for word."""
+"""What a real API server (1.36.3) made of each of these objects and status writes, or answered: the same here, word for
+word."""
 
 from __future__ import annotations
 

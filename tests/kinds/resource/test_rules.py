@@ -1,4 +1,5 @@
-"""Rules that the recorded answers do not show: changes, columns, taint rules (served since 1.37), what a Placement may say of claims."""
+"""Rules that the recorded answers do not show: changes, columns, taint rules (served since 1.37), what a Placement may
+say of claims."""
 
 from __future__ import annotations
 

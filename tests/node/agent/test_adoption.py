@@ -1,4 +1,5 @@
-"""An agent that comes after another, and nodes: what runs is adopted, what is lost is said, the Node and its Lease are kept."""
+"""An agent that comes after another, and nodes: what runs is adopted, what is lost is said, the Node and its Lease are
+kept."""
 
 from __future__ import annotations
 

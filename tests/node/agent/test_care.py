@@ -1,4 +1,5 @@
-"""Looking after one run by itself: what probes and hooks that go wrong leave behind. Handlers are told what to answer."""
+"""Looking after one run by itself: what probes and hooks that go wrong leave behind. Handlers are told what to
+answer."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ HOOK = {"exec": {"command": ["x"]}}
 
 
 class Bench:
-    """One container whose handlers all do what `answer` does. Time goes on by a second whenever somebody looks at the clock."""
+    """One container whose handlers all do what `answer` does. Time goes on by a second whenever somebody looks at the
+    clock."""
 
     def __init__(self, path: Path, answer: Callable[[], Outcome]) -> None:
         self.path = path

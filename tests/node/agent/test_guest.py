@@ -1,4 +1,5 @@
-"""An agent in a cluster that others run: it looks at no more than its own pods, and is told in words what it may not."""
+"""An agent in a cluster that others run: it looks at no more than its own pods, and is told in words what it may
+not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a profile's devices are in detail: as their drivers publish them, within the API's limits, the same every time."""
+"""What a profile's devices are in detail: as their drivers publish them, within the API's limits, the same every
+time."""
 
 from __future__ import annotations
 

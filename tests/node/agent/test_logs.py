@@ -130,7 +130,8 @@ def test_times_are_read_as_they_grow(tmp_path: Path) -> None:
 
 
 class Kept:
-    """A log as a shim keeps it: written, moved, dated, given up at the beginning; beside it all that was ever written."""
+    """A log as a shim keeps it: written, moved, dated, given up at the beginning; beside it all that was ever
+    written."""
 
     def __init__(self, directory: Path, limit: tuple[int, int]) -> None:
         make_fifo(str(directory))
@@ -252,7 +253,8 @@ def test_a_carriage_return_begins_no_line(kept: Kept) -> None:
 
 @given(some.lists(some.integers(1, 5000), min_size=1, max_size=40), some.integers(0, 2**32))
 def test_whatever_is_cut_the_rest_is_what_was_written(sizes: list[int], seed: int) -> None:
-    """Of any output in any portions, what is kept is its end, it begins with a line, and it is no less than three parts."""
+    """Of any output in any portions, what is kept is its end, it begins with a line, and it is no less than three
+    parts."""
     dice = random.Random(seed)
     with tempfile.TemporaryDirectory() as directory:
         kept = Kept(Path(directory), (4096, 4))

@@ -274,7 +274,8 @@ def _attempt(name: str, state: str | None) -> list[Attempt]:
 def test_laws_of_decisions(
     policy: str, regular: list[str | None], inits: list[str | None], deleted: bool, sidecars: bool
 ) -> None:
-    """Never start what may run, never start and stop at once, over means that nothing may run, deleted means no starts."""
+    """Never start what may run, never start and stop at once, over means that nothing may run, deleted means no
+    starts."""
     names, init_names = [f"c{i}" for i in range(len(regular))], [f"i{i}" for i in range(len(inits))]
     policies = {"restartPolicy": "Always"} if sidecars else {}
     of = pod(

@@ -1,5 +1,5 @@
-"""Devices that a pod was bound with are remembered on disk: an agent that comes back after the pod's object is gone still knows what
-its processes may use."""
+"""Devices that a pod was bound with are remembered on disk: an agent that comes back after the pod's object is gone
+still knows what its processes may use."""
 
 from __future__ import annotations
 

@@ -161,7 +161,8 @@ def test_what_the_machine_has_no_more_goes_first() -> None:
     )
 )  # fmt: skip
 def test_whatever_was_interrupted_the_next_one_makes_whole(tries: list[tuple[str, set[str], int]]) -> None:
-    """However often machines change and agents die between two writes, generations only grow and the end is complete."""
+    """However often machines change and agents die between two writes, generations only grow and the end is
+    complete."""
     server, highest = Server(), 0
     for profile, lost, most in tries:
         stages = slices.writes(node(), hardware_of("n1", profile), lost, server.kept.values())

@@ -150,7 +150,8 @@ def test_two_members_of_a_job_find_each_other(tmp_path: Path, tier: str) -> None
                 if by_name
                 else "dict(p.split('=') for p in os.environ['ROADSTEAD_PEERS'].split(','))['j-0']"
             )
-            # The connecting one is there first: in the bare tier it must know an address that nobody has written down yet.
+            # The connecting one is there first: in the bare tier it must know an address that nobody has written down
+            # yet.
             listener = pod(
                 "j-0-aaa",
                 sys.executable,

@@ -1,4 +1,5 @@
-"""A small world for agent tests: the embedded API in this loop, one agent on it, real processes below a temporary directory."""
+"""A small world for agent tests: the embedded API in this loop, one agent on it, real processes below a temporary
+directory."""
 
 from __future__ import annotations
 

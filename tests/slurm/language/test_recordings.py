@@ -41,8 +41,8 @@ def test_every_recorded_hostlist_is_reproduced() -> None:
 
 EVERY = 5
 KNOWN_DIFFERENCES = 18
-"""Of every fifth answer observed: mostly accidents of 22.05.8 in combinations of three options and more. Only ever lowered. The
-conformance runner goes through all of them."""
+"""Of every fifth answer observed: mostly accidents of 22.05.8 in combinations of three options and more. Only ever
+lowered. The conformance runner goes through all of them."""
 
 
 def test_answers_observed_beyond_the_recordings() -> None:

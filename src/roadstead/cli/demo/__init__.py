@@ -1,8 +1,8 @@
 """`roadstead demo`: the main job on real input, on a cluster of its own that is gone afterwards.
 
-Two teams of two departments, whose queues borrow along a tree of cohorts, submit real trainings: one long and patient, one on borrowed
-GPUs, one with a deadline, one in two members that exchange gradients, one that does not fit yet. The exit code is 0 only if the stored
-objects say that all went as it must (`story.judge`).
+Two teams of two departments, whose queues borrow along a tree of cohorts, submit real trainings: one long and patient,
+one on borrowed GPUs, one with a deadline, one in two members that exchange gradients, one that does not fit yet. The
+exit code is 0 only if the stored objects say that all went as it must (`story.judge`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ WITHIN_COHORT = "InCohortReclamation"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One job of the story. `yields`: the reason of condition Preempted that it must come to have, "" if it must run through."""
+    """One job of the story. `yields`: the reason of condition Preempted that it must come to have, "" if it must run
+    through."""
 
     name: str
     namespace: str

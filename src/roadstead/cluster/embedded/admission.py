@@ -1,7 +1,7 @@
 """The admission chain: what may change or refuse a write after decoding and defaulting, before it is stored.
 
-It sits in the store's own write path, so writes from inside the process pass it too. Plugins are synchronous, do no I/O, and see
-the store only through `AdmissionRequest.lookup`.
+It sits in the store's own write path, so writes from inside the process pass it too. Plugins are synchronous, do no
+I/O, and see the store only through `AdmissionRequest.lookup`.
 """
 
 from __future__ import annotations

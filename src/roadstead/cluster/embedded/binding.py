@@ -14,8 +14,8 @@ _BINDINGS: Final = Resource("", "v1", "pods/binding")
 
 
 def apply_binding(pod: Json, binding: Json, now: int) -> None:
-    """Edit `pod` as the Binding says: node, annotations, labels, condition PodScheduled; the nomination is cleared. `binding`
-    has metadata (a dict), whose uid and resourceVersion are preconditions. Raises StatusError."""
+    """Edit `pod` as the Binding says: node, annotations, labels, condition PodScheduled; the nomination is cleared.
+    `binding` has metadata (a dict), whose uid and resourceVersion are preconditions. Raises StatusError."""
     metadata = pod["metadata"]
     name = metadata["name"]
     node = _target(binding)

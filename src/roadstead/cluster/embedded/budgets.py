@@ -1,4 +1,5 @@
-"""Whether a pod may be evicted now, and whose budget that costs (kubernetes `pkg/registry/core/pod/storage/eviction.go`)."""
+"""Whether a pod may be evicted now, and whose budget that costs (kubernetes
+`pkg/registry/core/pod/storage/eviction.go`)."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ _TWO: Final = "This pod has more than one PodDisruptionBudget, which the evictio
 def check_eviction(pod: Object, budgets: Sequence[Object], now: int) -> tuple[Object, Json] | None:
     """The budget that evicting this pod costs, as stored and as it is to be written; None if it costs none.
 
-    `budgets` are those of the pod's namespace. Raises StatusError: 429 if the budget is used up, 403, 500 if there are two.
+    `budgets` are those of the pod's namespace. Raises StatusError: 429 if the budget is used up, 403, 500 if there are
+    two.
     """
     view = pod.view(PodView)
     if view.status.phase in ("Succeeded", "Failed", "Pending") or pod.meta.deletion_timestamp:

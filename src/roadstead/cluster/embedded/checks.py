@@ -1,4 +1,5 @@
-"""Where a write meets its kind: schema, defaults, validation. One place, so that every path into the store asks the same."""
+"""Where a write meets its kind: schema, defaults, validation. One place, so that every path into the store asks the
+same."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from roadstead.kinds.registry import Kind
 
 
 def check_and_default(kind: Kind, obj: Json, options: WriteOptions) -> list[str]:
-    """Types are right (else StatusError 400) and defaults filled in, in place. Gives warnings about unknown and duplicate
-    fields, or refuses them, as `options.field_validation` says."""
+    """Types are right (else StatusError 400) and defaults filled in, in place. Gives warnings about unknown and
+    duplicate fields, or refuses them, as `options.field_validation` says."""
     found = kind.schema.check(obj, options.field_validation)
     kind.strategy.default(obj)
     return found
@@ -33,8 +34,8 @@ def validate_new(kind: Kind, obj: Json, said: Sequence[str] = ()) -> None:
 def validate_change(
     kind: Kind, new: Json, old: Json, subresource: str, found: Sequence[FieldError], said: Sequence[str] = ()
 ) -> None:
-    """Raises StatusError 422 naming every field that is wrong or may not change, beginning with what was `found` before, beside the
-    warnings `said` so far."""
+    """Raises StatusError 422 naming every field that is wrong or may not change, beginning with what was `found`
+    before, beside the warnings `said` so far."""
     errors = [
         *rules.validate_update(kind, new, old, found),
         *kind.strategy.validate_update(new, old, subresource),

@@ -7,8 +7,8 @@ from roadstead.kinds.times import format_time
 
 
 def set_condition(pod: Json, kind: str, now: int, reason: str = "", message: str = "") -> bool:
-    """Let the condition of type `kind` be True in a pod, in its place or at the end; one that holds already keeps its time.
-    True if that changed the pod."""
+    """Let the condition of type `kind` be True in a pod, in its place or at the end; one that holds already keeps its
+    time. True if that changed the pod."""
     status = pod.get("status") or {}
     pod["status"] = status
     before = status.get("conditions") or []

@@ -1,8 +1,9 @@
 """Definitions at work: the kinds that CustomResourceDefinitions bring are served from the moment they are stored.
 
-One reader of the definitions' feed keeps the registry. It accepts names that nobody in the group has (apiextensions-apiserver
-`controller/status/naming_controller.go`), says so in the status, and when a definition is deleted removes its objects first, then lets it
-go and ends the watches on them (`controller/finalizer/crd_finalizer.go`).
+One reader of the definitions' feed keeps the registry. It accepts names that nobody in the group has
+(apiextensions-apiserver `controller/status/naming_controller.go`), says so in the status, and when a definition is
+deleted removes its objects first, then lets it go and ends the watches on them
+(`controller/finalizer/crd_finalizer.go`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _WRITER: Final = WriteOptions(SYSTEM, "roadstead")
 
 
 class Definitions:
-    """Keeps `resources.registry` true to the definitions in the store. `load()` before anything else is served, then `run()`."""
+    """Keeps `resources.registry` true to the definitions in the store. `load()` before anything else is served, then
+    `run()`."""
 
     def __init__(self, resources: Resources, clock: Callable[[], int] = time.time_ns) -> None:
         self._resources = resources
@@ -113,7 +115,8 @@ class Definitions:
             await self._resources.update(kind, "", definition.meta.name, crd, _WRITER, "status")
 
     def _accept(self, crd: Json) -> bool:
-        """Accept the names that are free, and say in the status, in place, what came of it. True if the definition is to be served."""
+        """Accept the names that are free, and say in the status, in place, what came of it. True if the definition is
+        to be served."""
         wanted: Json = crd["spec"]["names"]
         status: Json = crd.setdefault("status", {})
         accepted: Json = dict(status.get("acceptedNames") or {})

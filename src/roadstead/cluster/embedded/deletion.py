@@ -1,4 +1,5 @@
-"""What a DELETE does to an object: nothing yet, a mark, or removal (kubernetes-api section 12; apiserver `BeforeDelete`)."""
+"""What a DELETE does to an object: nothing yet, a mark, or removal (kubernetes-api section 12; apiserver
+`BeforeDelete`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Events live for an hour after they were last seen, as on the real server (kube-apiserver `--event-ttl`); nothing else expires.
+"""Events live for an hour after they were last seen, as on the real server (kube-apiserver `--event-ttl`); nothing else
+expires.
 
 The server process runs `keep_expiring` beside the store.
 """

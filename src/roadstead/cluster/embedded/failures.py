@@ -1,4 +1,5 @@
-"""What can go wrong with the data directory, each with a message that says what happened, the numbers, and what to do."""
+"""What can go wrong with the data directory, each with a message that says what happened, the numbers, and what to
+do."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The recent past, in memory: what watches resume from and what paged lists go back to.
 
-One feed of changes per resource, trimmed together, oldest first, by number, bytes and age. A watch is a position in a feed, not
-a queue of its own: a thousand watchers cost a thousand integers, and a slow one falls off the end of the history instead of
-holding anybody up.
+One feed of changes per resource, trimmed together, oldest first, by number, bytes and age. A watch is a position in a
+feed, not a queue of its own: a thousand watchers cost a thousand integers, and a slow one falls off the end of the
+history instead of holding anybody up.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from roadstead.kinds.object import Object, Resource
 
 
 class Change:
-    """One committed change. `type` is ADDED, MODIFIED or DELETED; `object` the state after it (for DELETED the last state, with
-    the deletion's resourceVersion); `previous` the state before it, None if there was none or (`is_previous_known` False, after a
-    restart) if it is no longer kept."""
+    """One committed change. `type` is ADDED, MODIFIED or DELETED; `object` the state after it (for DELETED the last
+    state, with the deletion's resourceVersion); `previous` the state before it, None if there was none or
+    (`is_previous_known` False, after a restart) if it is no longer kept."""
 
     __slots__ = ("_field_values", "is_previous_known", "object", "previous", "rv", "type")
 
@@ -211,7 +211,8 @@ class History:
         return feed
 
     def trim(self, now_seconds: float) -> list[Change]:
-        """Drop what is beyond the limits and say what was dropped. The newest change always stays (it carries the counter)."""
+        """Drop what is beyond the limits and say what was dropped. The newest change always stays (it carries the
+        counter)."""
         if not self._order:
             return []
         if not self._marks or now_seconds - self._marks[-1][0] >= 60.0:
@@ -233,7 +234,8 @@ class History:
         return dropped
 
     def forget(self) -> list[Change]:
-        """Drop everything but the newest change, and say what was dropped: whoever asks for an older version hears 410."""
+        """Drop everything but the newest change, and say what was dropped: whoever asks for an older version hears
+        410."""
         dropped = []
         while len(self._order) > 1:
             feed, change = self._order.popleft()

@@ -1,7 +1,7 @@
 """LIST: which version to show, selectors, pages (kubernetes-api sections 6.2 to 6.4).
 
-The live store is always the newest, so "any" and "not older than N" are answered from it. A page of an older version is made by
-undoing the changes since; when those are no longer kept, the answer is 410 and the client lists again.
+The live store is always the newest, so "any" and "not older than N" are answered from it. A page of an older version is
+made by undoing the changes since; when those are no longer kept, the answer is 410 and the client lists again.
 """
 
 from __future__ import annotations

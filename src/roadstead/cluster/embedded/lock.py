@@ -1,6 +1,7 @@
 """One process per data directory: an exclusive lock on a file in it, held as long as the store is open.
 
-The lock is the kernel's (`flock`), so it goes with the process however that ends; the pid in the file is only for the message.
+The lock is the kernel's (`flock`), so it goes with the process however that ends; the pid in the file is only for the
+message.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
 """The durable side of the store: one append-only table in SQLite, written by one thread in batches.
 
-Each write is one row `(rv, op, key, api_version, value)`. The row with the highest rv of a key is its current state (or its
-deletion), rows before it are the recent history that watches resume from. A row is erased once it is neither current nor within
-the history kept; the store, which has everything in memory, says which (`dead`), so nothing is ever searched here. There is no second table with
-the current values: it would double the bytes of every write and say nothing more; the view `current` shows it to people.
+Each write is one row `(rv, op, key, api_version, value)`. The row with the highest rv of a key is its current state (or
+its deletion), rows before it are the recent history that watches resume from. A row is erased once it is neither
+current nor within the history kept; the store, which has everything in memory, says which (`dead`), so nothing is ever
+searched here. There is no second table with the current values: it would double the bytes of every write and say
+nothing more; the view `current` shows it to people.
 
-A batch is one transaction of three statements, whatever its size: the rows travel as one JSON array of numbers and one blob from
-which SQLite cuts the values. Row-by-row inserts would hand Python's interpreter lock back and forth at every row.
+A batch is one transaction of three statements, whatever its size: the rows travel as one JSON array of numbers and one
+blob from which SQLite cuts the values. Row-by-row inserts would hand Python's interpreter lock back and forth at every
+row.
 
-Durability. `full`: a batch is on the disk before it is acknowledged (WAL, synchronous=FULL). `normal`: it survives the death of
-the process but the last batches may be lost with the machine (synchronous=NORMAL); after an unclean stop the counter skips
-ahead, so that a resourceVersion somebody saw is never given to another write.
+Durability. `full`: a batch is on the disk before it is acknowledged (WAL, synchronous=FULL). `normal`: it survives the
+death of the process but the last batches may be lost with the machine (synchronous=NORMAL); after an unclean stop the
+counter skips ahead, so that a resourceVersion somebody saw is never given to another write.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from roadstead.cluster.embedded.lock import DirectoryLock
 
 Durability: TypeAlias = Literal["full", "normal"]
 Upgrader: TypeAlias = Callable[[str, str, bytes], tuple[str, bytes]]
-"""(key, apiVersion, JSON) as stored -> (apiVersion, JSON) as stored now. Whether an object is older is told by its resource and apiVersion
-alone. ValueError: never stored by this program or an older one."""
+"""(key, apiVersion, JSON) as stored -> (apiVersion, JSON) as stored now. Whether an object is older is told by its
+resource and apiVersion alone. ValueError: never stored by this program or an older one."""
 
 FORMAT: Final = 1
 DATABASE_FILE: Final = "store.db"
@@ -119,8 +121,8 @@ class SqliteLog:
     in_thread = True
 
     def __init__(self, directory: Path, durability: Durability = "full", upgrade: Upgrader | None = None) -> None:
-        """`upgrade` brings loaded objects to the version that is stored now. Raises a StoreError (DirectoryInUse, NewerFormat,
-        CorruptStore) with a message for people."""
+        """`upgrade` brings loaded objects to the version that is stored now. Raises a StoreError (DirectoryInUse,
+        NewerFormat, CorruptStore) with a message for people."""
         self.directory = directory
         self._upgrade = upgrade
         self.path = directory / DATABASE_FILE
@@ -193,7 +195,8 @@ class SqliteLog:
         self._connection.execute("COMMIT")
 
     def _back_up(self, before: str) -> Path:
-        """A copy of the whole database beside it, for whoever must go back; one of an earlier start is not overwritten."""
+        """A copy of the whole database beside it, for whoever must go back; one of an earlier start is not
+        overwritten."""
         path = self.path.with_name(f"{DATABASE_FILE}.{before}.bak")
         number = 1
         while path.exists():
@@ -209,7 +212,8 @@ class SqliteLog:
         return path
 
     def _mark_open(self) -> None:
-        """Count ahead after an unclean stop in `normal`, and note that the next stop is unclean unless `close` says otherwise."""
+        """Count ahead after an unclean stop in `normal`, and note that the next stop is unclean unless `close` says
+        otherwise."""
         meta = self._meta()
         (newest,) = self._connection.execute("SELECT coalesce(max(rv), 0) FROM log").fetchone()
         last_rv = max(newest, int(meta["last_rv"]))
@@ -253,7 +257,8 @@ class SqliteLog:
         return Contents(meta["uid"], int(meta["last_rv"]), int(meta["floor"]), rows)
 
     def _upgraded(self, rows: list[Stored]) -> list[Stored]:
-        """The rows with every object as it is stored now. Those that were older are rewritten, all or none, after a backup."""
+        """The rows with every object as it is stored now. Those that were older are rewritten, all or none, after a
+        backup."""
         if self._upgrade is None:
             return rows
         older = []

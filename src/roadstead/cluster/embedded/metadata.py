@@ -1,4 +1,5 @@
-"""Metadata that belongs to the server: what it stamps on new objects and keeps on changed ones (kubernetes-api sections 5, 8, 9)."""
+"""Metadata that belongs to the server: what it stamps on new objects and keeps on changed ones (kubernetes-api sections
+5, 8, 9)."""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ def settle_namespace(kind: Kind, metadata: Json, namespace: str) -> None:
 
 
 def check_namespace(store: Store, kind: Kind, namespace: str, name: str) -> None:
-    """New objects need a namespace that exists (404) and is not terminating (403, with the cause that controllers test)."""
+    """New objects need a namespace that exists (404) and is not terminating (403, with the cause that controllers
+    test)."""
     found = store.head(NAMESPACES, "", namespace)
     if found is None:
         raise not_found(NAMESPACES, namespace)
@@ -161,7 +163,8 @@ def choose_name(store: Store, kind: Kind, metadata: Json, namespace: str, suffix
 
 
 def settle_made_by_apply(kind: Kind, metadata: Json, name: str) -> None:
-    """A uid in a configuration names an object that is there; a version says nothing of one that is not. Raises StatusError 409."""
+    """A uid in a configuration names an object that is there; a version says nothing of one that is not. Raises
+    StatusError 409."""
     metadata.pop("resourceVersion", None)
     uid = metadata.get("uid")
     if uid:
@@ -170,8 +173,8 @@ def settle_made_by_apply(kind: Kind, metadata: Json, name: str) -> None:
 
 
 def check_preconditions(kind: Kind, name: str, metadata: Json, old: Object, *, is_patch: bool = False) -> None:
-    """uid and resourceVersion in an update are preconditions; in a patch only the latter is. Raises StatusError 409, or 422 where
-    a version is a must."""
+    """uid and resourceVersion in an update are preconditions; in a patch only the latter is. Raises StatusError 409, or
+    422 where a version is a must."""
     uid = "" if is_patch else metadata.get("uid")
     if uid and uid != old.meta.uid:
         raise conflict(
@@ -191,7 +194,8 @@ def check_preconditions(kind: Kind, name: str, metadata: Json, old: Object, *, i
 
 
 def keep_owned(metadata: Json, old: Json) -> list[FieldError]:
-    """Restore server-owned metadata of the stored object in an update, and say which of it that may not be changed it tried to."""
+    """Restore server-owned metadata of the stored object in an update, and say which of it that may not be changed it
+    tried to."""
     problems = []
     uid = metadata.get("uid")
     if uid and uid != old.get("uid"):

@@ -1,6 +1,8 @@
-"""The Cluster port over the embedded API: controllers in the same process speak to it as they would to a distant server.
+"""The Cluster port over the embedded API: controllers in the same process speak to it as they would to a distant
+server.
 
-Nothing is magically fresh: reads show what is on the disk, and watch events arrive through a subscription after the commit.
+Nothing is magically fresh: reads show what is on the disk, and watch events arrive through a subscription after the
+commit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What callers of the embedded API say and get: options in, results out. Shared by the HTTP surface and the Cluster port."""
+"""What callers of the embedded API say and get: options in, results out. Shared by the HTTP surface and the Cluster
+port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is known about somebody's rights only once an object is looked for: a PUT, or an apply, of one that is missing makes it."""
+"""What is known about somebody's rights only once an object is looked for: a PUT, or an apply, of one that is missing
+makes it."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ class Selection:
 
     @property
     def anchor(self) -> tuple[str, str] | None:
-        """A (field, value) that all selected objects have, if the field selector demands one: who serves many selections looks up
-        which of them a change can concern at all."""
+        """A (field, value) that all selected objects have, if the field selector demands one: who serves many
+        selections looks up which of them a change can concern at all."""
         for term in (*self._field_terms, *self._metadata_terms):
             if term.op == "=":
                 return term.field, term.value

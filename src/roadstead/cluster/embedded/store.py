@@ -1,10 +1,10 @@
 """The versioned object store: everything in memory, every write in the log before anybody learns of it.
 
-One writer, one counter: each change of any object gets the next integer resourceVersion. There are two views. Writers work on the
-*head*, which includes writes that wait for the disk, so that a batch may hold several changes of one object. Readers and watchers
-see the *committed* state only, so nothing that was ever shown can be lost. A write is acknowledged, and watchers hear of it,
-after its batch is on the disk; the next batch gathers meanwhile. When a batch fails, it and everything that was built upon it
-is refused and the head falls back to what is committed.
+One writer, one counter: each change of any object gets the next integer resourceVersion. There are two views. Writers
+work on the *head*, which includes writes that wait for the disk, so that a batch may hold several changes of one
+object. Readers and watchers see the *committed* state only, so nothing that was ever shown can be lost. A write is
+acknowledged, and watchers hear of it, after its batch is on the disk; the next batch gathers meanwhile. When a batch
+fails, it and everything that was built upon it is refused and the head falls back to what is committed.
 
 All methods belong to one event loop; only `Log.commit` runs in a thread (one, so batches keep their order).
 """
@@ -100,8 +100,8 @@ class Store:
         limits: Limits | None = None,
         upgrade: Upgrader | None = None,
     ) -> Store:
-        """The store kept in `directory` (made if missing), older objects brought to today's versions by `upgrade` (log.py). Raises
-        StoreError with a message for people."""
+        """The store kept in `directory` (made if missing), older objects brought to today's versions by `upgrade`
+        (log.py). Raises StoreError with a message for people."""
         opened = SqliteLog(directory, durability, upgrade)
         try:
             return cls(opened, limits)
@@ -149,7 +149,8 @@ class Store:
         return collection.get(f"{namespace}/{name}" if namespace else name) if collection else None
 
     def list(self, resource: Resource, namespace: str = "") -> Sequence[Object]:
-        """All committed objects, in byte order of `namespace/name`. O(result), plus O(all) after creations or deletions."""
+        """All committed objects, in byte order of `namespace/name`. O(result), plus O(all) after creations or
+        deletions."""
         collection = self._collections.get(resource)
         return collection.within(namespace) if collection else ()
 
@@ -216,8 +217,8 @@ class Store:
     # --- writing: the head
 
     def head(self, resource: Resource, namespace: str, name: str) -> Object | None:
-        """The object with all writes accepted so far, also those not yet on the disk. For deciding about a write, which waits for
-        everything before it; never for showing."""
+        """The object with all writes accepted so far, also those not yet on the disk. For deciding about a write, which
+        waits for everything before it; never for showing."""
         path = f"{namespace}/{name}" if namespace else name
         if self._head:
             key = (resource, path)
@@ -227,8 +228,8 @@ class Store:
         return collection.get(path) if collection else None
 
     def put(self, resource: Resource, value: Json, expected: Object | None) -> Pending:
-        """Store `value` in place of `expected` (None: a new object), which must be the head. Sets metadata.resourceVersion in
-        `value` and encodes it; the dict is not kept."""
+        """Store `value` in place of `expected` (None: a new object), which must be the head. Sets
+        metadata.resourceVersion in `value` and encodes it; the dict is not kept."""
         rv = self._issue()
         value["metadata"]["resourceVersion"] = str(rv)
         written = Object(resource, orjson.dumps(value))
@@ -241,8 +242,8 @@ class Store:
         return self._accept(Change(rv, "DELETED", Object(resource, orjson.dumps(value)), expected))
 
     async def settled(self) -> None:
-        """Wait until all writes accepted so far are on the disk. Raises CommitFailed if they could not be written: what was
-        concluded from the head may not hold then."""
+        """Wait until all writes accepted so far are on the disk. Raises CommitFailed if they could not be written: what
+        was concluded from the head may not hold then."""
         if self._is_flushing or self._gathering.changes:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._gathering.futures.append(future)
@@ -407,7 +408,8 @@ class Store:
 
 @contextlib.contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """Hundreds of thousands of objects come to stay: looking through them for garbage, over and over, would double the time."""
+    """Hundreds of thousands of objects come to stay: looking through them for garbage, over and over, would double the
+    time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -418,13 +420,15 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 def path_of(found: Object) -> str:
-    """`namespace/name`, or `name` for cluster-scoped objects: the key within a resource, whose byte order is the list order."""
+    """`namespace/name`, or `name` for cluster-scoped objects: the key within a resource, whose byte order is the list
+    order."""
     meta = found.meta
     return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
 
 
 def _newest_beyond(rows: Sequence[Stored], limits: Limits) -> int:
-    """rv of the newest row that is too much for the history, 0 if none is: of a large store most need not be made changes of."""
+    """rv of the newest row that is too much for the history, 0 if none is: of a large store most need not be made
+    changes of."""
     size = 0
     for kept, row in enumerate(reversed(rows)):
         size += len(row[4])

@@ -1,4 +1,5 @@
-"""serviceaccounts/token: a token for an account, if wanted bound to a pod, secret or node, made on request and never stored.
+"""serviceaccounts/token: a token for an account, if wanted bound to a pod, secret or node, made on request and never
+stored.
 
 Rules and texts are those of k8s `pkg/registry/core/serviceaccount/storage/token.go`.
 """
@@ -36,7 +37,8 @@ Find = Callable[[Resource, str, str], Object | None]
 def token_of(
     namespace: str, name: str, request: Json, issuer: Issuer, find: Find, now: int, field_validation: str = "Ignore"
 ) -> tuple[Json, Sequence[str]]:
-    """The TokenRequest with its token in `status`, and warnings. `request` is edited. Raises StatusError 400, 404, 409, 422."""
+    """The TokenRequest with its token in `status`, and warnings. `request` is edited. Raises StatusError 400, 404, 409,
+    422."""
     warnings = recorded(TOKEN_REQUESTS, KIND).check(request, field_validation)
     request["apiVersion"], request["kind"] = TOKEN_REQUESTS.api_version, KIND
     metadata = request.setdefault("metadata", {})

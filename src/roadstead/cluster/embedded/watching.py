@@ -18,8 +18,8 @@ from roadstead.kinds.object import Object
 from roadstead.kinds.registry import Kind
 
 Event: TypeAlias = tuple[str, Object | None, str]
-"""(ADDED | MODIFIED | DELETED | BOOKMARK, object, resourceVersion to resume from). A bookmark has no object; the one that ends the
-initial events is marked by `INITIAL_EVENTS_END` after its version."""
+"""(ADDED | MODIFIED | DELETED | BOOKMARK, object, resourceVersion to resume from). A bookmark has no object; the one
+that ends the initial events is marked by `INITIAL_EVENTS_END` after its version."""
 
 INITIAL_EVENTS_END = "+initial-events-end"
 

@@ -1,8 +1,8 @@
 """The Cluster port over HTTP or HTTPS.
 
-Objects stay as the bytes that came, so that fields unknown here survive a read and a write. Reads raise Unavailable for whatever
-keeps a server from answering; writes always give an Outcome. The caller (an informer) lists again after Expired and watches
-again after the stream ends.
+Objects stay as the bytes that came, so that fields unknown here survive a read and a write. Reads raise Unavailable for
+whatever keeps a server from answering; writes always give an Outcome. The caller (an informer) lists again after
+Expired and watches again after the stream ends.
 """
 
 from __future__ import annotations
@@ -79,11 +79,12 @@ class RemoteCluster:
         may_send: Callable[[], bool] | None = None,
         act_as: str = "",
     ) -> None:
-        """`act_as`: ask as this user, and so with no more rights than it has (impersonation). `uds`: a Unix socket to connect to instead of base_url's host. `token_file` is read again every minute.
-        `ssl_context` (client certificates, ready made) goes before `ca_file`; `server_name` is the name that the
-        certificate must bear if it is not the host. `write_timeout_seconds`: a write ends by then, here and (the `timeout` of
-        its URL) at the server. `may_send` is asked when a write has its connection and is about to go: on no, it is THROTTLED
-        and nothing was carried out."""
+        """`act_as`: ask as this user, and so with no more rights than it has (impersonation). `uds`: a Unix socket to
+        connect to instead of base_url's host. `token_file` is read again every minute. `ssl_context` (client
+        certificates, ready made) goes before `ca_file`; `server_name` is the name that the certificate must bear if it
+        is not the host. `write_timeout_seconds`: a write ends by then, here and (the `timeout` of its URL) at the
+        server. `may_send` is asked when a write has its connection and is about to go: on no, it is THROTTLED and
+        nothing was carried out."""
         if ssl_context is None:
             if base_url.startswith("https:"):
                 ssl_context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
@@ -121,8 +122,8 @@ class RemoteCluster:
     # --- reads
 
     async def ask(self, path: str, question: Json | None = None) -> tuple[int, Json]:
-        """What a GET of any path (discovery, say), or a POST of a question, answers: status, and the JSON object in its body ({} if
-        it is none)."""
+        """What a GET of any path (discovery, say), or a POST of a question, answers: status, and the JSON object in its
+        body ({} if it is none)."""
         response = await self._read(path, {}) if question is None else await self._put(path, question)
         try:
             body = orjson.loads(response.content)

@@ -52,7 +52,8 @@ def from_kubeconfig(
 
 
 def authority_of(path: Path, context: str = "") -> bytes:
-    """The certificates (PEM) that the file trusts a server by; empty if it leaves that to the system. Raises KubeconfigError."""
+    """The certificates (PEM) that the file trusts a server by; empty if it leaves that to the system. Raises
+    KubeconfigError."""
     return _pem(_chosen(path, context)[0], "certificate-authority", path)
 
 

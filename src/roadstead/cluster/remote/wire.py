@@ -38,8 +38,8 @@ class _TypeOnly(msgspec.Struct, rename="camel"):
 
 
 def is_addressable(*names: str) -> bool:
-    """False if one of these names or namespaces cannot be one segment of a path, so that the request would be about something
-    else: no object is called so (apimachinery, IsValidPathSegmentName)."""
+    """False if one of these names or namespaces cannot be one segment of a path, so that the request would be about
+    something else: no object is called so (apimachinery, IsValidPathSegmentName)."""
     return not any(name in (".", "..") or "/" in name or "%" in name for name in names)
 
 
@@ -92,8 +92,8 @@ def delete_body(write: Delete) -> Json:
 
 
 def remains(resource: Resource, raw: bytes, *, is_delete: bool) -> Object | None:
-    """What an update or a removal left, from its answer: None when the answer is a Status or the last state of an object
-    that is gone (the update that removes the last finalizer removes the object)."""
+    """What an update or a removal left, from its answer: None when the answer is a Status or the last state of an
+    object that is gone (the update that removes the last finalizer removes the object)."""
     value = orjson.loads(raw)
     metadata = value.get("metadata") or {}
     if value.get("kind") == "Status" or (is_delete and not metadata.get("deletionTimestamp")):

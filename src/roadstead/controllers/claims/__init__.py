@@ -1,4 +1,5 @@
-"""Resource claims of pods: made from templates, written as allocated from a Placement, released, and evicted (dra reference 3).
+"""Resource claims of pods: made from templates, written as allocated from a Placement, released, and evicted (dra
+reference 3).
 
 Nothing is decided here: which devices a claim is given is the core's decision, and stands in a Placement or a command.
 """

@@ -1,7 +1,8 @@
-"""A pod's claims before it is bound: each is written as allocated, as was decided, and reserved for the pod (upstream: PreBind).
+"""A pod's claims before it is bound: each is written as allocated, as was decided, and reserved for the pod (upstream:
+PreBind).
 
-The allocation and the consumer are one write, so that no crash leaves devices that nobody answers for. What is written already is
-written no more: after a crash anywhere the next look does the rest.
+The allocation and the consumer are one write, so that no crash leaves devices that nobody answers for. What is written
+already is written no more: after a crash anywhere the next look does the rest.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class Writes:
 
 
 def prepare(pod: Object, given: Mapping[str, Mapping[str, Any]], read: Read, writes: Writes, now: int) -> Readiness:
-    """Gather what has to be written before a pod can be bound. `given`: the pod's names for its claims -> the AllocationResult that
-    was decided for each. O(devices of the pod)."""
+    """Gather what has to be written before a pod can be bound. `given`: the pod's names for its claims -> the
+    AllocationResult that was decided for each. O(devices of the pod)."""
     claims: list[tuple[Object, Mapping[str, Any] | None]] = []
     for entry, name in claims_of(pod):
         if name is None:

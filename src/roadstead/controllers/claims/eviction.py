@@ -1,11 +1,12 @@
-"""Pods leave devices that were tainted NoExecute, unless their claims tolerate it (pkg/controller/devicetainteviction; KEP-5055).
+"""Pods leave devices that were tainted NoExecute, unless their claims tolerate it (pkg/controller/devicetainteviction;
+KEP-5055).
 
-Taints are those that drivers publish and those of DeviceTaintRules. The latter also reach devices that nobody publishes any more.
-Two faults of upstream are not repeated: a toleration with an empty effect tolerates every effect here as well, as its
-documentation says, and a rule whose eviction is over says so after a restart, too.
+Taints are those that drivers publish and those of DeviceTaintRules. The latter also reach devices that nobody publishes
+any more. Two faults of upstream are not repeated: a toleration with an empty effect tolerates every effect here as
+well, as its documentation says, and a rule whose eviction is over says so after a restart, too.
 
-A pod of an admitted workload would only come back to the same device, which its Placement names. So the Placement goes first: the
-workload is evicted, as when a node fails, and placed anew on devices that it may have.
+A pod of an admitted workload would only come back to the same device, which its Placement names. So the Placement goes
+first: the workload is evicted, as when a node fails, and placed anew on devices that it may have.
 
 Kept in memory only: how many pods were evicted for each rule, for its message.
 """
@@ -54,7 +55,8 @@ from roadstead.runtime.step import NOTHING, SECOND, Index, Key, KeysOf, Note, Re
 PUBLISHED: Final = "by-published-device"
 """Index of slices by the devices in them."""
 PERIOD: Final = 10 * SECOND
-"""The shortest time between two changes of what a rule tells, for one spec: so nothing is called over before everybody has seen it."""
+"""The shortest time between two changes of what a rule tells, for one spec: so nothing is called over before everybody
+has seen it."""
 _REASON: Final = "DeletionByDeviceTaintManager"
 _MESSAGE: Final = "Device Taint manager: deleting due to NoExecute taint"
 _CONDITION: Final = "EvictionInProgress"
@@ -115,7 +117,8 @@ class _Taint:
 
 
 class DeviceTaintController:
-    """Deletes pods whose devices have a taint that they do not tolerate (any longer), and says in each rule's status how far that is."""
+    """Deletes pods whose devices have a taint that they do not tolerate (any longer), and says in each rule's status
+    how far that is."""
 
     name: ClassVar[str] = "device-taint-eviction"
     watches: Mapping[Resource, KeysOf] = {
@@ -206,7 +209,8 @@ def _placement_of(pod: Object, read: Read) -> Object | None:
 
 
 def evict_at(pod: Object, read: Read) -> tuple[int | None, tuple[RuleId, ...]]:
-    """When the first of the pod's devices is tolerated no longer (None: never, as things are), and the rules behind it."""
+    """When the first of the pod's devices is tolerated no longer (None: never, as things are), and the rules behind
+    it."""
     times = [
         (at, taint.rule)
         for result in results_of(pod, read)

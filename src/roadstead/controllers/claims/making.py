@@ -1,4 +1,5 @@
-"""Claims from templates: every pod that names a ResourceClaimTemplate gets a ResourceClaim of its own (resourceclaim/controller.go).
+"""Claims from templates: every pod that names a ResourceClaimTemplate gets a ResourceClaim of its own
+(resourceclaim/controller.go).
 
 Upstream lets the server choose the claim's name; here it follows from the pod, so that a lost answer cannot make two.
 """

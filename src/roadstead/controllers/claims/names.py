@@ -28,8 +28,8 @@ _SUFFIX: Final = 10
 
 
 def made_name(pod: Object, entry: str) -> str:
-    """The name of the claim made for one of a pod's `spec.resourceClaims`: `<pod>-<entry>-` and a suffix that only this pod has. Where
-    that gets long, both parts are shortened by the same share."""
+    """The name of the claim made for one of a pod's `spec.resourceClaims`: `<pod>-<entry>-` and a suffix that only this
+    pod has. Where that gets long, both parts are shortened by the same share."""
     name = pod.meta.name
     room = _BASE - 2
     if len(name) + len(entry) > room:

@@ -1,13 +1,15 @@
 """Claims that nobody uses any more give their devices back (resourceclaim/controller.go, `syncClaim`).
 
-A consumer is dropped when its pod is gone, is another one, has ended, or is being deleted without ever having had a node. With the
-last of them the allocation goes, in the same write. A claim made for a pod is deleted as soon as that pod has ended.
+A consumer is dropped when its pod is gone, is another one, has ended, or is being deleted without ever having had a
+node. With the last of them the allocation goes, in the same write. A claim made for a pod is deleted as soon as that
+pod has ended.
 
-A claim that is allocated and used by nobody is left alone, as upstream: whoever made it so may have a reason. The one exception is
-an allocation that only a node which no longer exists could use (upstream's scheduler takes it back when a pod waits for it).
+A claim that is allocated and used by nobody is left alone, as upstream: whoever made it so may have a reason. The one
+exception is an allocation that only a node which no longer exists could use (upstream's scheduler takes it back when a
+pod waits for it).
 
-A pod that came to its node by itself (`spec.nodeName` in what the user wrote) is added to the consumers of what is allocated already;
-nothing is allocated for it.
+A pod that came to its node by itself (`spec.nodeName` in what the user wrote) is added to the consumers of what is
+allocated already; nothing is allocated for it.
 """
 
 from __future__ import annotations
@@ -84,7 +86,8 @@ class ResourceClaimController:
 
 
 def _is_used_by(claim: Object, consumer: ConsumerView, read: Read, doubted: list[Absent]) -> bool:
-    """Does this consumer still need the claim? A pod that the view does not show is only gone once the server says so: `doubted`."""
+    """Does this consumer still need the claim? A pod that the view does not show is only gone once the server says so:
+    `doubted`."""
     if not consumer.is_pod:
         return True  # somebody else's to release
     pod = read.get(PODS, claim.meta.namespace, consumer.name)
@@ -105,8 +108,8 @@ def _is_over(claim: Object, read: Read) -> bool:
 
 
 def _joined(claim: Object, read: Read) -> Json | None:
-    """The claim with the pods that use it and were put on their node past the queue, as far as its devices can be used there and there
-    is room among its consumers; None if there are none."""
+    """The claim with the pods that use it and were put on their node past the queue, as far as its devices can be used
+    there and there is room among its consumers; None if there are none."""
     allocation = claim.view(ClaimView).status.allocation
     nodes = {"", allocation.node} if allocation is not None and allocation.node else None
     value: Json | None = None

@@ -1,4 +1,5 @@
-"""Who uses devices that are tainted, how long that is tolerated, and what a DeviceTaintRule is told to tell of it (KEP-5055)."""
+"""Who uses devices that are tainted, how long that is tolerated, and what a DeviceTaintRule is told to tell of it
+(KEP-5055)."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def results_of(pod: Object, read: Read) -> Iterator[DeviceResultView]:
 
 
 def hit_by(rule: TaintRuleView, read: Read) -> list[Object]:
-    """Pods with a device that the rule selects, in order of namespace and name. O(claims), where the rule names one device O(its)."""
+    """Pods with a device that the rule selects, in order of namespace and name. O(claims), where the rule names one
+    device O(its)."""
     selector = rule.spec.device_selector
     if selector is None:
         return []
@@ -77,7 +79,8 @@ def leaves_at(result: DeviceResultView, taint: DeviceTaintView) -> int | None:
 
 
 def tolerates(toleration: DeviceTolerationView, taint: DeviceTaintView) -> bool:
-    """An empty effect tolerates all effects, an empty key all keys (unlike with nodes also with operator Equal, as the allocator does)."""
+    """An empty effect tolerates all effects, an empty key all keys (unlike with nodes also with operator Equal, as the
+    allocator does)."""
     if toleration.effect not in ("", "NoExecute") or toleration.key not in ("", taint.key):
         return False
     return toleration.operator == "Exists" or toleration.value == taint.value

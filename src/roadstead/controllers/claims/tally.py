@@ -1,4 +1,5 @@
-"""How many pods each DeviceTaintRule made go, since the controller started: what its status tells, and nothing rests on."""
+"""How many pods each DeviceTaintRule made go, since the controller started: what its status tells, and nothing rests
+on."""
 
 from __future__ import annotations
 

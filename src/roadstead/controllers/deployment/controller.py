@@ -1,5 +1,5 @@
-"""Deployments: a ReplicaSet for each template they have had, sized so that enough pods are available while one takes over from the
-other (kubernetes `pkg/controller/deployment`).
+"""Deployments: a ReplicaSet for each template they have had, sized so that enough pods are available while one takes
+over from the other (kubernetes `pkg/controller/deployment`).
 
 One look is one sync of the real controller: sizes change, then the status is written.
 """

@@ -1,4 +1,5 @@
-"""How a Deployment's ReplicaSets get their sizes: rolled, recreated, or scaled in proportion (rolling.go, recreate.go, sync.go).
+"""How a Deployment's ReplicaSets get their sizes: rolled, recreated, or scaled in proportion (rolling.go, recreate.go,
+sync.go).
 
 Each function edits the `OwnedSet`s and says whether it changed a size; nothing is written here.
 """
@@ -35,8 +36,8 @@ def grow_new(deployment: DeploymentView, new: OwnedSet, old: Sequence[OwnedSet])
 
 
 def shrink_old(deployment: DeploymentView, new: OwnedSet, old: Sequence[OwnedSet]) -> bool:
-    """Take pods from old ReplicaSets: first those that are not available, which costs nothing, then as many as are available beyond
-    what must be."""
+    """Take pods from old ReplicaSets: first those that are not available, which costs nothing, then as many as are
+    available beyond what must be."""
     active = [each for each in old if each.replicas > 0]
     if not active:
         return False

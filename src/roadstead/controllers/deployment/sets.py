@@ -1,5 +1,5 @@
-"""The ReplicaSets of one Deployment while it is looked at: which is the new one, which are old, and what is to become of their
-sizes and annotations (deployment_util.go)."""
+"""The ReplicaSets of one Deployment while it is looked at: which is the new one, which are old, and what is to become
+of their sizes and annotations (deployment_util.go)."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def find_new(deployment: DeploymentView, sets: Iterable[OwnedSet]) -> OwnedSet |
 
 
 def template_hash(template: Json, collisions: int | None) -> str:
-    """What tells this template from others. (The real controller hashes Go's memory; the letters differ, their meaning does not.)"""
+    """What tells this template from others. (The real controller hashes Go's memory; the letters differ, their meaning
+    does not.)"""
     seed = orjson.dumps(without_hash(template), option=orjson.OPT_SORT_KEYS).decode()
     return letters(f"{seed}/{collisions or 0}", _HASH_LENGTH)
 
@@ -158,7 +159,8 @@ def new_set(owner: Object, deployment: DeploymentView, replicas: int, revision: 
 
 
 def hand_down(value: Json, deployment: DeploymentView, revision: int) -> None:
-    """A new ReplicaSet carries the Deployment's annotations and the highest revision, and remembers those it had before."""
+    """A new ReplicaSet carries the Deployment's annotations and the highest revision, and remembers those it had
+    before."""
     metadata = value["metadata"]
     annotations: dict[str, str] = dict(metadata.get("annotations") or {})
     annotations |= {name: text for name, text in deployment.metadata.annotations.items() if name not in NOT_COPIED}

@@ -1,4 +1,5 @@
-"""What a Deployment's status says: counts, whether enough pods are available, and whether the rollout makes progress (progress.go)."""
+"""What a Deployment's status says: counts, whether enough pods are available, and whether the rollout makes progress
+(progress.go)."""
 
 from __future__ import annotations
 
@@ -102,7 +103,8 @@ def _made_progress(status: Json, stored: Json) -> bool:
 
 
 def follow_rollout(found: Object, view: DeploymentView, new: OwnedSet | None, status: Json, now: int) -> int | None:
-    """Bring the condition Progressing of a fresh status up to date, in place. Gives when to look again: at the deadline."""
+    """Bring the condition Progressing of a fresh status up to date, in place. Gives when to look again: at the
+    deadline."""
     stored: Json = found.decode().get("status") or {}
     known = find(stored.get("conditions") or (), PROGRESSING)
     if not has_deadline(view):

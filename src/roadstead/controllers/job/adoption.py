@@ -1,5 +1,5 @@
-"""Whose a pod is: a Job adopts pods without a controller that its selector matches, and releases those it matches no more
-(controller_ref_manager.go)."""
+"""Whose a pod is: a Job adopts pods without a controller that its selector matches, and releases those it matches no
+more (controller_ref_manager.go)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def suitors(pod: Object, read: Read) -> Iterable[Key]:
 
 
 def changes(job: Object, view: JobView, owned: Sequence[Object], read: Read) -> tuple[Update, ...]:
-    """The writes that adopt and release. O(owned), and O(pods of the namespace) for a Job with a selector of its own."""
+    """The writes that adopt and release. O(owned), and O(pods of the namespace) for a Job with a selector of its
+    own."""
     if not view.spec.selector or view.metadata.deletion_timestamp:
         return ()
     selector = from_object(view.spec.selector)

@@ -1,4 +1,5 @@
-"""How long to wait before a failed pod is replaced: 10 s, doubling with every failure, at most 10 min (backoff_utils.go)."""
+"""How long to wait before a failed pod is replaced: 10 s, doubling with every failure, at most 10 min
+(backoff_utils.go)."""
 
 from __future__ import annotations
 
@@ -23,10 +24,11 @@ def delay(failures: int) -> int:
 
 
 def not_before(census: Census) -> int:
-    """When the Job may create its next pod: so long after the newest failure as there were failures since the last success.
+    """When the Job may create its next pod: so long after the newest failure as there were failures since the last
+    success.
 
-    Pods that the controller deleted itself (suspension, scale-down) gave up their finalizer while they still ran, and are told
-    apart from failures by that: they are marked and neither tracked nor uncounted.
+    Pods that the controller deleted itself (suspension, scale-down) gave up their finalizer while they still ran, and
+    are told apart from failures by that: they are marked and neither tracked nor uncounted.
     """
     last_success = max((pod.finished for pod in census.pods if pod.phase == "Succeeded"), default=-1)
     failures = [pod.finished for pod in census.pods if _is_failure(census, pod) and pod.finished > last_success]

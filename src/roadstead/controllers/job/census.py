@@ -1,7 +1,7 @@
 """What pods a Job has, sorted by what they mean for it. Everything else in this package asks here.
 
-A pod is *tracked* while it carries the tracking finalizer: only tracked pods are ever counted, and a pod leaves the API only
-after its finalizer was removed, so none can vanish uncounted (KEP-2307).
+A pod is *tracked* while it carries the tracking finalizer: only tracked pods are ever counted, and a pod leaves the API
+only after its finalizer was removed, so none can vanish uncounted (KEP-2307).
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class JobPod:
 
     @cached_property
     def finished(self) -> int:
-        """When it stopped: the newest end of a container, else when it stopped being ready, else when it was deleted, else when
-        it was made (backoff_utils.go getFinishedTime)."""
+        """When it stopped: the newest end of a container, else when it stopped being ready, else when it was deleted,
+        else when it was made (backoff_utils.go getFinishedTime)."""
         ends = [
             parse_time(container.state.terminated.finished_at)
             for container in self.view.status.container_statuses or ()
@@ -188,7 +188,8 @@ class Census:
         return tuple(pod for pod in self.new if self.is_failed(pod))
 
     def is_failed(self, pod: JobPod) -> bool:
-        """It failed, or (unless only failed pods are replaced) it is being deleted: such a pod may never get to a phase."""
+        """It failed, or (unless only failed pods are replaced) it is being deleted: such a pod may never get to a
+        phase."""
         if pod.phase == "Failed":
             return True
         return pod.is_marked and pod.phase != "Succeeded" and not only_replaces_failed(self.job)

@@ -27,8 +27,9 @@ COMPLETIONS_REACHED: Final = "CompletionsReached"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The Job is to finish. The interim condition says so before the pods are gone, the terminal one when they are (KEP-3998,
-    KEP-3939: FailureTarget then Failed, SuccessCriteriaMet then Complete, with the same reason and message)."""
+    """The Job is to finish. The interim condition says so before the pods are gone, the terminal one when they are
+    (KEP-3998, KEP-3939: FailureTarget then Failed, SuccessCriteriaMet then Complete, with the same reason and
+    message)."""
 
     interim: str
     reason: str
@@ -52,7 +53,8 @@ def succeeding(reason: str, message: str) -> Ending:
 
 
 def recorded_ending(job: JobView) -> Ending | None:
-    """The ending that an earlier sync decided and wrote down; success wins, as it was decided first if both are there."""
+    """The ending that an earlier sync decided and wrote down; success wins, as it was decided first if both are
+    there."""
     for interim in (SUCCESS_CRITERIA_MET, FAILURE_TARGET):
         found = find_condition(job.status.conditions, interim)
         if found is not None and found.is_true:
@@ -79,8 +81,8 @@ def says_suspended(job: JobView) -> bool:
 
 
 def set_condition(status: Json, type: str, value: str, reason: str, message: str, now: int) -> bool:
-    """Make the condition say `value`; True if that changed the status. A condition that was never there is not added to say
-    False (job_controller.go ensureJobConditionStatus)."""
+    """Make the condition say `value`; True if that changed the status. A condition that was never there is not added to
+    say False (job_controller.go ensureJobConditionStatus)."""
     conditions: list[Any] = status.setdefault("conditions", [])
     moment = format_time(now)
     for condition in conditions:

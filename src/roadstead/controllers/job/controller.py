@@ -78,7 +78,8 @@ class JobController:
             return _after_the_end(job, view, pods, now)
         claims = adoption.changes(job, view, owned, read)
         if claims:
-            # Only a living Job may adopt: garbage collection may be cutting its pods loose. A released pod wakes nobody.
+            # Only a living Job may adopt: garbage collection may be cutting its pods loose. A released pod wakes
+            # nobody.
             return Step((claims,), now, confirm=(Present(job.ref, uid),))
         return Sync(job, Census(view, pods), read, now, self._coalesce).step()
 
@@ -101,8 +102,8 @@ def _strays(pod: Object, uid: str) -> bool:
 def _after_the_end(job: Object, view: JobView, pods: Sequence[JobPod], now: int) -> Step:
     """Let go of pods that the final write counted; delete the Job when its time to live is over.
 
-    A pod that is active was asked for earlier, by a request that got no answer and was carried out after all: there is no work left
-    for it. (The real controller lets it run.)
+    A pod that is active was asked for earlier, by a request that got no answer and was carried out after all: there is
+    no work left for it. (The real controller lets it run.)
     """
     late = tuple(Delete(pod.obj.ref, pod.uid) for pod in pods if pod.is_active)
     stages = (*removals(pods), *((late,) if late else ()))

@@ -8,9 +8,9 @@ A pod's outcome moves in steps, each of them safe to repeat:
 3. Its finalizer is removed.
 4. A uid whose pod is tracked no longer moves from the uncounted set into the counter, in one write.
 
-Only step 2 looks at phases, and only for tracked pods whose uid is not uncounted yet; step 4 only at uids. So no order of crashes
-loses or doubles a pod. When the same write also finishes the Job, nothing will ever be counted again, and steps 2 and 4 are one
-write: counters and terminal condition together, finalizers afterwards.
+Only step 2 looks at phases, and only for tracked pods whose uid is not uncounted yet; step 4 only at uids. So no order
+of crashes loses or doubles a pod. When the same write also finishes the Job, nothing will ever be counted again, and
+steps 2 and 4 are one write: counters and terminal condition together, finalizers afterwards.
 """
 
 from __future__ import annotations

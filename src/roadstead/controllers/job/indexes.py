@@ -1,6 +1,7 @@
 """Sets of completion indexes and their text form in a Job's status: `0,3-5,8`.
 
-The text is the API's own (batch/v1 JobStatus.completedIndexes): three or more in a row are written as a range, two are not.
+The text is the API's own (batch/v1 JobStatus.completedIndexes): three or more in a row are written as a range, two are
+not.
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def _fill_indexes(census: Census, failed: frozenset[int], kept: dict[int, JobPod
 
 
 def _surplus(census: Census, held: Sequence[JobPod], least: int) -> list[JobPod]:
-    """At least `least` pods to remove: first those whose index is a duplicate or exists no longer, then the least valuable."""
+    """At least `least` pods to remove: first those whose index is a duplicate or exists no longer, then the least
+    valuable."""
     removed: list[JobPod] = []
     left = list(held)
     if is_indexed(census.job):
@@ -112,8 +113,8 @@ _PHASE_VALUE: Final = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 def _value(pod: JobPod) -> tuple[bool, int, bool, int, int, int, str]:
-    """Least valuable first (controller_utils.go ActivePods): unbound, pending, not ready, ready for a short time, restarted often,
-    young."""
+    """Least valuable first (controller_utils.go ActivePods): unbound, pending, not ready, ready for a short time,
+    restarted often, young."""
     ready_since = pod.ready_changed if pod.is_ready and pod.ready_changed else 0
     return (
         bool(pod.view.spec.node_name),

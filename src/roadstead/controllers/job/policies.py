@@ -1,5 +1,5 @@
-"""What failures and successes mean when the Job says so itself: podFailurePolicy (KEP-3329), limits per index (KEP-3850),
-successPolicy (KEP-3998)."""
+"""What failures and successes mean when the Job says so itself: podFailurePolicy (KEP-3329), limits per index
+(KEP-3850), successPolicy (KEP-3998)."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def index_limits(job: JobView, completed: frozenset[int], failed: frozenset[int]
 
 
 def kept_for_replacement(census: Census, failed: frozenset[int]) -> dict[int, JobPod]:
-    """Per open index, the failed pod with the most failures behind it: its finalizer stays until a replacement carries the count
-    on, so that no failure of an index is forgotten (KEP-3850)."""
+    """Per open index, the failed pod with the most failures behind it: its finalizer stays until a replacement carries
+    the count on, so that no failure of an index is forgotten (KEP-3850)."""
     busy = {pod.index for pod in census.active}
     kept: dict[int, JobPod] = {}
     for pod in census.tracked:

@@ -39,10 +39,11 @@ from roadstead.runtime.cluster import Create, Delete, Update, Write
 from roadstead.runtime.step import Note, Read, Stage, Step
 
 COALESCE: Final = 2 * SECOND
-"""How old a change may get before it is written down. API times have whole seconds, so this means one to two seconds."""
+"""How old a change may get before it is written down. API times have whole seconds, so this means one to two
+seconds."""
 HELD: Final = SECOND + SECOND // 5
-"""The same for a Job that was created suspended: a fifth of a second to just over one. Most are admitted sooner; `kubectl get` shows
-those that wait as Running until it is written that they are suspended."""
+"""The same for a Job that was created suspended: a fifth of a second to just over one. Most are admitted sooner;
+`kubectl get` shows those that wait as Running until it is written that they are suspended."""
 
 
 class Sync:
@@ -114,7 +115,8 @@ class Sync:
         return None
 
     def _restarted_too_often(self, limit: int) -> bool:
-        """With restartPolicy OnFailure the failures are restarts of containers, not pods (pastBackoffLimitOnFailure)."""
+        """With restartPolicy OnFailure the failures are restarts of containers, not pods
+        (pastBackoffLimitOnFailure)."""
         if (self.view.spec.template.get("spec") or {}).get("restartPolicy") != "OnFailure":
             return False
         restarts = sum(pod.restarts for pod in self.census.pods if pod.phase in ("Running", "Pending"))
@@ -272,7 +274,8 @@ class Sync:
         if not places:
             return ()
         taken = _Taken(self.read, self.view.metadata.namespace, {pod.name for pod in self.census.pods})
-        # Whose creation got no answer may be among the last that were asked for, and be there yet: its name is asked for again.
+        # Whose creation got no answer may be among the last that were asked for, and be there yet: its name is asked
+        # for again.
         window = min(self.view.spec.parallelism or 1, MOST_AT_ONCE)
         made = max(0, len(self.census.pods) - window)
         per_index: dict[int | None, int] = {}

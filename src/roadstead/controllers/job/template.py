@@ -1,7 +1,8 @@
 """Pods made from a Job's template, and their names.
 
-Real Kubernetes draws pod names at random. Here a name is a function of the Job, the index and how many pods the view holds, so
-that a create whose answer was lost meets its own pod (EXISTS) when it is tried again, instead of making a second one.
+Real Kubernetes draws pod names at random. Here a name is a function of the Job, the index and how many pods the view
+holds, so that a create whose answer was lost meets its own pod (EXISTS) when it is tried again, instead of making a
+second one.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def free_name(job: JobView, index: int | None, attempt: int, taken: Container[st
 
 
 def new_pod(job: Object, template: Json, name: str, index: int | None, failures: tuple[int, int] | None) -> Json:
-    """The pod to create. `template` is a fresh copy of the Job's and is used up; `failures` (counted, ignored) is given for Jobs
-    with a limit per index."""
+    """The pod to create. `template` is a fresh copy of the Job's and is used up; `failures` (counted, ignored) is given
+    for Jobs with a limit per index."""
     view = job.view(JobView)
     given = template.get("metadata") or {}
     annotations = dict(given.get("annotations") or {})

@@ -1,5 +1,5 @@
-"""Finalizers that keep what is in use: a queue while work holds its quota, a flavor while a queue names it, a topology while a
-flavor does, an admission check while a queue asks for it (kueue 1.2)."""
+"""Finalizers that keep what is in use: a queue while work holds its quota, a flavor while a queue names it, a topology
+while a flavor does, an admission check while a queue asks for it (kueue 1.2)."""
 
 from __future__ import annotations
 

@@ -118,7 +118,8 @@ def cluster_queues_of_topology(topology: Object, read: Read) -> Iterable[Key]:
 
 
 def cluster_queues_in_cohorts(cohort: Object, read: Read) -> Iterable[Key]:
-    """A cohort's parent decides about queues far below it: all that are in any cohort look again. Cohorts rarely change."""
+    """A cohort's parent decides about queues far below it: all that are in any cohort look again. Cohorts rarely
+    change."""
     del cohort
     return [queue.key for queue in read.list(CLUSTER_QUEUES) if queue.view(ClusterQueueView).spec.cohort_name]
 

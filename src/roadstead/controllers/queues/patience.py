@@ -9,16 +9,17 @@ from roadstead.runtime.step import SECOND, Key
 LOOK_EVERY: Final = 3 * SECOND
 """Counts are added up at most so often, and what is urgent is written then."""
 CLUSTER_QUEUE_WITHIN: Final = 20 * SECOND
-"""Any other change is written so long after it was first noticed, if it still is one: a job that is over by then, or has been followed by
-one like it, has cost its queues nothing."""
+"""Any other change is written so long after it was first noticed, if it still is one: a job that is over by then, or
+has been followed by one like it, has cost its queues nothing."""
 LOCAL_QUEUE_WITHIN: Final = 60 * SECOND
 """The same for a LocalQueue, whose numbers are a share of its ClusterQueue's: nobody decides by them.
 
-A one-pod job of some seconds costs 13 writes from submission to its end: Job 4 (created, started, active, complete), Workload 3 (created,
-admitted, finished), Placement 1, pod 5 (created, bound, running, succeeded, let go). Each queue that comes to say that it runs, and
-then that it does not, adds 2: nothing for a job of less than 20 seconds, 15 in all for one of less than a minute. One that runs longer
-costs 17, over more than a minute. Nothing is left to merge without a lie of many minutes or a write that promises something: the pod's last
-one says that it was counted, so that whoever deletes it need not wait for anybody."""
+A one-pod job of some seconds costs 13 writes from submission to its end: Job 4 (created, started, active, complete),
+Workload 3 (created, admitted, finished), Placement 1, pod 5 (created, bound, running, succeeded, let go). Each queue
+that comes to say that it runs, and then that it does not, adds 2: nothing for a job of less than 20 seconds, 15 in all
+for one of less than a minute. One that runs longer costs 17, over more than a minute. Nothing is left to merge without
+a lie of many minutes or a write that promises something: the pod's last one says that it was counted, so that whoever
+deletes it need not wait for anybody."""
 
 
 class Patience:

@@ -1,8 +1,8 @@
 """Samples of what LocalQueues used, for queues in which usage decides whose turn it is (Kueue KEP-4136; kueue.md 3.11).
 
-The LocalQueue's status keeps what was consumed, decayed, and when that was last added up; everything since follows from the
-workloads, so a restart loses nothing. A sample written at second T holds whoever reserved quota before T; the core charges those
-from T on (`core/fairness/usage.py`). Nothing is written for a queue that used nothing.
+The LocalQueue's status keeps what was consumed, decayed, and when that was last added up; everything since follows from
+the workloads, so a restart loses nothing. A sample written at second T holds whoever reserved quota before T; the core
+charges those from T on (`core/fairness/usage.py`). Nothing is written for a queue that used nothing.
 
 What a workload that was evicted, or deleted, before the next sample was charged is not remembered.
 """

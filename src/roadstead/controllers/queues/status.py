@@ -1,9 +1,10 @@
 """Status of ClusterQueues and LocalQueues (kueue 1.2, 1.4).
 
-Conditions are written at once. Counts change with every workload, so they are written late and together: a change in who waits or
-in what is borrowed within three seconds, because others act on it; what runs and what it uses within twenty seconds for a ClusterQueue,
-within a minute for a LocalQueue, and only if it is still a change then (`patience`). A short job that finds room costs its queues no write at all, and neither do long ones that follow one
-another; `roadstead queue` and `why` read the workloads themselves and never lag.
+Conditions are written at once. Counts change with every workload, so they are written late and together: a change in
+who waits or in what is borrowed within three seconds, because others act on it; what runs and what it uses within
+twenty seconds for a ClusterQueue, within a minute for a LocalQueue, and only if it is still a change then (`patience`).
+A short job that finds room costs its queues no write at all, and neither do long ones that follow one another;
+`roadstead queue` and `why` read the workloads themselves and never lag.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class _QueueStatus(ABC):
 
     @abstractmethod
     def _count(self, queue: Object, read: Read) -> Json:
-        """Counts and usage as the status writes them. O(w log w), w workloads that wait (their names only) or hold quota."""
+        """Counts and usage as the status writes them. O(w log w), w workloads that wait (their names only) or hold
+        quota."""
 
     def reconcile(self, key: Key, read: Read, now: int) -> Step:
         queue = read.get(self.resource, *key)

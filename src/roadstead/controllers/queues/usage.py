@@ -58,7 +58,8 @@ def _usage(view: WorkloadView) -> dict[Cell, int]:
 def flavor_usage(
     groups: Iterable[ResourceGroupView], amounts: Mapping[Cell, int], *, borrowed: bool, has_cohort: bool = False
 ) -> list[Json]:
-    """`flavorsReservation` or `flavorsUsage`: every cell of the queue in the order of its spec, with what is borrowed."""
+    """`flavorsReservation` or `flavorsUsage`: every cell of the queue in the order of its spec, with what is
+    borrowed."""
     found = []
     for group in groups:
         for flavor in group.flavors:

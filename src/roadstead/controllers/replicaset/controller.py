@@ -1,6 +1,7 @@
 """ReplicaSets: as many pods as are asked for (kubernetes `pkg/controller/replicaset`).
 
-A pod that cannot be made is tried again by the runner, which says why in its log; a condition ReplicaFailure is not kept.
+A pod that cannot be made is tried again by the runner, which says why in its log; a condition ReplicaFailure is not
+kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The policy that a cluster has from its first second, and is brought back to at each start (the real server's auto-reconciliation;
-k8s `component-helpers/auth/rbac/reconciliation`): what is missing is added, what was added by hand stays. An object with
-annotation `rbac.authorization.kubernetes.io/autoupdate: "false"` is left alone.
+"""The policy that a cluster has from its first second, and is brought back to at each start (the real server's
+auto-reconciliation; k8s `component-helpers/auth/rbac/reconciliation`): what is missing is added, what was added by hand
+stays. An object with annotation `rbac.authorization.kubernetes.io/autoupdate: "false"` is left alone.
 """
 
 from __future__ import annotations

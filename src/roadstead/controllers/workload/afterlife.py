@@ -181,9 +181,9 @@ class AfterlifeController:
 
     @staticmethod
     def _left_to_themselves(workload: Object, read: Read, now: int) -> list[Object]:
-        """Pods of a job that was deleted without its dependents (propagation Orphan): they keep what they run on until they have
-        ended. (Kueue gives the quota back at once; but devices that are in use are not free.) Who has no node yet still gets it,
-        unless the Workload is evicted."""
+        """Pods of a job that was deleted without its dependents (propagation Orphan): they keep what they run on until
+        they have ended. (Kueue gives the quota back at once; but devices that are in use are not free.) Who has no node
+        yet still gets it, unless the Workload is evicted."""
         if not holds_quota(workload):
             return []
         is_leaving = is_evicted(workload)
@@ -191,8 +191,8 @@ class AfterlifeController:
 
     @staticmethod
     def _release(workload: Object, read: Read, now: int) -> Step | None:
-        """An evicted Workload without any owner has no job to stop: it gives everything back once no pod of it is alive.
-        With an owner that we do not know, that owner is the one who stops and gives back (kueue 2.4)."""
+        """An evicted Workload without any owner has no job to stop: it gives everything back once no pod of it is
+        alive. With an owner that we do not know, that owner is the one who stops and gives back (kueue 2.4)."""
         if workload.meta.owner_references or not (is_evicted(workload) and holds_quota(workload)):
             return None
         alive = live_pods(read, workload, now)
@@ -253,7 +253,8 @@ class AfterlifeController:
 
     @staticmethod
     def _reprice(workload: Object, read: Read) -> Step | None:
-        """A WorkloadPriorityClass changed its value: so does the priority of everything that refers to it (kueue 1.7)."""
+        """A WorkloadPriorityClass changed its value: so does the priority of everything that refers to it (kueue
+        1.7)."""
         spec = workload.view(WorkloadView).spec
         ref = spec.priority_class_ref
         if ref is None or ref.kind != "WorkloadPriorityClass":

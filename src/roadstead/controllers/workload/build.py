@@ -1,4 +1,5 @@
-"""A Workload for a job: its name, its object, its priority, and whether the one that exists still says the same (kueue 1.6, 2.13)."""
+"""A Workload for a job: its name, its object, its priority, and whether the one that exists still says the same (kueue
+1.6, 2.13)."""
 
 from __future__ import annotations
 
@@ -146,8 +147,8 @@ def build_workload(job: Object, pod_sets: list[Json], priority: Priority, labels
 def says_the_same(kind: JobKind, job: Object, is_suspended: bool, workload: Object) -> bool:
     """True if the Workload still describes the job (kueue 5.1.5).
 
-    A suspended job is compared whole: names, counts and templates. A running one, whose template the API keeps as it was
-    started, by the number of pods that was admitted: all of them, or those that were left to do.
+    A suspended job is compared whole: names, counts and templates. A running one, whose template the API keeps as it
+    was started, by the number of pods that was admitted: all of them, or those that were left to do.
     """
     stored = workload.view(WorkloadView)
     current = kind.pod_sets(job)
@@ -177,8 +178,8 @@ def says_the_same(kind: JobKind, job: Object, is_suspended: bool, workload: Obje
 
 
 def _is_same_template(mine: Json, theirs: Mapping[str, Any]) -> bool:
-    """A server may know fields of pods that its Workloads do not, and drop them there; or the other way round. Where the two
-    differ at first sight, they are compared as far as this program knows pods."""
+    """A server may know fields of pods that its Workloads do not, and drop them there; or the other way round. Where
+    the two differ at first sight, they are compared as far as this program knows pods."""
     if _comparable(mine) == _comparable(theirs):
         return True
     return _comparable(_known_part(mine)) == _comparable(_known_part(theirs))

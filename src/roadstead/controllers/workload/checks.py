@@ -1,11 +1,13 @@
-"""The second phase of admission: a workload that holds quota is admitted when all its checks are ready (kueue 2.1, 2.6, 6.1).
+"""The second phase of admission: a workload that holds quota is admitted when all its checks are ready (kueue 2.1, 2.6,
+6.1).
 
-Keyed by the Workload. Whoever plays the controller of a check writes that check's entry and nobody else does: here the list is kept
-to what the ClusterQueue asks for, and what the entries say is carried out. A retry is an eviction, which admission writes like all
-others; a rejection marks the workload to be deactivated, and whatever is marked so is deactivated here.
+Keyed by the Workload. Whoever plays the controller of a check writes that check's entry and nobody else does: here the
+list is kept to what the ClusterQueue asks for, and what the entries say is carried out. A retry is an eviction, which
+admission writes like all others; a rejection marks the workload to be deactivated, and whatever is marked so is
+deactivated here.
 
-What must hold: quota before admission; an entry for every check before anything counts as ready (admission adds them with the
-reservation); Pending after admission changes nothing.
+What must hold: quota before admission; an entry for every check before anything counts as ready (admission adds them
+with the reservation); Pending after admission changes nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ EVENT_LIMIT = 1024
 
 
 class AdmissionChecksController:
-    """Reconciles Workloads with their checks. What it remembers spares looking at every workload whenever a queue's counts change."""
+    """Reconciles Workloads with their checks. What it remembers spares looking at every workload whenever a queue's
+    counts change."""
 
     name: ClassVar[str] = "workload-checks"
     watches: Mapping[Resource, KeysOf]
@@ -102,7 +105,8 @@ class AdmissionChecksController:
 
     @staticmethod
     def _carry(workload: Object, read: Read, now: int) -> Step | None:
-        """It carries the checks that its queue asks for: before a reservation those for all flavors, then those for its own."""
+        """It carries the checks that its queue asks for: before a reservation those for all flavors, then those for its
+        own."""
         view = workload.view(WorkloadView)
         admission = view.status.admission
         if admission is not None:

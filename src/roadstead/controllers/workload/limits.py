@@ -1,7 +1,8 @@
 """Limits in time of an admitted Workload: when one is passed, it is marked to be deactivated (kueue 2.7, 2.8).
 
-The mark, condition DeactivationTarget, is carried out by `checks`: `spec.active` becomes false, and admission evicts. An eviction that
-is not the last (pods that were not ready in time, with tries left) is the core's business; both ask the same function when.
+The mark, condition DeactivationTarget, is carried out by `checks`: `spec.active` becomes false, and admission evicts.
+An eviction that is not the last (pods that were not ready in time, with tries left) is the core's business; both ask
+the same function when.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def limit(workload: Object, policy: Policy, now: int) -> Step | None:
 
 
 def _time_is_over(workload: Object, since: int) -> int | None:
-    """When its maximum execution time is used up (KEP-3125): seconds admitted, those before earlier evictions included."""
+    """When its maximum execution time is used up (KEP-3125): seconds admitted, those before earlier evictions
+    included."""
     view = workload.view(WorkloadView)
     most = view.spec.maximum_execution_time_seconds
     if most is None:

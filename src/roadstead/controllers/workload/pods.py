@@ -32,10 +32,11 @@ def _of_a_job(pod: Object) -> Iterable[str]:
 def all_seen(read: Read, workload: Object) -> Current:
     """To be confirmed before the places and the quota of an evicted or leaving Workload are given to others.
 
-    That no pod of it is alive is what a view says, and a view may not show yet whom the job made a moment ago. With this, nobody is
-    bound to a place that is given away, and it takes no more than an order of looks: whoever gives back has seen the mark (the
-    eviction, the deletion) first and asks for the pods then; the binder has seen the pod first and asks for the mark then. A pod
-    is there when pods are asked for, and is waited for; or it comes later, and its binder meets the mark.
+    That no pod of it is alive is what a view says, and a view may not show yet whom the job made a moment ago. With
+    this, nobody is bound to a place that is given away, and it takes no more than an order of looks: whoever gives back
+    has seen the mark (the eviction, the deletion) first and asks for the pods then; the binder has seen the pod first
+    and asks for the mark then. A pod is there when pods are asked for, and is waited for; or it comes later, and its
+    binder meets the mark.
     """
     key = f"{workload.meta.namespace}/{workload.meta.name}"
     index, labels = (_of_a_job, PODSET_LABEL) if workload.meta.controller else (pods_by_workload, "")
@@ -47,8 +48,9 @@ def all_seen(read: Read, workload: Object) -> Current:
 def live_pods(read: Read, workload: Object, now: int) -> list[Object]:
     """Pods admitted by this Workload that have, or may still get, a process; lost ones are left out.
 
-    An annotation alone admits nobody: the pod must come from the job that the Workload stands for (or, if nothing owns the
-    Workload, merely name it). Otherwise a stray pod could take another's devices, or keep them from being given back.
+    An annotation alone admits nobody: the pod must come from the job that the Workload stands for (or, if nothing owns
+    the Workload, merely name it). Otherwise a stray pod could take another's devices, or keep them from being given
+    back.
     """
     return [pod for pod in _unfinished(read, workload) if not is_lost(pod, read, now)]
 
@@ -61,8 +63,8 @@ def lost_pods(read: Read, workload: Object, now: int) -> list[Object]:
 def is_lost(pod: Object, read: Read, now: int) -> bool:
     """It was told to go, its grace is over, and the node that should have stopped it is gone or not ready.
 
-    Waiting for it would hold up its gang for as long as the node is away. Nothing is placed on such a node, and when it comes back
-    its agent ends the pod before it lets another have the same devices.
+    Waiting for it would hold up its gang for as long as the node is away. Nothing is placed on such a node, and when it
+    comes back its agent ends the pod before it lets another have the same devices.
     """
     until = pod.meta.deletion_timestamp
     name = node_of(pod)
@@ -70,8 +72,8 @@ def is_lost(pod: Object, read: Read, now: int) -> bool:
 
 
 def is_departing(pod: Object, read: Read) -> bool:
-    """For KeysOf: the pod is being deleted, has ended, or is gone. One without grace vanishes unmarked: the last version that was
-    seen of it says nothing."""
+    """For KeysOf: the pod is being deleted, has ended, or is gone. One without grace vanishes unmarked: the last
+    version that was seen of it says nothing."""
     if pod.meta.deletion_timestamp is not None or has_ended(pod):
         return True
     found = read.get(PODS, *pod.key)

@@ -1,4 +1,5 @@
-"""What may be configured about Workloads and their jobs, apart from deciding (that is `core.rules`). One frozen value."""
+"""What may be configured about Workloads and their jobs, apart from deciding (that is `core.rules`). One frozen
+value."""
 
 from __future__ import annotations
 
@@ -16,10 +17,12 @@ from roadstead.runtime.step import Read
 class Policy:
     """`pods_ready`: the same as the rules say; None: nobody looks at pods.
 
-    `delete_finished`: a finished Workload is deleted so many nanoseconds after its end; its job stays. `delete_deactivated`: a job
-    whose workload was deactivated for a cause (not by hand) is deleted so long after the eviction (KEP-1618). None: never.
+    `delete_finished`: a finished Workload is deleted so many nanoseconds after its end; its job stays.
+    `delete_deactivated`: a job whose workload was deactivated for a cause (not by hand) is deleted so long after the
+    eviction (KEP-1618). None: never.
 
-    `manage_all`: jobs that name no queue are held too, until somebody gives them one, in `namespaces` that match (kueue 5.7).
+    `manage_all`: jobs that name no queue are held too, until somebody gives them one, in `namespaces` that match (kueue
+    5.7).
 
     `admission_sharing`: the same as the rules say; LocalQueues are sampled for it. None: nobody does.
 

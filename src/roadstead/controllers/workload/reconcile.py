@@ -1,11 +1,11 @@
 """The workload controller: one job and its Workload, from held to finished (kueue 5.1).
 
-Keyed by the job. It derives the Workload, starts the job once the Workload is admitted, stops it when admission is taken away,
-and gives quota, nodes and devices back only when no process of the job can be alive any more. Which workload is admitted or
-evicted is not decided here.
+Keyed by the job. It derives the Workload, starts the job once the Workload is admitted, stops it when admission is
+taken away, and gives quota, nodes and devices back only when no process of the job can be alive any more. Which
+workload is admitted or evicted is not decided here.
 
-The order below matters and is Kueue's; each rule looks at what is true now and asks for the next write, so a crash after any of
-them is finished by the next reconcile.
+The order below matters and is Kueue's; each rule looks at what is true now and asks for the next write, so a crash
+after any of them is finished by the next reconcile.
 """
 
 from __future__ import annotations
@@ -189,7 +189,8 @@ class WorkloadController:
         return Step(notes=(Note(job, "Normal", "UpdatedAdmissionCheck", news),)) if news else NOTHING
 
     def _take_over(self, job: Object, value: Json, suspended: bool, name: str, read: Read, now: int) -> Step | None:
-        """What a job that names its Workload has to wait for or to write; None once it is the job's own and says what the job says."""
+        """What a job that names its Workload has to wait for or to write; None once it is the job's own and says what
+        the job says."""
         workload = read.get(WORKLOADS, job.meta.namespace, name)
         owner = workload.meta.controller if workload is not None else None
         if workload is None or (owner is not None and owner.uid != job.meta.uid):
@@ -212,7 +213,8 @@ class WorkloadController:
     def _choose(
         self, job: Object, suspended: bool, owned: Sequence[Object], prebuilt: str
     ) -> tuple[Object | None, Sequence[Object]]:
-        """The Workload to keep (the one it names; the first that says the same, else the first) and those that are too many."""
+        """The Workload to keep (the one it names; the first that says the same, else the first) and those that are too
+        many."""
         if prebuilt:
             kept = next((item for item in owned if item.meta.name == prebuilt), None)
             return kept, [item for item in owned if item is not kept]

@@ -14,8 +14,8 @@ from roadstead.runtime.step import Note, Read, Step, in_order
 
 
 def expire_finished(workload: Object, policy: Policy, now: int) -> Step | None:
-    """Delete a finished Workload whose time is over, or say when it will be; None if it is kept. Whoever lets go of it takes the
-    finalizer off; its job stays as it is."""
+    """Delete a finished Workload whose time is over, or say when it will be; None if it is kept. Whoever lets go of it
+    takes the finalizer off; its job stays as it is."""
     condition = find_condition(workload.view(WorkloadView).status.conditions, "Finished")
     if policy.delete_finished is None or condition is None or not condition.last_transition_time:
         return None
@@ -24,8 +24,8 @@ def expire_finished(workload: Object, policy: Policy, now: int) -> Step | None:
 
 
 def expire_deactivated(workload: Object, policy: Policy, read: Read, now: int) -> Step | None:
-    """Delete the job of a Workload that was deactivated for a cause, or say when; None if it is kept. What a user deactivates by
-    hand stays."""
+    """Delete the job of a Workload that was deactivated for a cause, or say when; None if it is kept. What a user
+    deactivates by hand stays."""
     view = workload.view(WorkloadView)
     if policy.delete_deactivated is None or view.spec.active is not False or holds_quota(workload):
         return None

@@ -1,4 +1,5 @@
-"""Edits of a Workload that its job's reconciler makes: finishing, and giving a reservation back (kueue 2.4, 2.5, 5.1)."""
+"""Edits of a Workload that its job's reconciler makes: finishing, and giving a reservation back (kueue 2.4, 2.5,
+5.1)."""
 
 from __future__ import annotations
 
@@ -70,8 +71,8 @@ def released(workload: Object, reason: str, message: str, now: int) -> Json:
 def drop_placement(workload: Object, read: Read) -> tuple[Write, ...]:
     """The write that gives nodes and devices back, if there is a Placement.
 
-    Written where the Workload lives on without it, or vanishes. A finished Workload keeps its Placement, which holds nothing any
-    more (ingest), until garbage collection takes both: one write less for every job.
+    Written where the Workload lives on without it, or vanishes. A finished Workload keeps its Placement, which holds
+    nothing any more (ingest), until garbage collection takes both: one write less for every job.
     """
     placement = read.get(PLACEMENTS, workload.meta.namespace, workload.meta.name)
     if placement is None or placement.meta.deletion_timestamp:

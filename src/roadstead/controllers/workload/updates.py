@@ -1,4 +1,5 @@
-"""What admission checks add to the pods of a workload when its job starts: `podSetUpdates` of the checks that are ready (kueue 6.1)."""
+"""What admission checks add to the pods of a workload when its job starts: `podSetUpdates` of the checks that are ready
+(kueue 6.1)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from roadstead.runtime.step import Read
 
 
 def with_updates(infos: Sequence[PodSetInfo], states: Iterable[CheckStateView]) -> list[PodSetInfo]:
-    """The infos with everything that ready checks ask for. CannotInject if two of them, or one and the flavor, want different values
-    of one key."""
+    """The infos with everything that ready checks ask for. CannotInject if two of them, or one and the flavor, want
+    different values of one key."""
     found = {info.name: info for info in infos}
     for check in states:
         if check.state != CheckState.READY:
@@ -29,8 +30,8 @@ def with_updates(infos: Sequence[PodSetInfo], states: Iterable[CheckStateView]) 
 
 
 def check_place(states: Iterable[CheckStateView], placement: Object | None, read: Read) -> None:
-    """CannotInject if a ready check's node selector excludes a node that the workload has got already: places are found with the
-    reservation, before checks have said anything."""
+    """CannotInject if a ready check's node selector excludes a node that the workload has got already: places are found
+    with the reservation, before checks have said anything."""
     if placement is None:
         return
     members = {pod_set.name: pod_set.members for pod_set in placement.view(PlacementView).spec.pod_sets}

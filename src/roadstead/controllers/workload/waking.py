@@ -1,4 +1,5 @@
-"""Whose job has to be looked at again when something changes: the `watches` of the workload controller, and its index."""
+"""Whose job has to be looked at again when something changes: the `watches` of the workload controller, and its
+index."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def jobs_that_wait_for_node(kind: JobKind) -> KeysOf:
 
 
 def jobs_waiting_for_flavor(kind: JobKind) -> KeysOf:
-    """Jobs that are admitted with this flavor and not started: rare, so a scan when a flavor changes is cheap enough."""
+    """Jobs that are admitted with this flavor and not started: rare, so a scan when a flavor changes is cheap
+    enough."""
     owner_keys = job_of(kind)
 
     def keys(changed: Object, read: Read) -> Iterable[Key]:

@@ -21,11 +21,12 @@ def allocate(
     max_steps: int = MAX_STEPS,
     in_use: InUse | None = None,
 ) -> Outcome:
-    """All claims together on this node, in this order; the inventory is not changed. `in_use` replaces what it has in use.
+    """All claims together on this node, in this order; the inventory is not changed. `in_use` replaces what it has in
+    use.
 
-    Allocated with one allocation per claim, NoFit, or Failed: of scope NODE if nothing fits and a pool here is invalid, FATAL for
-    everything that another node would not mend. O(devices x selectors) where nothing has to be undone, exponential at worst
-    and bounded by `max_steps`.
+    Allocated with one allocation per claim, NoFit, or Failed: of scope NODE if nothing fits and a pool here is invalid,
+    FATAL for everything that another node would not mend. O(devices x selectors) where nothing has to be undone,
+    exponential at worst and bounded by `max_steps`.
     """
     try:
         view = inventory.view(node)

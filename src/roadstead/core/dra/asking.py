@@ -1,7 +1,7 @@
 """Claims made ready for the search: everything that can be refused before a device is tried.
 
-All requests of all claims are looked at in order; the first thing that is wrong ends the attempt (dra.md 4.2). For allocation mode
-All the devices are listed here, so their selectors run even where a search would not get to them.
+All requests of all claims are looked at in order; the first thing that is wrong ends the attempt (dra.md 4.2). For
+allocation mode All the devices are listed here, so their selectors run even where a search would not get to them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Devices as the search sees them: everything that does not depend on the node or the claim is worked out once.
 
-What CEL says about a device depends on the driver, attributes, capacity and shareability alone, so devices that agree in these
-share one `Facts`, and an expression runs once per (expression, distinct device) as long as the inventory lives.
+What CEL says about a device depends on the driver, attributes, capacity and shareability alone, so devices that agree
+in these share one `Facts`, and an expression runs once per (expression, distinct device) as long as the inventory
+lives.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Facts:
     """By whether ranges are fractional: does its capacity allow a request that names none?"""
 
     def selected(self, expression: str) -> bool:
-        """The selector's verdict. CompileError or EvaluationError, as often as it is asked. O(1) after the first time."""
+        """The selector's verdict. CompileError or EvaluationError, as often as it is asked. O(1) after the first
+        time."""
         found = self.verdicts.get(expression)
         if found is None:
             found = self.verdicts[expression] = self._run(expression)

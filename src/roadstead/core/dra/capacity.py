@@ -1,11 +1,11 @@
 """Consumable capacity (KEP-5075): what a request takes of a device's capacity, and whether that is allowed and left.
 
-Applies to every device. A dedicated one has nothing in use, so the request acts as "has at least this much" and nothing is
-recorded; a shareable one gives a share that takes some of every capacity.
+Applies to every device. A dedicated one has nothing in use, so the request acts as "has at least this much" and nothing
+is recorded; a shareable one gives a share that takes some of every capacity.
 
-Arithmetic is in 64-bit integers as upstream's: of thousandths, if DRAFractionalCapacityRange is on and the range can be written
-in thousandths, else of whole units. A request that cannot be counted so ends the attempt: trying device after device would not
-mend it.
+Arithmetic is in 64-bit integers as upstream's: of thousandths, if DRAFractionalCapacityRange is on and the range can be
+written in thousandths, else of whole units. A request that cannot be counted so ends the attempt: trying device after
+device would not mend it.
 """
 
 from __future__ import annotations

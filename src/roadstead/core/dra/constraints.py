@@ -1,7 +1,9 @@
-"""matchAttribute and distinctAttribute over the devices of a claim (KEP-4381, KEP-5075; lists by KEP-5491; derived by KEP-6080).
+"""matchAttribute and distinctAttribute over the devices of a claim (KEP-4381, KEP-5075; lists by KEP-5491; derived by
+KEP-6080).
 
-An attribute is a set of (type, value): one element, or those of its list. matchAttribute: the intersection over all devices is
-not empty. distinctAttribute: the sets are pairwise disjoint. A device without the attribute satisfies neither.
+An attribute is a set of (type, value): one element, or those of its list. matchAttribute: the intersection over all
+devices is not empty. distinctAttribute: the sets are pairwise disjoint. A device without the attribute satisfies
+neither.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class Tracker:
     stack: list[Values] = field(default_factory=list)
 
     def add(self, candidate: Candidate, derived: Values | None) -> bool:
-        """Add a device if it fits with those before; `derived` goes before what it publishes. O(size of the attribute)."""
+        """Add a device if it fits with those before; `derived` goes before what it publishes. O(size of the
+        attribute)."""
         name = self.constraint.match or self.constraint.distinct
         values = derived
         if values is None:

@@ -25,7 +25,8 @@ class PoolCounters:
     def take(self, candidate: Candidate, *, groups: bool) -> bool:
         """Take what the device consumes. False, and nothing taken, if it is not left. O(counters of the device).
 
-        Upstream compares every counter of the pool, so one that devices in use overdraw keeps all of them from being taken.
+        Upstream compares every counter of the pool, so one that devices in use overdraw keeps all of them from being
+        taken.
         """
         if self.overdrawn:
             return False
@@ -69,7 +70,8 @@ def compatible(users: list[Groups], groups: Groups) -> bool:
 
 
 def open_counters(pool: Pool, is_used: Callable[[DeviceId], bool], *, groups: bool) -> PoolCounters:
-    """A pool's counters at the start of an attempt; may be overdrawn. A shared device counts once. O(devices of the pool)."""
+    """A pool's counters at the start of an attempt; may be overdrawn. A shared device counts once. O(devices of the
+    pool)."""
     left = {(name, counter): nano for name, counters in pool.counters.items() for counter, nano in counters.items()}
     found = PoolCounters(left)
     for candidate in (*pool.candidates, *pool.others):

@@ -1,9 +1,10 @@
 """The first of many nodes that fits, without visiting those that cannot.
 
-For every kind of request seen (class, selectors, tolerations) a column counts, per node, the node's own devices that are selectable
-and not in use as a whole; it is kept up to date as devices are held and released. A node with fewer than a request needs cannot
-fit, whatever else the rules say, so it is passed over. Nodes about which less is certain (devices that other nodes see too,
-selectors that fail, pools that are incomplete or invalid) are always visited, so that the answer is that of a plain scan.
+For every kind of request seen (class, selectors, tolerations) a column counts, per node, the node's own devices that
+are selectable and not in use as a whole; it is kept up to date as devices are held and released. A node with fewer than
+a request needs cannot fit, whatever else the rules say, so it is passed over. Nodes about which less is certain
+(devices that other nodes see too, selectors that fail, pools that are incomplete or invalid) are always visited, so
+that the answer is that of a plain scan.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class _Column:
 
 
 class Shortlist:
-    """Keeps the columns for a list of nodes. Nothing else may be told of the inventory's use than what went through `hold`."""
+    """Keeps the columns for a list of nodes. Nothing else may be told of the inventory's use than what went through
+    `hold`."""
 
     def __init__(self, inventory: Inventory, nodes: Sequence[NodeFacts]) -> None:
         self.inventory = inventory
@@ -78,8 +80,8 @@ class Shortlist:
     def first_fit(self, claims: Sequence[Claim], start: int = 0) -> tuple[int, Outcome]:
         """(place of the node, Allocated) for the first node from `start` on that fits, as if each were asked in turn.
 
-        (-1, NoFit), or (-1, Failed) if nothing fits and a pool somewhere is invalid; (place, Failed) where a node's answer is fatal.
-        O(requests + nodes visited).
+        (-1, NoFit), or (-1, Failed) if nothing fits and a pool somewhere is invalid; (place, Failed) where a node's
+        answer is fatal. O(requests + nodes visited).
         """
         if self.published != self.inventory.published:
             self.columns.clear()

@@ -1,7 +1,8 @@
 """What is published and what is in use: the ledger that the allocator reads.
 
-Slices and classes come and go one by one; pools as a node sees them are assembled on demand and kept until a slice changes that may
-concern the node. What is in use is counted in `usage`, so an attempt costs nothing for what others hold.
+Slices and classes come and go one by one; pools as a node sees them are assembled on demand and kept until a slice
+changes that may concern the node. What is in use is counted in `usage`, so an attempt costs nothing for what others
+hold.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class Inventory:
         self._by_node.clear()
 
     def view(self, node: NodeFacts) -> View:
-        """The pools of a node, in the order of the search. AllocationError if a node selector cannot be parsed. O(slices for the node) after a change."""
+        """The pools of a node, in the order of the search. AllocationError if a node selector cannot be parsed.
+        O(slices for the node) after a change."""
         found = self._by_node.get(node)
         if found is None:
             local = self._local.get(node.name, {})

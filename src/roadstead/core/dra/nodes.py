@@ -38,7 +38,8 @@ def chosen(choice: NodeChoice, node: NodeFacts, what: str) -> bool:
 
 
 def concerns(of: ResourceSlice, node: NodeFacts) -> bool:
-    """Does the slice concern the node? With per-device selection: does any device? O(devices) then, else O(selector)."""
+    """Does the slice concern the node? With per-device selection: does any device? O(devices) then, else
+    O(selector)."""
     if not of.nodes.by_device:
         return chosen(of.nodes, node, f"slice {of.name}")
     return any(device_chosen(of, device, node) for device in of.devices)

@@ -32,8 +32,9 @@ class NoFit:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """`kind` is one word (`cel_runtime`, `class_not_found`, ...), `message` is for people: what is wrong with the claim at place `claim`
-    of those asked for (-1: with none in particular). `device_class` is the class at fault: it does not exist, or is wrong itself."""
+    """`kind` is one word (`cel_runtime`, `class_not_found`, ...), `message` is for people: what is wrong with the claim
+    at place `claim` of those asked for (-1: with none in particular). `device_class` is the class at fault: it does not
+    exist, or is wrong itself."""
 
     kind: str
     message: str
@@ -46,7 +47,8 @@ Outcome = Allocated | NoFit | Failed
 
 
 class AllocationError(Exception):
-    """Inside the allocator: ends the attempt. Becomes a Failed. `claim` is what was looked at, once somebody said so."""
+    """Inside the allocator: ends the attempt. Becomes a Failed. `claim` is what was looked at, once somebody said
+    so."""
 
     def __init__(self, kind: str, message: str, scope: Scope = Scope.FATAL, *, device_class: str = "") -> None:
         super().__init__(message)

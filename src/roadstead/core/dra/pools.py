@@ -1,10 +1,10 @@
 """Pools as one node sees them (KEP-4381 "resource pools": generations and completeness; KEP-4815 validity).
 
-Per pool, of the slices that concern the node only those of the highest generation among them count. If their number is what the
-first of them says, the pool is complete. Otherwise all slices of the pool are counted, whatever node they are for: a higher
-generation anywhere makes the pool obsolete here (it is left out), the right number of this generation makes it complete, and
-anything else incomplete. Order: driver, pool name; pools with binding conditions after all others. Slices by name, devices as
-listed.
+Per pool, of the slices that concern the node only those of the highest generation among them count. If their number is
+what the first of them says, the pool is complete. Otherwise all slices of the pool are counted, whatever node they are
+for: a higher generation anywhere makes the pool obsolete here (it is left out), the right number of this generation
+makes it complete, and anything else incomplete. Order: driver, pool name; pools with binding conditions after all
+others. Slices by name, devices as listed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ PoolId = tuple[str, str]
 
 @dataclass(slots=True, eq=False)
 class Pool:
-    """One pool for one node. `candidates` are of slices that concern the node, `others` of those that only complete the pool."""
+    """One pool for one node. `candidates` are of slices that concern the node, `others` of those that only complete the
+    pool."""
 
     id: PoolId
     complete: bool
@@ -66,9 +67,11 @@ class Published:
 def gather(
     published: Iterable[Published], whole: Mapping[PoolId, Iterable[Published]], node: NodeFacts, features: Features
 ) -> tuple[Pool, ...]:
-    """The pools of one node in the order of the search. `published`: the slices that may concern the node; `whole`: all, by pool.
+    """The pools of one node in the order of the search. `published`: the slices that may concern the node; `whole`:
+    all, by pool.
 
-    AllocationError if a node selector cannot be parsed. O(slices that may concern the node + slices of pools that look incomplete).
+    AllocationError if a node selector cannot be parsed. O(slices that may concern the node + slices of pools that look
+    incomplete).
     """
     kept: dict[PoolId, list[Published]] = {}
     for each in published:

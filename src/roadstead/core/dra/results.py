@@ -1,4 +1,5 @@
-"""A solution as an allocation: results, merged configuration, and from which nodes the devices can be used (dra.md 4.7, 4.8)."""
+"""A solution as an allocation: results, merged configuration, and from which nodes the devices can be used (dra.md 4.7,
+4.8)."""
 
 from __future__ import annotations
 
@@ -35,8 +36,9 @@ def _result(taken: Taken, features: Features) -> DeviceResult:
 
 
 def merged_config(claim: Claim, options: Sequence[Option]) -> tuple[ConfigResult, ...]:
-    """Class configurations in the order of requests, each class once with the requests that use it; then the claim's own that
-    name no request, a request, or an alternative that was chosen. Named requests are dropped where they are all.
+    """Class configurations in the order of requests, each class once with the requests that use it; then the claim's
+    own that name no request, a request, or an alternative that was chosen. Named requests are dropped where they are
+    all.
     """
     if not claim.config and not any(option.device_class.config for option in options):
         return ()
@@ -63,7 +65,8 @@ def _covers_all(names: Sequence[str], options: Sequence[Option]) -> bool:
 
 
 def node_term(taken: Sequence[Taken], node: str) -> NodeTerm | None:
-    """None: usable from every node. One node, if any device is bound to it; else what the devices' selectors require together."""
+    """None: usable from every node. One node, if any device is bound to it; else what the devices' selectors require
+    together."""
     labels: list[Requirement] = []
     fields: list[Requirement] = []
     for each in taken:

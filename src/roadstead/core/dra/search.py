@@ -1,8 +1,8 @@
 """The search: depth first over claims, requests, alternatives and devices, the first full solution wins (dra.md 4.3).
 
-Within an ExactCount request candidates only go upward, so combinations are tried, not permutations; each request starts from the
-first device again. Nothing is scored. A choice that turns out wrong is undone whole. The cost is exponential in the worst case,
-as upstream's is: `max_steps` bounds it.
+Within an ExactCount request candidates only go upward, so combinations are tried, not permutations; each request starts
+from the first device again. Nothing is scored. A choice that turns out wrong is undone whole. The cost is exponential
+in the worst case, as upstream's is: `max_steps` bounds it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from roadstead.core.dra.taints import tolerated
 from roadstead.model.dra import MAX_RESULTS, DeviceId
 
 MAX_STEPS: Final = 1_000_000
-"""Calls of the search before an attempt is given up (upstream stops after ten seconds, which is no fact of the world)."""
+"""Calls of the search before an attempt is given up (upstream stops after ten seconds, which is no fact of the
+world)."""
 
 FAIL: Final = 0
 DONE: Final = 1
@@ -172,7 +173,8 @@ class Search:
     # --- one candidate
 
     def take(self, progress: _Progress, option: Option, candidate: Candidate, *, must: bool) -> bool:
-        """Take the device if every rule allows it, else change nothing. The order of the rules is upstream's (dra.md 4.4)."""
+        """Take the device if every rule allows it, else change nothing. The order of the rules is upstream's (dra.md
+        4.4)."""
         features, device, key = self.features, candidate.device, candidate.id
         shareable = device.shareable and features.consumable_capacity
         if option.admin:

@@ -24,7 +24,8 @@ def selectable(
     device_class: DeviceClass,
     features: Features,
 ) -> bool:
-    """`name`: the request's, for errors. AllocationError (`cel_compile`, `cel_runtime`, `selector_empty`) if a selector fails. O(selectors), CEL only the first time."""
+    """`name`: the request's, for errors. AllocationError (`cel_compile`, `cel_runtime`, `selector_empty`) if a selector
+    fails. O(selectors), CEL only the first time."""
     if candidate.device.binding_conditions and not features.binding_conditions:
         return False
     verdicts = candidate.facts.verdicts

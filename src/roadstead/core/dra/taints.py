@@ -1,4 +1,5 @@
-"""Device taints (KEP-5055): those of effect NoSchedule and NoExecute keep a device from requests that do not tolerate them."""
+"""Device taints (KEP-5055): those of effect NoSchedule and NoExecute keep a device from requests that do not tolerate
+them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What is in use: devices given whole, shares of devices, and devices that are taken in another language than claims.
 
-Counts, not sets: what is already given is recorded whatever it says, so a device that two claims name stays in use until the last one
-lets go. A share with an id counts once, however many speak of it.
+Counts, not sets: what is already given is recorded whatever it says, so a device that two claims name stays in use
+until the last one lets go. A share with an id counts once, however many speak of it.
 """
 
 from __future__ import annotations

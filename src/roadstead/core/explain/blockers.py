@@ -1,4 +1,5 @@
-"""Who holds what is missing, in the order in which they would be asked to give it back (kueue.md 3.7: candidate ordering).
+"""Who holds what is missing, in the order in which they would be asked to give it back (kueue.md 3.7: candidate
+ordering).
 
 This is about facts, not about permission: a blocker may be one that no policy lets the waiting workload preempt.
 """
@@ -59,7 +60,8 @@ def _first_of_each(world: World, root: QuotaNode, slot: Slot) -> _First:
 def fleet_blockers(
     world: World, labels: tuple[tuple[str, str], ...], resource: ResourceName
 ) -> tuple[WorkloadKey, ...]:
-    """Holders of a resource on nodes with these labels, in preemption order, then pods of no queue by name. At most FIRST.
+    """Holders of a resource on nodes with these labels, in preemption order, then pods of no queue by name. At most
+    FIRST.
 
     O(nodes + holds) the first time after a holder came or went, else O(1).
     """

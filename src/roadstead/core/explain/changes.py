@@ -1,8 +1,8 @@
 """The smallest change of a request that would start it now. Every change is tried on a trial before it is told.
 
-Tried are: another LocalQueue of the namespace; tolerating a taint, leaving out a node selector, a looser topology, where a flavor or
-the fleet refused for these; less of what is short; fewer pods. "None known" is an answer: two changes of different kinds at once are
-not looked for.
+Tried are: another LocalQueue of the namespace; tolerating a taint, leaving out a node selector, a looser topology,
+where a flavor or the fleet refused for these; less of what is short; fewer pods. "None known" is an answer: two changes
+of different kinds at once are not looked for.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MAX_LOOKS: Final = 96
 """So many changes are looked at, as if it were the workload's turn."""
 MAX_TRIALS: Final = 24
 MAX_HEADS: Final = 400
-"""Those that look well are tried, in all, with at most so many trials and (after the first four) so many heads of queues to decide
-about: each trial decides about every queue in which somebody's turn has come."""
+"""Those that look well are tried, in all, with at most so many trials and (after the first four) so many heads of
+queues to decide about: each trial decides about every queue in which somebody's turn has come."""
 TRY_CYCLES: Final = 64
 """So many cycles a trial gets: a change that starts the workload needs one or two in a world that has settled."""
 MAX_QUEUES: Final = 16
@@ -52,8 +52,8 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to change. `subject`: the queue, taint, flavor, topology level or resource; `before` and `after`: amounts of one
-    pod (canonical) for REQUEST, numbers of pods for COUNT."""
+    """One thing to change. `subject`: the queue, taint, flavor, topology level or resource; `before` and `after`:
+    amounts of one pod (canonical) for REQUEST, numbers of pods for COUNT."""
 
     what: What
     pod_set: str = ""
@@ -64,7 +64,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Changes that, all made, start the workload now: this was tried. `given_up` is the share of the request that is lost, 0 to 1."""
+    """Changes that, all made, start the workload now: this was tried. `given_up` is the share of the request that is
+    lost, 0 to 1."""
 
     changes: tuple[Change, ...]
     given_up: float = 0.0
@@ -122,8 +123,9 @@ def _changed_set(world: World, pod_set: PodSet, change: Change) -> PodSet:
 def suggestions(
     world: World, key: WorkloadKey, refusals: Sequence[Refusal], now: int, rules: Rules
 ) -> tuple[Suggestion, ...]:
-    """Changes that would start the workload now, the smallest first; () if none is known. `refusals`: what is in its way, also
-    behind the binding one. The world is left as found. At most MAX_LOOKS evaluations of this one workload and MAX_TRIALS trials."""
+    """Changes that would start the workload now, the smallest first; () if none is known. `refusals`: what is in its
+    way, also behind the binding one. The world is left as found. At most MAX_LOOKS evaluations of this one workload and
+    MAX_TRIALS trials."""
     with world.trial():
         decide(world, now, rules, max_cycles=MAX_CYCLES)  # what others get anyway is theirs
         standing = world.workloads[key]
@@ -257,7 +259,8 @@ class _Search:
         )
 
     def scarce(self) -> list[tuple[PodSet, str, int]]:
-        """(pod set, resource, amount of one pod) of what refusals say is short, the binding one last: it gives way first."""
+        """(pod set, resource, amount of one pod) of what refusals say is short, the binding one last: it gives way
+        first."""
         cells: dict[tuple[str, str], tuple[PodSet, str, int]] = {}
         for refusal in self.refusals:
             for pod_set in self.fact.pod_sets:

@@ -1,4 +1,5 @@
-"""Kueue's own words: message of condition QuotaReserved=False (kueue.md 3.5.6, 3.7.2, 4.4), for tools that read them."""
+"""Kueue's own words: message of condition QuotaReserved=False (kueue.md 3.5.6, 3.7.2, 4.4), for tools that read
+them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ MAX_MESSAGE: Final = 32768
 
 
 def pending_message(verdicts: Verdicts) -> str:
-    """Message of QuotaReserved=False: what Kueue says about this outcome. It names flavors and resources, never other tenants."""
+    """Message of QuotaReserved=False: what Kueue says about this outcome. It names flavors and resources, never other
+    tenants."""
     by_pod_set: dict[str, list[str]] = {}
     whole: list[str] = []
     suffix = ""

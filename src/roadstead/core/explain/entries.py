@@ -1,4 +1,5 @@
-"""What is told of an entry that was not admitted: its refusals, the binding one first, with those who hold what is missing.
+"""What is told of an entry that was not admitted: its refusals, the binding one first, with those who hold what is
+missing.
 
 Called by `cycle` when it requeues, and by `explain.why`.
 """

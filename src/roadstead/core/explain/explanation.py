@@ -16,8 +16,9 @@ from roadstead.model.workload import WorkloadKey
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`refusals`: as things are, the binding one first. `behind`: what would bind once that is gone, and so on; `all_known`: with all
-    of these gone it would start. `suggestions`: changes of the request that would start it now, the smallest first."""
+    """`refusals`: as things are, the binding one first. `behind`: what would bind once that is gone, and so on;
+    `all_known`: with all of these gone it would start. `suggestions`: changes of the request that would start it now,
+    the smallest first."""
 
     refusals: tuple[Refusal, ...] = ()
     behind: tuple[Refusal, ...] = ()
@@ -34,7 +35,8 @@ NOTHING_IN_THE_WAY: Final = Explanation()
 
 
 def explain(world: World, key: WorkloadKey, now: int, rules: Rules) -> Explanation:
-    """Everything about a workload (or bare pod: only what binds). KeyError if there is neither. The world is left as found.
+    """Everything about a workload (or bare pod: only what binds). KeyError if there is neither. The world is left as
+    found.
 
     Costs `why`, then at most a few dozen evaluations of this one workload.
     """

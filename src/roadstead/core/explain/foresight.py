@@ -1,4 +1,5 @@
-"""What would become of work that does not exist yet: put into the world on a trial, decided until nothing new comes, and read off."""
+"""What would become of work that does not exist yet: put into the world on a trial, decided until nothing new comes,
+and read off."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ class Foreseen:
 def foresee(world: World, facts: Sequence[Fact], now: int, rules: Rules) -> tuple[Foreseen, ...]:
     """What would become of these newcomers (workloads, and pods of no queue), in their order, if they came all at once.
 
-    Other facts among them (a queue, a node) are taken as given too. The world is left as found: memory, facts and digest. Costs what
-    deciding about them costs, at most MAX_CYCLES cycles, and `explain` for each that would wait.
+    Other facts among them (a queue, a node) are taken as given too. The world is left as found: memory, facts and
+    digest. Costs what deciding about them costs, at most MAX_CYCLES cycles, and `explain` for each that would wait.
     """
     newcomers = [fact for fact in facts if isinstance(fact, Workload | Pod)]
     with world.trial():

@@ -1,7 +1,7 @@
 """Constraints taken away one by one, on a trial: what would bind next if the binding one were gone.
 
-Quota is raised, nodes are taken as endless, a stopped queue as open, a taint as tolerated ... each as far as its refusal says and no
-further. Nothing of it is ever kept.
+Quota is raised, nodes are taken as endless, a stopped queue as open, a taint as tolerated ... each as far as its
+refusal says and no further. Nothing of it is ever kept.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def those_behind(
 ) -> tuple[tuple[Refusal, ...], bool]:
     """(what would bind after `binding`, one behind the other; would the workload start once all of them are gone?).
 
-    Found by lifting each in turn and evaluating again, AT_MOST times. False where something cannot be lifted (a queue that does
-    not exist). The world is left as found.
+    Found by lifting each in turn and evaluating again, AT_MOST times. False where something cannot be lifted (a queue
+    that does not exist). The world is left as found.
     """
     found: list[Refusal] = []
     with world.trial():
@@ -60,7 +60,8 @@ def those_behind(
 
 
 def lift(world: World, key: WorkloadKey, refusal: Refusal, rules: Rules) -> Rules | None:
-    """Take one constraint away (in the trial that is open); the rules under which to go on. None if that cannot be done."""
+    """Take one constraint away (in the trial that is open); the rules under which to go on. None if that cannot be
+    done."""
     queue: ClusterQueue | None = world.facts[ClusterQueue].get(("", world.workloads[key].cluster_queue))
     match refusal.code:
         case Code.WAITING_FOR_QUOTA | Code.EXCEEDS_MAX_QUOTA:
@@ -120,8 +121,8 @@ def vacate(world: World, key: WorkloadKey, *, queued_again: bool = False) -> Non
 def _with_quota(
     world: World, key: WorkloadKey, queue: ClusterQueue | None, refusal: Refusal, rules: Rules
 ) -> Rules | None:
-    """Enough nominal quota in one cell for all of the workload's pod sets, whoever else uses it: lending and borrowing limits on the
-    way up do not eat it."""
+    """Enough nominal quota in one cell for all of the workload's pod sets, whoever else uses it: lending and borrowing
+    limits on the way up do not eat it."""
     if queue is None:
         return None
     node = world.tables()[queue.name].node

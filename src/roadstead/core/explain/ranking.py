@@ -1,7 +1,7 @@
 """Which of several refusals binds: the one that has to change for the workload to go on (after kueue.md 3.5.6).
 
-Flavors are alternatives, so of one pod set's refusals the mildest binds; pod sets must all fit, so the worst of those is the
-answer for the workload.
+Flavors are alternatives, so of one pod set's refusals the mildest binds; pod sets must all fit, so the worst of those
+is the answer for the workload.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A refusal as a sentence in three beats: what, the numbers, what to do. Made from the refusal alone.
 
-`sentence(refusal)` is for whoever may see everyone's workloads; `public_sentence(refusal)` names no other tenant's. Who shows the beats
-on lines of their own takes `public_sentence` and `blockers_line`.
+`sentence(refusal)` is for whoever may see everyone's workloads; `public_sentence(refusal)` names no other tenant's. Who
+shows the beats on lines of their own takes `public_sentence` and `blockers_line`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _CAUSES: Final = {
 
 
 _WHOLE: Final = ("", "main")
-"""Pod sets that are spoken of as the workload itself: none in particular, and the only one of a workload that has one."""
+"""Pod sets that are spoken of as the workload itself: none in particular, and the only one of a workload that has
+one."""
 
 
 def sentence(refusal: Refusal) -> str:
@@ -47,7 +48,8 @@ def public_sentence(refusal: Refusal) -> str:
 
 
 def blockers_line(refusal: Refusal, names: Sequence[str]) -> str:
-    """Who holds what is missing, under the names given (the refusal's own blockers, as the reader knows them); "" if nobody."""
+    """Who holds what is missing, under the names given (the refusal's own blockers, as the reader knows them); "" if
+    nobody."""
     if not names:
         return ""
     listed = ", ".join(names)

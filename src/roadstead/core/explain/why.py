@@ -22,10 +22,12 @@ SECOND = 1_000_000_000
 
 
 def why(world: World, key: WorkloadKey, now: int, rules: Rules) -> Verdicts:
-    """Everything that keeps the workload (or bare pod) from starting, the binding refusal first; none if it holds its place.
+    """Everything that keeps the workload (or bare pod) from starting, the binding refusal first; none if it holds its
+    place.
 
-    A workload behind the head of its queue gets BehindHead first and then what would bind it if it were the head. KeyError if there
-    is neither a workload nor a waiting pod of that name. The world is left as found. O(one cycle + n log n of its queue).
+    A workload behind the head of its queue gets BehindHead first and then what would bind it if it were the head.
+    KeyError if there is neither a workload nor a waiting pod of that name. The world is left as found. O(one cycle + n
+    log n of its queue).
     """
     standing = world.workloads.get(key)
     if standing is None:
@@ -56,8 +58,9 @@ def why(world: World, key: WorkloadKey, now: int, rules: Rules) -> Verdicts:
 
 
 def as_if_first(world: World, key: WorkloadKey, now: int, rules: Rules) -> tuple[Refusal, ...]:
-    """What would keep the workload from starting if it were its turn, the binding refusal first; () if nothing would. KeyError if
-    there is none of that name. The world is left as found. O(flavors), more where preemption looks for victims."""
+    """What would keep the workload from starting if it were its turn, the binding refusal first; () if nothing would.
+    KeyError if there is none of that name. The world is left as found. O(flavors), more where preemption looks for
+    victims."""
     standing = world.workloads[key]
     with world.trial():
         refusals = _without_turn(world, standing, now)

@@ -1,4 +1,5 @@
-"""Dominant resource share: how much of what can be lent a node has borrowed, of the resource of which it borrowed most."""
+"""Dominant resource share: how much of what can be lent a node has borrowed, of the resource of which it borrowed
+most."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from roadstead.model.amounts import ResourceName
 
 
 class Share(NamedTuple):
-    """Compares as fair sharing does: a borrower of weight 0 is above everyone else, and two such by what they borrowed."""
+    """Compares as fair sharing does: a borrower of weight 0 is above everyone else, and two such by what they
+    borrowed."""
 
     infinite: bool
     value: Fraction  # thousandths of the lendable amount, divided by the weight (undivided if infinite)

@@ -1,4 +1,5 @@
-"""Whose turn it is under fair sharing: in every cohort the head that would leave its side with the smallest share (kueue.md 3.8)."""
+"""Whose turn it is under fair sharing: in every cohort the head that would leave its side with the smallest share
+(kueue.md 3.8)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Admission Fair Sharing: LocalQueues of one ClusterQueue take turns by what they used lately (Kueue KEP-4136; kueue.md 3.11).
+"""Admission Fair Sharing: LocalQueues of one ClusterQueue take turns by what they used lately (Kueue KEP-4136; kueue.md
+3.11).
 
-Facts: what a LocalQueue consumed, decayed, as its status said when it was last sampled. Memory: entry penalties. Whoever is admitted
-is charged at once a part of what it asks for, so that a queue that is let in often between two samples does not look idle; the next
-sample takes the charge over (`sampled`), and the penalty goes.
+Facts: what a LocalQueue consumed, decayed, as its status said when it was last sampled. Memory: entry penalties.
+Whoever is admitted is charged at once a part of what it asks for, so that a queue that is let in often between two
+samples does not look idle; the next sample takes the charge over (`sampled`), and the penalty goes.
 
 Floats: usage only orders, is made from integers alone, and ties go on to priority, time and uid.
 """
@@ -64,7 +65,8 @@ def sampled(consumed: Milli, used: Milli, elapsed: int, sharing: AdmissionFairSh
 
 
 def weighted(parts: Iterable[Milli], weight_milli: int, sharing: AdmissionFairSharing) -> float:
-    """What counts: the sum over resources by their weights, over the LocalQueue's own; without a weight it comes last."""
+    """What counts: the sum over resources by their weights, over the LocalQueue's own; without a weight it comes
+    last."""
     if weight_milli <= 0:
         return INFINITE
     weights = dict(sharing.weights)

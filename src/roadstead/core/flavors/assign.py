@@ -1,7 +1,7 @@
 """Find flavors for a workload (kueue.md 3.5): per resource group the first flavor in order that is good enough.
 
-Called by `cycle` for each head, and by partial admission for each size tried. Cost: O(pod sets x flavors x resources), plus
-one preemption search for each cell that does not fit and where one is allowed.
+Called by `cycle` for each head, and by partial admission for each size tried. Cost: O(pod sets x flavors x resources),
+plus one preemption search for each cell that does not fit and where one is allowed.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class _Part:
 
 @dataclass(slots=True)
 class _Wanted:
-    """Pod sets that share their flavors (those with the same topology group name): indices, sizes, requests of each; by resource
-    group; and what no group covers."""
+    """Pod sets that share their flavors (those with the same topology group name): indices, sizes, requests of each; by
+    resource group; and what no group covers."""
 
     members: tuple[int, ...]
     sizes: tuple[int, ...]
@@ -117,7 +117,8 @@ class _Wanted:
 def _wanted(
     world: World, table: QueueTable, standing: Standing, counts: Sequence[int] | None, resources: ResourceRules
 ) -> tuple[_Wanted, ...]:
-    """The same for every workload of a class as long as no queue, flavor or DeviceClass changes: worked out once for each table."""
+    """The same for every workload of a class as long as no queue, flavor or DeviceClass changes: worked out once for
+    each table."""
     key: Any = standing.shape if counts is None else (standing.shape, *counts)
     if resources is not PLAIN:
         key = (resources, key)
@@ -321,7 +322,8 @@ class _Search:
         return False
 
     def _why_not(self, at: int) -> Refusal | None:
-        """What keeps pods of these sets from the flavor at this index, whatever is free. Depends on the class and the table alone."""
+        """What keeps pods of these sets from the flavor at this index, whatever is free. Depends on the class and the
+        table alone."""
         name = self.group.flavors[at]
         flavor = self.world.flavor(name)
         label = self.pod_sets[0].pod_set.name
@@ -441,7 +443,8 @@ class _Search:
         return self._rank(mode, level) > self._rank(to_mode, to_level)
 
     def _rank(self, mode: Mode, level: int) -> tuple[int, int]:
-        """More is better, by the queue's preference. Within one flavor a mode without candidates has no other rank (as in Kueue)."""
+        """More is better, by the queue's preference. Within one flavor a mode without candidates has no other rank (as
+        in Kueue)."""
         if self.table.fact.fungibility.preference == "PreemptionOverBorrowing":
             return (-level, mode)
         return (mode, -level)

@@ -1,4 +1,5 @@
-"""The value that flavor assignment produces: one flavor per pod set and resource, a mode, and what was refused on the way."""
+"""The value that flavor assignment produces: one flavor per pod set and resource, a mode, and what was refused on the
+way."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class Mode(IntEnum):
 
 
 class Choice(msgspec.Struct):
-    """One resource of one pod set: the flavor taken, how it fits, and the smallest subtree (by height) that can hold it."""
+    """One resource of one pod set: the flavor taken, how it fits, and the smallest subtree (by height) that can hold
+    it."""
 
     flavor: FlavorName
     slot: Slot
@@ -51,9 +53,9 @@ class PodSetChoice:
     choices: dict[ResourceName, Choice] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     fits: bool = True
-    """Every resource group ended on a flavor whose representative mode is FIT. Under PreemptionOverBorrowing that mode may hide a
-    cell that does not fit (a lower borrowing level outranks it); Kueue then takes the pod set as fitting and skips it when its
-    turn comes, again and again. Recordings of Kueue 0.19 show it, so it is so here."""
+    """Every resource group ended on a flavor whose representative mode is FIT. Under PreemptionOverBorrowing that mode
+    may hide a cell that does not fit (a lower borrowing level outranks it); Kueue then takes the pod set as fitting and
+    skips it when its turn comes, again and again. Recordings of Kueue 0.19 show it, so it is so here."""
 
     @property
     def mode(self) -> Mode:
@@ -87,8 +89,8 @@ class Assignment:
         return self._mode
 
     def refuse(self, refusal: Refusal | None, *, hopeless: bool, pod_sets: Collection[str]) -> None:
-        """The fleet has no place for these pod sets as things are (`refusal`; None if quota is short anyway); `hopeless`: nor if every
-        workload were gone."""
+        """The fleet has no place for these pod sets as things are (`refusal`; None if quota is short anyway);
+        `hopeless`: nor if every workload were gone."""
         self.fleet_refusal = refusal
         self.fleet_is_hopeless = hopeless
         self._mode = None

@@ -12,8 +12,8 @@ def search_counts(
 ) -> tuple[int, ...] | None:
     """The counts of the smallest reduction for which `works` says yes, found by bisection over the total reduction.
 
-    Bisection takes for granted that what works for some size works for every smaller one; where that is not so and the last
-    success is not the reduction found, there is no answer (as in Kueue). O(log(total reduction)) calls of `works`.
+    Bisection takes for granted that what works for some size works for every smaller one; where that is not so and the
+    last success is not the reduction found, there is no answer (as in Kueue). O(log(total reduction)) calls of `works`.
     """
     deltas = [
         max(0, count - ps.min_count) if ps.min_count is not None else 0

@@ -9,5 +9,6 @@
     claims.py    what is published and claimed of devices      claim_needs.py   what a pod's claims come to as things stand
     claim_room.py    how many pods' claims a node can hold     claim_refusing.py   why they found no devices
 
-Which devices satisfy which claims on one node is `core.dra`'s business; here whole gangs find nodes where that works out.
+Which devices satisfy which claims on one node is `core.dra`'s business; here whole gangs find nodes where that works
+out.
 """

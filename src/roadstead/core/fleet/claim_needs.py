@@ -1,4 +1,5 @@
-"""What a pod's claims come to as things stand: devices of its own, ResourceClaims that are still to be allocated, and those that are."""
+"""What a pod's claims come to as things stand: devices of its own, ResourceClaims that are still to be allocated, and
+those that are."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ Given: TypeAlias = tuple[tuple[str, Allocation], ...]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Of one pod, by its names for the claims. `own`: allocated anew for every pod; `open`: ResourceClaims to allocate once for all of
-    them; `given`: what those have that are allocated, which pins the pods to the nodes of `pinned`."""
+    """Of one pod, by its names for the claims. `own`: allocated anew for every pod; `open`: ResourceClaims to allocate
+    once for all of them; `given`: what those have that are allocated, which pins the pods to the nodes of `pinned`."""
 
     own: tuple[tuple[str, Claim], ...] = ()
     open: tuple[tuple[str, ClaimKey, Claim], ...] = ()
@@ -35,7 +36,8 @@ class Needs:
         object.__setattr__(self, "pinned", tuple(each.nodes for _, each in self.given if each.nodes is not None))
 
     def alone(self) -> Needs:
-        """The same for a single pod: what is still to be allocated is allocated where it goes, as if it were its own."""
+        """The same for a single pod: what is still to be allocated is allocated where it goes, as if it were its
+        own."""
         if not self.open:
             return self
         own = {**dict(self.own), **{name: claim for name, _, claim in self.open}}

@@ -1,4 +1,5 @@
-"""Why pods' claims found no devices: which nodes lack what, and which came closest. Worked out only when somebody is refused."""
+"""Why pods' claims found no devices: which nodes lack what, and which came closest. Worked out only when somebody is
+refused."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ UNMATCHED: Final = "devices.unmatched"
 TAINTED: Final = "devices.tainted"
 IN_USE: Final = "devices.inUse"
 APART: Final = "devices.apart"
-"""Causes, one per node: too few devices that match; too few of them that are not tainted; too few of those that are free; enough, but
-not in a combination that the claims allow (constraints, shared counters, capacity)."""
+"""Causes, one per node: too few devices that match; too few of them that are not tainted; too few of those that are
+free; enough, but not in a combination that the claims allow (constraints, shared counters, capacity)."""
 
 
 class Lack(NamedTuple):
@@ -40,8 +41,8 @@ class Lack(NamedTuple):
 
 
 def invalid(pod_set: str, failed: Failed, names: Sequence[str]) -> Refusal:
-    """No node would do: the allocator stops at an error that lies in the claims themselves, or in the classes they name. `names`: what
-    the pod calls the claims that were asked for. `resource` is the class at fault, if it is one."""
+    """No node would do: the allocator stops at an error that lies in the claims themselves, or in the classes they
+    name. `names`: what the pod calls the claims that were asked for. `resource` is the class at fault, if it is one."""
     which = f"claim {names[failed.claim]}" if 0 <= failed.claim < len(names) else "claims"
     what = f"{which} cannot be allocated on any node: {failed.message}"
     return Refusal(Code.CLAIM_INVALID, Verdict.CHANGE, Level.FLEET, pod_set, resource=failed.device_class, subject=what)
@@ -58,11 +59,12 @@ def refuse_claims(
     *,
     empty: bool,
 ) -> Refusal | None:
-    """The refusal, or None if it is not claims that stand in the way. `names`: what the pod calls its claims. O(nodes x devices).
+    """The refusal, or None if it is not claims that stand in the way. `names`: what the pod calls its claims. O(nodes x
+    devices).
 
-    `resource` is the device class that the closest node lacks, `needed` the devices that all pods' claims take at least, `available`
-    what found room together (for a single pod: what the closest node has of that class); `closest` is that node, or the topology
-    domain with the most room.
+    `resource` is the device class that the closest node lacks, `needed` the devices that all pods' claims take at
+    least, `available` what found room together (for a single pod: what the closest node has of that class); `closest`
+    is that node, or the topology domain with the most room.
     """
     demand = counts.demand
     rooms = [(line, fits(line.room(without_workloads=empty), demand.requests)) for line in counts.lines()]

@@ -1,9 +1,9 @@
 """How many pods' claims find their devices on a node, and which devices those are.
 
-The members of a gang are alike, so the answer for a node is a plan: what the first pod's claims get, what the second's get beside
-it, and so on until nothing fits. Where that ends before the devices do, all pods are tried at once: their claims then make room for
-one another, as the claims of one pod do. Plans are kept for as long as the node publishes the same and the same of it is in use, so
-a node without room is not visited again.
+The members of a gang are alike, so the answer for a node is a plan: what the first pod's claims get, what the second's
+get beside it, and so on until nothing fits. Where that ends before the devices do, all pods are tried at once: their
+claims then make room for one another, as the claims of one pod do. Plans are kept for as long as the node publishes the
+same and the same of it is in use, so a node without room is not visited again.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class ClaimRoom:
         self._plans: dict[object, tuple[object, Plan]] = {}
 
     def pods(self, line: NodeLine, demand: Demand, limit: int, *, beside_leader: bool = False) -> int:
-        """How many of up to `limit` pods of a demand, for whom there is room otherwise, find the devices of their claims and those that
-        they ask for by name."""
+        """How many of up to `limit` pods of a demand, for whom there is room otherwise, find the devices of their
+        claims and those that they ask for by name."""
         if not limit:
             return 0
         empty, leader = demand.without_workloads, demand.leader_claims if beside_leader else ()
@@ -101,8 +101,8 @@ class ClaimRoom:
         return True
 
     def plan(self, node: NodeFacts, claims: Claims, limit: int, *, empty: bool = False, beside: Claims = ()) -> Plan:
-        """What up to `limit` pods with these claims get on the node; `beside`: next to another pod with those. `empty`: if nothing were
-        in use. O(1) while nothing changes, else one search of the allocator for each pod."""
+        """What up to `limit` pods with these claims get on the node; `beside`: next to another pod with those. `empty`:
+        if nothing were in use. O(1) while nothing changes, else one search of the allocator for each pod."""
         version = self._book.version(node.name)
         now: object = (version, self._book.pencilled) if empty else (version, self._book.state(node.name))
         key = (node, claims, beside, empty)
@@ -159,7 +159,8 @@ class ClaimRoom:
         return allocate(self._book.inventory, node, claims, steps, usage.view())
 
     def _may_hold(self, node: NodeFacts, claims: Claims, pods: int, usage: Usage) -> bool:
-        """False if the node plainly has too few free devices for so many pods; a device that several can share counts for all."""
+        """False if the node plainly has too few free devices for so many pods; a device that several can share counts
+        for all."""
         if pods < 2:
             return False  # one pod's claims were tried in every way
         use = usage.view()

@@ -1,9 +1,10 @@
 """The part of the ledger that claims draw on: what is published, what is claimed, and by whom (KEP-4381).
 
-Devices come into use in four ways, each counted once: by the claims of a holder's members; by a ResourceClaim that several share; by
-an allocated ResourceClaim that no holder speaks for (its pods are gone, or were bound before we knew of them); and by being handed
-out under the name that their node lists them by. The last two ways of asking meet in the attribute DEVICE_ATTRIBUTE: a device that
-carries it is the one that its node lists under that name, so what is taken one way is not free the other way.
+Devices come into use in four ways, each counted once: by the claims of a holder's members; by a ResourceClaim that
+several share; by an allocated ResourceClaim that no holder speaks for (its pods are gone, or were bound before we knew
+of them); and by being handed out under the name that their node lists them by. The last two ways of asking meet in the
+attribute DEVICE_ATTRIBUTE: a device that carries it is the one that its node lists under that name, so what is taken
+one way is not free the other way.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class ClaimBook:
         took: Callable[[str, str, int], None],
         is_handed_out: Callable[[str, str], bool],
     ) -> None:
-        """`changed(node)`: what claims find on the node ("": on all nodes) may be different now. `took(node, device, by)`: claims have
-        (1) a device that the node lists, or no more (-1). `is_handed_out(node, device)`: does a holder have it by its listed name?"""
+        """`changed(node)`: what claims find on the node ("": on all nodes) may be different now. `took(node, device,
+        by)`: claims have (1) a device that the node lists, or no more (-1). `is_handed_out(node, device)`: does a
+        holder have it by its listed name?"""
         self._undo = undo
         self._changed = changed
         self._took = took
@@ -104,7 +106,8 @@ class ClaimBook:
         self._publish("")
 
     def set_slice(self, name: str, of: ResourceSlice | None) -> None:
-        """Add or replace a slice, or drop it (None). O(devices); of pools that only one node sees, only that node is looked at again."""
+        """Add or replace a slice, or drop it (None). O(devices); of pools that only one node sees, only that node is
+        looked at again."""
         old = self._slices.get(name)
         if old != of:
             self._set_slice(name, of)
@@ -164,8 +167,8 @@ class ClaimBook:
         return replace(of, devices=devices)
 
     def set_claim(self, key: ClaimKey, claim: ResourceClaim | None) -> bool:
-        """Add or replace a ResourceClaim, or drop it (None); True if somebody may be let in by it: it is new, or gave devices back, or
-        fewer use it."""
+        """Add or replace a ResourceClaim, or drop it (None); True if somebody may be let in by it: it is new, or gave
+        devices back, or fewer use it."""
         old = self.claims.get(key)
         if old == claim:
             return False
@@ -192,8 +195,9 @@ class ClaimBook:
     # --- who uses what
 
     def speak(self, holder: Holder, placement: Placement | None) -> None:
-        """The allocated claims that this placement gives are the holder's, whether what it holds is counted at the moment or not
-        (on a trial it may be gone): they are not counted beside it. None: it speaks for none any more. Undoable."""
+        """The allocated claims that this placement gives are the holder's, whether what it holds is counted at the
+        moment or not (on a trial it may be gone): they are not counted beside it. None: it speaks for none any more.
+        Undoable."""
         old = self._spoken.get(holder, ())
         new = tuple(_mark(given) for given in _given(placement)) if placement is not None else ()
         if old != new:
@@ -242,7 +246,8 @@ class ClaimBook:
                     self._settle(key)
 
     def allocation_of(self, key: ClaimKey) -> Allocation | None:
-        """What a ResourceClaim was given, or will be as soon as what was decided is written; None if it has nothing yet."""
+        """What a ResourceClaim was given, or will be as soon as what was decided is written; None if it has nothing
+        yet."""
         claim = self.claims.get(key)
         if claim is not None and claim.allocation is not None:
             return claim.allocation
@@ -250,7 +255,8 @@ class ClaimBook:
         return next((given for _, given in sorted(users.items()) if given is not None), None)
 
     def _settle(self, key: ClaimKey) -> None:
-        """Count a ResourceClaim as what it is now: once, if it has devices and somebody uses it or nobody speaks for it."""
+        """Count a ResourceClaim as what it is now: once, if it has devices and somebody uses it or nobody speaks for
+        it."""
         claim = self.claims.get(key)
         wanted = self.allocation_of(key)
         if wanted is not None and key not in self._users and self._speakers[_mark(wanted)]:
@@ -373,7 +379,8 @@ class ClaimBook:
             self._as_listed.setdefault(listed, {})[device] = None
 
     def has_some_of(self, node: NodeFacts, device_class: str, member: Member) -> bool:
-        """Does a member on this node have a device that the class selects, by a claim or by its listed name? O(devices of the node)."""
+        """Does a member on this node have a device that the class selects, by a claim or by its listed name? O(devices
+        of the node)."""
         mine = {result.id for _, given in member.claims for result in given.results if not result.admin}
         for name in member.devices:
             mine.update(self._as_listed.get((node.name, name), ()))
@@ -406,7 +413,8 @@ class ClaimBook:
         return self._versions[node], self._versions[""]
 
     def state(self, node: str) -> tuple[frozenset[object], frozenset[object]]:
-        """What is in use of the devices that the node sees; equal means the same. O(its devices) after a change, else O(1)."""
+        """What is in use of the devices that the node sees; equal means the same. O(its devices) after a change, else
+        O(1)."""
         return self._state(node), self._state("")
 
     def _state(self, node: str) -> frozenset[object]:

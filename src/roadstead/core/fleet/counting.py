@@ -1,7 +1,8 @@
-"""Who counts for whom: the demands that are asked about often get a `Forest`, which is kept up to date; the rest are counted `Flat`.
+"""Who counts for whom: the demands that are asked about often get a `Forest`, which is kept up to date; the rest are
+counted `Flat`.
 
-Both answer alike. A Forest costs O(nodes) to make and O(changes) to keep; with more kinds of pods than FORESTS_MAX, making one for
-each question would be all that is ever done.
+Both answer alike. A Forest costs O(nodes) to make and O(changes) to keep; with more kinds of pods than FORESTS_MAX,
+making one for each question would be all that is ever done.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ CHANGES_MAX: Final = 200_000
 
 
 class Counting:
-    """All counts of a Fleet. It reports each node whose facts or amounts changed; counts catch up when they are asked for."""
+    """All counts of a Fleet. It reports each node whose facts or amounts changed; counts catch up when they are asked
+    for."""
 
     def __init__(self, lines: Mapping[str, NodeLine], claims: ClaimRoom) -> None:
         self._lines = lines
@@ -59,7 +61,8 @@ class Counting:
         return self._fixed if without_workloads else self._amounts
 
     def trim(self) -> None:
-        """Keep the lists of changes bounded: start them, and the counts that rest on them, afresh once in a long while."""
+        """Keep the lists of changes bounded: start them, and the counts that rest on them, afresh once in a long
+        while."""
         if len(self._facts) + len(self._amounts) > max(CHANGES_MAX, 16 * len(self._lines)):
             self._facts.clear()
             self._amounts.clear()
@@ -69,7 +72,8 @@ class Counting:
             self._groups.clear()
 
     def of(self, demand: Demand) -> Counts:
-        """The counts of a demand as things stand. O(changes since it was last asked about), or O(groups of nodes) if it is rare."""
+        """The counts of a demand as things stand. O(changes since it was last asked about), or O(groups of nodes) if it
+        is rare."""
         self._questions += 1
         if demand not in self._forests and is_flat(demand) and self._is_rare(demand):
             groups = self._fresh_groups(demand.without_workloads)

@@ -18,8 +18,8 @@ NODE_LEVEL: Final = ""
 class Demand:
     """What is counted. Requests are per pod and hold `pods: 1`.
 
-    `slice_level`, `slice_size`: each `slice_size` pods stay within one domain of that level; `inner[level]` is the size in
-    whose multiples domains of `level` are filled, 0 for none. `leader`: one pod more, of another class, somewhere.
+    `slice_level`, `slice_size`: each `slice_size` pods stay within one domain of that level; `inner[level]` is the size
+    in whose multiples domains of `level` are filled, 0 for none. `leader`: one pod more, of another class, somewhere.
     `by_node`: a leaf holds what its nodes hold one by one; else what `recorded` says of their sum, as Kueue counts.
     """
 

@@ -11,9 +11,9 @@ from roadstead.model.nodes import Device
 class DeviceAllocator:
     """Hands out exact counts of healthy free devices, lowest index first, never one twice.
 
-    What is already bound is recorded whatever it says: a device that two holders name, one that turned unhealthy, or one that
-    the node no longer lists stays taken until its last holder lets go. Counts are kept, so `count_free` is O(1) and `pick`
-    O(devices of the resource).
+    What is already bound is recorded whatever it says: a device that two holders name, one that turned unhealthy, or
+    one that the node no longer lists stays taken until its last holder lets go. Counts are kept, so `count_free` is
+    O(1) and `pick` O(devices of the resource).
     """
 
     __slots__ = ("_free", "_pools", "_resource_of", "_taken", "_taken_by_pods", "_unheld")
@@ -27,7 +27,8 @@ class DeviceAllocator:
         self._unheld: dict[ResourceName, int] = {}  # not held by pods: free if no workload used anything
 
     def set_devices(self, devices: Iterable[Device]) -> None:
-        """The node's inventory, replacing the old one. Resources keep an entry even when none of their devices is healthy.
+        """The node's inventory, replacing the old one. Resources keep an entry even when none of their devices is
+        healthy.
 
         A name listed twice counts once (the lowest index wins): one device can't be handed out twice.
         """

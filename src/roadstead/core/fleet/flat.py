@@ -1,8 +1,9 @@
 """Counting without keeping: for pods that may go to any node and are asked about too seldom to be kept counted.
 
-Nodes of the same kind with the same amounts left stand or fall together, whatever the demand. `Groups` keeps them sorted into such
-groups, once for all demands; a `Flat` counts one demand group by group and answers as a `Forest` of that demand would. So a fleet
-where every pod is another size costs O(groups) a question and no memory, where a Forest costs O(nodes) to make.
+Nodes of the same kind with the same amounts left stand or fall together, whatever the demand. `Groups` keeps them
+sorted into such groups, once for all demands; a `Flat` counts one demand group by group and answers as a `Forest` of
+that demand would. So a fleet where every pod is another size costs O(groups) a question and no memory, where a Forest
+costs O(nodes) to make.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def is_flat(demand: Demand) -> bool:
 
 
 class Group:
-    """Nodes that are alike: what one of them looked like when the group began, what each has left, and all seats in order."""
+    """Nodes that are alike: what one of them looked like when the group began, what each has left, and all seats in
+    order."""
 
     __slots__ = ("labels", "node", "room", "seats")
 
@@ -126,7 +128,8 @@ class Groups:
 
 
 class Flat:
-    """One demand counted group by group; answers `search` and refusals like the Forest of the same demand. O(groups)."""
+    """One demand counted group by group; answers `search` and refusals like the Forest of the same demand.
+    O(groups)."""
 
     __slots__ = ("_lines", "_rows", "demand", "left_out")
 

@@ -1,7 +1,7 @@
 """The Fleet: one ledger of nodes, topology domains and devices, and the only place that picks any of them.
 
-Called by the World (facts and holds) and by the cycle (`place`, and what explanations need). Quota admission, topology assignment,
-device allocation and pods outside any queue all draw on it, so a device can't be promised twice.
+Called by the World (facts and holds) and by the cycle (`place`, and what explanations need). Quota admission, topology
+assignment, device allocation and pods outside any queue all draw on it, so a device can't be promised twice.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from roadstead.model.workload import Placement, PodSetPlacement
 class Fleet:
     """Nodes, what is held on them, and answers about where a gang could go.
 
-    Holders are named "workload:namespace/name" or "pod:namespace/name". A hold survives its node's change and even its absence.
-    What is bound is recorded, never refused, even where it overcommits a node; `place` never adds to that.
+    Holders are named "workload:namespace/name" or "pod:namespace/name". A hold survives its node's change and even its
+    absence. What is bound is recorded, never refused, even where it overcommits a node; `place` never adds to that.
     """
 
     def __init__(self, undo: UndoLog) -> None:
@@ -37,7 +37,8 @@ class Fleet:
         self._lines: dict[str, NodeLine] = {}
         self._holds: dict[Holder, Placement] = {}
         self.claims = ClaimBook(undo, self._claims_changed, self._claimed, self._is_handed_out)
-        """What is published and claimed of devices: classes, slices, taint rules, ResourceClaims; and who speaks for which."""
+        """What is published and claimed of devices: classes, slices, taint rules, ResourceClaims; and who speaks for
+        which."""
         self.claim_room = ClaimRoom(self.claims)
         self._counting = Counting(self._lines, self.claim_room)
         self._listing: Counter[ResourceName] = Counter()  # nodes that list devices of a resource
@@ -46,7 +47,8 @@ class Fleet:
     # --- facts ---
 
     def set_node(self, node: Node) -> None:
-        """Add or replace a node. Idempotent. A node without `pods` in allocatable takes no pods (kubelet always says how many).
+        """Add or replace a node. Idempotent. A node without `pods` in allocatable takes no pods (kubelet always says
+        how many).
 
         O(devices + resources); each demand then matches this one node again.
         """
@@ -159,8 +161,8 @@ class Fleet:
         return self._held_by_pods[resource]
 
     def holders_of(self, resource: ResourceName, node_labels: Iterable[tuple[str, str]] = ()) -> tuple[Holder, ...]:
-        """Who holds some of the resource on nodes with these labels, by name. Of a DeviceClass: devices that are in it, by claims or
-        counted. O(nodes + holds)."""
+        """Who holds some of the resource on nodes with these labels, by name. Of a DeviceClass: devices that are in it,
+        by claims or counted. O(nodes + holds)."""
         wanted = tuple(node_labels)
         if resource in self.claims.inventory.classes:
             return self._holders_of_class(resource, wanted)
@@ -190,8 +192,8 @@ class Fleet:
     def place(self, ask: Ask) -> Found | Refusal:
         """A place for every pod of the gang, or why there is none, with numbers. Changes nothing.
 
-        Costs what changed since the last question of this kind, plus O(log nodes) for a pod, O(children of the chosen domains)
-        for a gang.
+        Costs what changed since the last question of this kind, plus O(log nodes) for a pod, O(children of the chosen
+        domains) for a gang.
         """
         return Placer(self).place(ask)
 
@@ -204,8 +206,8 @@ class Fleet:
         return self.place(Ask(ask.pod_sets, assume_empty=True, exact=ask.exact))
 
     def still_fits(self, ask: Ask, found: Found) -> bool:
-        """True if this answer could be held as it is, though others were placed since: as Kueue, who keeps the place that a head was
-        nominated with unless it is taken. O(members)."""
+        """True if this answer could be held as it is, though others were placed since: as Kueue, who keeps the place
+        that a head was nominated with unless it is taken. O(members)."""
         if not ask.exact:
             return Placer(self).leaves_fit(ask, found)
         for name, share in shares(found.placement).items():
@@ -231,7 +233,8 @@ class Fleet:
         return self._total(line.allocatable for line in self._usable(node_labels))
 
     def free(self, node_labels: Iterable[tuple[str, str]] = ()) -> Amounts:
-        """What is free on ready, schedulable nodes with these labels, in total; overcommitted nodes count as 0. O(nodes)."""
+        """What is free on ready, schedulable nodes with these labels, in total; overcommitted nodes count as 0.
+        O(nodes)."""
         return self._total(line.free for line in self._usable(node_labels))
 
     def node(self, name: str) -> Node | None:
@@ -268,7 +271,8 @@ class Fleet:
         return self._listing[resource] > 0
 
     def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]:
-        """Count these members as placed until the returned function is called: later pod sets of the same ask see them."""
+        """Count these members as placed until the returned function is called: later pod sets of the same ask see
+        them."""
         holder = f"{PENCIL_PREFIX}{pod_set.name}"
         placement = Placement((pod_set,))
         touched = [(self._lines[name], share) for name, share in shares(placement).items()]

@@ -1,8 +1,9 @@
-"""Phase 1 of placement: how many pods of one kind fit into each topology domain, bottom-up and kept up to date (Kueue 4.4).
+"""Phase 1 of placement: how many pods of one kind fit into each topology domain, bottom-up and kept up to date (Kueue
+4.4).
 
-A `Forest` belongs to one `Demand`: the same selection, topology levels, requests and slices. Domains are found by their label
-values of levels 0..i. The Fleet tells it which nodes changed; only those leaves and the domains above them are counted again, so
-a question costs what changed since the last one, not the size of the fleet.
+A `Forest` belongs to one `Demand`: the same selection, topology levels, requests and slices. Domains are found by their
+label values of levels 0..i. The Fleet tells it which nodes changed; only those leaves and the domains above them are
+counted again, so a question costs what changed since the last one, not the size of the fleet.
 """
 
 from __future__ import annotations
@@ -123,8 +124,8 @@ class Forest:
             domain = domain.parent
 
     def _place_of(self, line: NodeLine) -> Values | None:
-        """The label values of the node's leaf, or None if it lacks a level (Kueue 4.1). The node's name stands in for a missing
-        hostname label where no other level is asked for: every node is a domain of its own."""
+        """The label values of the node's leaf, or None if it lacks a level (Kueue 4.1). The node's name stands in for a
+        missing hostname label where no other level is asked for: every node is a domain of its own."""
         levels, labels = self.demand.levels, line.labels
         if levels == (HOSTNAME,):
             return (labels.get(HOSTNAME, line.name),)
@@ -192,7 +193,8 @@ class Forest:
         return pods
 
     def _fits_with_leader(self, leaf: Domain, leader: Requests) -> tuple[int, int, int]:
-        """(pods, leaders, pods beside the leader). Where no leader fits, the last is the first (Kueue: fillLeafCounts)."""
+        """(pods, leaders, pods beside the leader). Where no leader fits, the last is the first (Kueue:
+        fillLeafCounts)."""
         demand = self.demand
         if not demand.by_node:
             whole = leaf_room(leaf.lines.values(), without_workloads=demand.without_workloads)
@@ -250,7 +252,8 @@ class Forest:
         domain.pods, domain.slices = pods, slices
 
     def _gather(self, domain: Domain) -> None:
-        """Count an inner domain from its children, with a leader: its loss is the least among the children that can host it."""
+        """Count an inner domain from its children, with a leader: its loss is the least among the children that can
+        host it."""
         demand = self.demand
         unit = demand.inner[domain.level + 1] if demand.inner else 0
         pods = slices = leaders = 0
@@ -290,7 +293,8 @@ class Forest:
         return index
 
     def smallest(self, level: int, slices: int) -> Domain | None:
-        """The domain with the fewest slices that are still enough; ties: fewest pods, then label values. O(log domains)."""
+        """The domain with the fewest slices that are still enough; ties: fewest pods, then label values. O(log
+        domains)."""
         entries = self._entries(level)
         at = bisect_left(entries, (slices,))
         return self.domains[level][entries[at][2]] if at < len(entries) else None

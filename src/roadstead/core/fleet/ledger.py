@@ -36,7 +36,8 @@ class Share:
 
 @lru_cache(maxsize=4096)
 def per_pod(requests: Requests) -> Requests:
-    """What one pod takes from a node: its requests and one of the node's `pods`. `pods` itself is a reserved key (Kueue 1.6)."""
+    """What one pod takes from a node: its requests and one of the node's `pods`. `pods` itself is a reserved key (Kueue
+    1.6)."""
     return (*((name, amount) for name, amount in requests if amount > 0 and name != PODS), (PODS, 1))
 
 
@@ -101,7 +102,8 @@ class NodeLine:
         self._bound_by_devices()
 
     def claim(self, device: str, by: int) -> None:
-        """A claim has a device that the node lists (1), or no more (-1). It counts as used by workloads: an empty fleet has no claims."""
+        """A claim has a device that the node lists (1), or no more (-1). It counts as used by workloads: an empty fleet
+        has no claims."""
         self.claimed += by
         if by > 0:
             self.devices.take((device,), by_workload=True)

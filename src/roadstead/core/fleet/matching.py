@@ -1,7 +1,8 @@
 """Which nodes a pod may use at all: readiness, taints, labels, affinity. Amounts are not looked at here.
 
-A `Selection` is what one pod set and its flavor demand of a node. Its `Matcher` remembers the verdict per node class (the labels
-that the selection mentions, the taints, readiness), so a fleet of equal nodes is matched once, not per node or per pod.
+A `Selection` is what one pod set and its flavor demand of a node. Its `Matcher` remembers the verdict per node class
+(the labels that the selection mentions, the taints, readiness), so a fleet of equal nodes is matched once, not per node
+or per pod.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _BLOCKING_EFFECTS: Final = frozenset({"NoSchedule", "NoExecute"})
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a pod set and its flavor demand of a node. `pod_rules` off: only readiness and the flavor's labels count, as for
-    topologies whose lowest level is not a node (Kueue 4.1)."""
+    """What a pod set and its flavor demand of a node. `pod_rules` off: only readiness and the flavor's labels count, as
+    for topologies whose lowest level is not a node (Kueue 4.1)."""
 
     node_labels: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[Toleration, ...] = ()

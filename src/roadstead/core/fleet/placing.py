@@ -1,6 +1,7 @@
 """From an Ask to an Answer: pod sets (and groups of two) in order, each seeing what the ones before it took.
 
-Here the counts of `forest`, the choice of `search` and the devices of `devices` come together into members with node and devices.
+Here the counts of `forest`, the choice of `search` and the devices of `devices` come together into members with node
+and devices.
 """
 
 from __future__ import annotations
@@ -181,8 +182,9 @@ class Placer:
         *,
         is_last: bool,
     ) -> dict[str, _Part] | Refusal:
-        """Pods that share ResourceClaims which are still to be allocated: where one of them finds devices, all the pods have to fit, on
-        the nodes from where those can be used. Node by node, by name; each different allocation is tried once. O(nodes x placing)."""
+        """Pods that share ResourceClaims which are still to be allocated: where one of them finds devices, all the pods
+        have to fit, on the nodes from where those can be used. Node by node, by name; each different allocation is
+        tried once. O(nodes x placing)."""
         wanted = {key: (name, claim) for name, key, claim in (*needs.open, *lead_needs.open)}
         shared = tuple((name, key) for key, (name, _) in wanted.items())
         claims = tuple(claim for _, claim in wanted.values())
@@ -238,8 +240,8 @@ class Placer:
         *,
         is_last: bool,
     ) -> dict[str, _Part]:
-        """Name the node and devices of every member. The leader goes first: it is the one with the fewest choices. NoRoomError if claims
-        do not find what was counted."""
+        """Name the node and devices of every member. The leader goes first: it is the one with the fewest choices.
+        NoRoomError if claims do not find what was counted."""
         empty = counts.demand.without_workloads
         levels = _shown_levels(workers.levels)
         parts: dict[str, _Part] = {}
@@ -275,7 +277,8 @@ class Placer:
         *,
         empty: bool = False,
     ) -> _Part:
-        """Members in rank order (the order of the domains, then of nodes, then of device indices) and the same as an assignment."""
+        """Members in rank order (the order of the domains, then of nodes, then of device indices) and the same as an
+        assignment."""
         members: list[Member] = []
         domains: dict[tuple[str, ...], int] = {}
         for values, line, count in seats:
@@ -312,8 +315,8 @@ class Placer:
         self._rub_all_out()
         if not isinstance(when_empty, Refusal):
             return now
-        # Pods outside workloads stay in that second look, as in Kueue; but where we place everything they end too, and "never" would
-        # be untrue of what they hold.
+        # Pods outside workloads stay in that second look, as in Kueue; but where we place everything they end too, and
+        # "never" would be untrue of what they hold.
         if ask.exact and when_empty.needed <= when_empty.limit + self._books.held_by_pods(when_empty.resource):
             return now
         return never(now, when_empty)
@@ -326,12 +329,13 @@ def _binds(given: Iterable[Allocation], line: NodeLine) -> bool:
 
 
 class NoRoomError(Exception):
-    """A node has not got the devices that were counted there: another node of the gang, which sees them too, took them."""
+    """A node has not got the devices that were counted there: another node of the gang, which sees them too, took
+    them."""
 
 
 def _groups(pod_sets: Sequence[PodSetAsk]) -> list[tuple[PodSetAsk, PodSetAsk | None]]:
-    """(workers, leader) in order of first appearance; two pod sets of one group name belong together, the larger are the workers
-    (Kueue: findLeaderAndWorkers)."""
+    """(workers, leader) in order of first appearance; two pod sets of one group name belong together, the larger are
+    the workers (Kueue: findLeaderAndWorkers)."""
     if len(pod_sets) == 1:
         return [(pod_sets[0], None)]
     found: dict[object, list[PodSetAsk]] = {}
@@ -359,7 +363,8 @@ def _shown_values(values: tuple[str, ...], shown: tuple[str, ...], levels: tuple
 
 
 def _leader_line(counts: Counts, pick: Pick, requests: Requests) -> NodeLine:
-    """The node of the leaf that loses the fewest pods to the leader; where only the sum of the leaf counts, the first."""
+    """The node of the leaf that loses the fewest pods to the leader; where only the sum of the leaf counts, the
+    first."""
     lines = sorted(pick.domain.lines.values(), key=lambda line: line.name)
     if len(lines) == 1:
         return lines[0]

@@ -1,8 +1,10 @@
-"""How Kueue 0.19.0 was recorded to work out what a topology leaf has left; for worlds where kube-scheduler has the last word.
+"""How Kueue 0.19.0 was recorded to work out what a topology leaf has left; for worlds where kube-scheduler has the last
+word.
 
-A leaf holds what the sum of its nodes' amounts holds. And a quirk: taking from a leaf exactly what it has left, of everything, takes
-nothing. So a leaf that workloads (or earlier pod sets of the same workload) use up to the last unit counts as if they did not, and
-is overcommitted. Decisions are compatible with it on purpose; where our own placement is binding, `by_node` counts are used.
+A leaf holds what the sum of its nodes' amounts holds. And a quirk: taking from a leaf exactly what it has left, of
+everything, takes nothing. So a leaf that workloads (or earlier pod sets of the same workload) use up to the last unit
+counts as if they did not, and is overcommitted. Decisions are compatible with it on purpose; where our own placement is
+binding, `by_node` counts are used.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ def subtract(room: dict[ResourceName, int], taken: Mapping[ResourceName, int]) -
 
 
 def leaf_room(lines: Iterable[NodeLine], *, without_workloads: bool) -> dict[ResourceName, int]:
-    """What the nodes of a leaf have left together: capacity less pods outside workloads, less workloads, less the open ask."""
+    """What the nodes of a leaf have left together: capacity less pods outside workloads, less workloads, less the open
+    ask."""
     capacity: dict[ResourceName, int] = {}
     usage: dict[ResourceName, int] = {}
     assumed: dict[ResourceName, int] = {}

@@ -31,9 +31,10 @@ def refuse(
 ) -> Refusal:
     """What stands in the way as things are; `by_device`: is a resource handed out by device?
 
-    `counts` says how many nodes were left out by each cause, and how many have no room for even one pod by the resource that is
-    scarcest there. `needed` is the amount of `resource` that the pods ask for, `available` what found room together, `limit` what
-    would if no workload used anything; for a single pod, the most that one node has of it. `subject` is the topology level.
+    `counts` says how many nodes were left out by each cause, and how many have no room for even one pod by the resource
+    that is scarcest there. `needed` is the amount of `resource` that the pods ask for, `available` what found room
+    together, `limit` what would if no workload used anything; for a single pod, the most that one node has of it.
+    `subject` is the topology level.
     """
     causes = _causes(counts)
     if not counts.node_count:
@@ -68,7 +69,8 @@ def roomiest(counts: Counts, level: int) -> Values:
 
 
 def never(now: Refusal, when_empty: Refusal) -> Refusal:
-    """The refusal of an ask that an empty fleet refuses too: waiting won't help, and the empty fleet's numbers are the limit."""
+    """The refusal of an ask that an empty fleet refuses too: waiting won't help, and the empty fleet's numbers are the
+    limit."""
     if (now.pod_set, now.resource) != (when_empty.pod_set, when_empty.resource):
         return when_empty
     return replace(now, code=when_empty.code, verdict=when_empty.verdict, limit=when_empty.available)
@@ -80,8 +82,8 @@ def _causes(counts: Counts) -> tuple[tuple[str, int], ...]:
 
 
 def _scarcest(counts: Counts) -> ResourceName:
-    """The resource that leaves the most nodes without room for one pod; where every node has room for one, the first device or
-    amount asked for (the gang is too large for what is left of it)."""
+    """The resource that leaves the most nodes without room for one pod; where every node has room for one, the first
+    device or amount asked for (the gang is too large for what is left of it)."""
     short = counts.shortages.counts()
     if short:
         return min(short, key=lambda name: (-short[name], name))

@@ -1,7 +1,8 @@
-"""Phase 2 of placement: which domains take how many pods (Kueue 4.4: findLevelWithFitDomains and the descent to the leaves).
+"""Phase 2 of placement: which domains take how many pods (Kueue 4.4: findLevelWithFitDomains and the descent to the
+leaves).
 
-Two profiles (Kueue KEP-2724, TASProfileMixed): unconstrained requests take the *least free* domains that do, so that large holes
-stay whole; required and preferred ones take the *best fit*, so that few domains are used.
+Two profiles (Kueue KEP-2724, TASProfileMixed): unconstrained requests take the *least free* domains that do, so that
+large holes stay whole; required and preferred ones take the *best fit*, so that few domains are used.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ def _pass_down(picks: Sequence[Pick], unit: int, best_fit: bool, leader_first: b
 
 
 def _leader_first(picks: list[Pick], needed: int, *, by_slices: bool) -> list[Pick]:
-    """The first domain that can host the leader and still leaves room for everybody moves to the front (Kueue 4.4, 2b)."""
+    """The first domain that can host the leader and still leaves room for everybody moves to the front (Kueue 4.4,
+    2b)."""
     total = sum(pick.slices if by_slices else pick.pods for pick in picks)
     for at, pick in enumerate(picks):
         loss = pick.slices - pick.slices_with_leader if by_slices else pick.pods - pick.pods_with_leader
@@ -213,10 +215,11 @@ def _best_fit(picks: Sequence[Pick], needed: int, *, with_leader: bool, by_slice
 def _distribute(
     picks: Sequence[Pick], count: int, leaders: int, unit: int, best_fit: bool, *, by_slices: bool
 ) -> list[Pick] | None:
-    """Phase 2b, one level: take domains fully in turn until `count` pods (and the leader) have a place. None if they have not:
-    with a leader, room for all at one level does not always mean room at the next.
+    """Phase 2b, one level: take domains fully in turn until `count` pods (and the leader) have a place. None if they
+    have not: with a leader, room for all at one level does not always mean room at the next.
 
-    Units are slices of `unit` pods (`by_slices`) or single pods. For best fit the last domain is the smallest that holds the rest.
+    Units are slices of `unit` pods (`by_slices`) or single pods. For best fit the last domain is the smallest that
+    holds the rest.
     """
     taken: list[Pick] = []
     left = count // unit if by_slices else count

@@ -58,7 +58,8 @@ def shape_of(
     needs: Needs = NO_CLAIMS,
     leader_needs: Needs = NO_CLAIMS,
 ) -> tuple[Demand, Want]:
-    """The counts to look at, and what to look for. UnknownLevelError if the topology lacks a level. O(1) for a known kind."""
+    """The counts to look at, and what to look for. UnknownLevelError if the topology lacks a level. O(1) for a known
+    kind."""
     kind = _Kind(workers.pod, workers.node_labels, workers.tolerations, needs.claims, needs.pinned)
     lead = None
     if leader is not None:

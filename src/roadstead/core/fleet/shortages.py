@@ -12,7 +12,8 @@ from roadstead.model.amounts import ResourceName
 class Shortages:
     """Leaves of one forest where not one pod fits, by the resource that is scarcest there.
 
-    The forest reports leaves that changed; they are looked at only when somebody is refused, so that finding a place pays nothing.
+    The forest reports leaves that changed; they are looked at only when somebody is refused, so that finding a place
+    pays nothing.
     """
 
     __slots__ = ("_left", "_of", "_requests", "_room", "_to_review")
@@ -29,8 +30,8 @@ class Shortages:
         self._to_review[leaf.values] = leaf
 
     def counts(self) -> dict[ResourceName, int]:
-        """Resource -> leaves where it is the scarcest and keeps out even one pod. O(leaves changed since the last refusal + different
-        amounts left)."""
+        """Resource -> leaves where it is the scarcest and keeps out even one pod. O(leaves changed since the last
+        refusal + different amounts left)."""
         self._review()
         return {resource: sum(leaves.values()) for resource, leaves in self._left.items() if leaves}
 

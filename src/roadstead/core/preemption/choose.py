@@ -26,7 +26,8 @@ def find_targets(
     rules: Rules,
     placeable: Placeable | None = None,
 ) -> list[Target]:
-    """Who would have to go so that all `requests` fit (and can be placed); empty if nothing helps. Restores what it tries."""
+    """Who would have to go so that all `requests` fit (and can be placed); empty if nothing helps. Restores what it
+    tries."""
     policies = table.fact.preemption
     if (
         policies.within_cluster_queue is PreemptionPolicy.NEVER

@@ -1,8 +1,9 @@
-"""Classic preemption: which workloads would have to go so that another fits (kueue.md 3.7.1; Kueue KEP-83, KEP-1337, KEP-79).
+"""Classic preemption: which workloads would have to go so that another fits (kueue.md 3.7.1; Kueue KEP-83, KEP-1337,
+KEP-79).
 
-Called through `choose` by flavor assignment for one cell (would it help at all?) and by `cycle` for a whole workload. The ledgers are changed
-while searching and are as before on return. Cost: O(candidates x (cells x depth)), plus one placement for each candidate where
-the workload is placed.
+Called through `choose` by flavor assignment for one cell (would it help at all?) and by `cycle` for a whole workload.
+The ledgers are changed while searching and are as before on return. Cost: O(candidates x (cells x depth)), plus one
+placement for each candidate where the workload is placed.
 """
 
 from __future__ import annotations
@@ -80,8 +81,9 @@ def satisfies(policy: PreemptionPolicy, preemptor: Standing, candidate: Standing
 
 
 def nobody_may_be_asked(world: World, table: QueueTable, preemptor: Standing, scarce: Iterable[Slot]) -> bool:
-    """True if a search would not find a single candidate: nobody in the own queue ranks low enough, and nobody in the cohort uses more
-    than its quota in a scarce cell. False: there may be one. O(depth x cells); most questions of a full cluster end here."""
+    """True if a search would not find a single candidate: nobody in the own queue ranks low enough, and nobody in the
+    cohort uses more than its quota in a scarce cell. False: there may be one. O(depth x cells); most questions of a
+    full cluster end here."""
     policies, mine = table.fact.preemption, preemptor.fact.priority
     within, holders = policies.within_cluster_queue, world.holders.get(table.name)
     if within is not PreemptionPolicy.NEVER and holders:
@@ -197,7 +199,8 @@ class ClassicSearch(Search):
         ]
 
     def _allowed(self, queue: str, policy: PreemptionPolicy) -> list[Standing]:
-        """Holders of scarce cells in a queue that the policy lets the preemptor ask, in preemption order: by priority first."""
+        """Holders of scarce cells in a queue that the policy lets the preemptor ask, in preemption order: by priority
+        first."""
         mine, scarce, barred = self.preemptor.fact.priority, self.scarce, self.barred
         found: list[Standing] = []
         for order, standing in self.world.holders.get(queue, ()):

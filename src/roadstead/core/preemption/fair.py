@@ -1,6 +1,8 @@
-"""Preemption under fair sharing: take from the side with the highest share, as long as that leaves things fairer (kueue.md 3.10).
+"""Preemption under fair sharing: take from the side with the highest share, as long as that leaves things fairer
+(kueue.md 3.10).
 
-The ledgers are changed while searching and are as before on return. Cost: O(candidates x (queues of the tree + cells x depth)).
+The ledgers are changed while searching and are as before on return. Cost: O(candidates x (queues of the tree + cells x
+depth)).
 """
 
 from __future__ import annotations

@@ -1,20 +1,22 @@
 """Feuds: workloads that displace one another for ever, noticed and stopped.
 
-Kueue's preemption rules look at shares, sizes and borrowing as they are at the moment, so A may displace B, and B, back in its queue,
-displace A; or A displaces B, and B is back before A gets in. Nothing ends that: every turn is right by itself (seen with fair
-sharing, partial admission and borrowWithinCohort, where Kueue 0.19 evicts and re-admits for ever; KEP-1714 speaks of flapping).
+Kueue's preemption rules look at shares, sizes and borrowing as they are at the moment, so A may displace B, and B, back
+in its queue, displace A; or A displaces B, and B is back before A gets in. Nothing ends that: every turn is right by
+itself (seen with fair sharing, partial admission and borrowWithinCohort, where Kueue 0.19 evicts and re-admits for
+ever; KEP-1714 speaks of flapping).
 
 What is counted is who displaced whom, and how often, among workloads that still exist. A displacement is refused
 
 * when it would close a circle of displacements each of which has happened `turns` times already, or
 * when it has been in vain `turns` times: the victim came back each time before the preemptor got in.
 
-No other is ever refused: where priorities alone decide, neither happens. So every settle ends. Of preemptions that went on for ever,
-some would happen again and again; whoever preempts again and again, and not in vain, must itself be displaced again and
-again; going backwards through finitely many workloads that is a circle, and one of its members is refused.
+No other is ever refused: where priorities alone decide, neither happens. So every settle ends. Of preemptions that went
+on for ever, some would happen again and again; whoever preempts again and again, and not in vain, must itself be
+displaced again and again; going backwards through finitely many workloads that is a circle, and one of its members is
+refused.
 
-Memory: may be lost, and is counted anew then, as after every change of a queue, cohort or flavor. Cost: nothing for workloads that
-were never displaced and never preempted; else O(displacements counted).
+Memory: may be lost, and is counted anew then, as after every change of a queue, cohort or flavor. Cost: nothing for
+workloads that were never displaced and never preempted; else O(displacements counted).
 """
 
 from __future__ import annotations
@@ -70,8 +72,8 @@ class Feuds:
             self.set(preemptor, victim, Count())
 
     def barred(self, preemptor: WorkloadKey, turns: int) -> frozenset[WorkloadKey]:
-        """Whom this workload may not displace any more. With one turn each it may never displace those that displaced it, directly
-        or through others; with 0 everything goes."""
+        """Whom this workload may not displace any more. With one turn each it may never displace those that displaced
+        it, directly or through others; with 0 everything goes."""
         if not turns:
             return frozenset()
         mine = self._by.get(preemptor) or {}

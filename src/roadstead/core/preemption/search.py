@@ -1,4 +1,5 @@
-"""What both searches for preemption targets are given, and how they try: take somebody out of the ledgers, look, put them back."""
+"""What both searches for preemption targets are given, and how they try: take somebody out of the ledgers, look, put
+them back."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ Placeable: TypeAlias = Callable[[], bool]
 
 
 class Search:
-    """One search for one preemptor: `requests` are cells and amounts it needs, `scarce` the cells in which others must give way."""
+    """One search for one preemptor: `requests` are cells and amounts it needs, `scarce` the cells in which others must
+    give way."""
 
     def __init__(
         self,
@@ -41,7 +43,8 @@ class Search:
         self.usage = usage
 
     def _remove(self, standing: Standing, node: QuotaNode) -> None:
-        """Take what it holds in `node`, its queue, out of the ledgers; nodes and devices only where a placement is tried. O(cells x depth)."""
+        """Take what it holds in `node`, its queue, out of the ledgers; nodes and devices only where a placement is
+        tried. O(cells x depth)."""
         hold = standing.hold
         assert hold is not None
         for slot, amount in hold.usage:

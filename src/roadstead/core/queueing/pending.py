@@ -1,8 +1,8 @@
 """The pending workloads of one ClusterQueue: active ones by turn, and parked ones (kueue.md 3.2, 3.12).
 
-Workloads stand in line by equivalence class: members of one class differ only in time, so a class is parked and brought back as a
-whole, in O(1) however many wait. Moving one workload costs O(log n), finding the head O(1) amortised. Entries of the heaps are never
-searched for: one that moved on leaves a stale ticket behind, dropped when it surfaces.
+Workloads stand in line by equivalence class: members of one class differ only in time, so a class is parked and brought
+back as a whole, in O(1) however many wait. Moving one workload costs O(log n), finding the head O(1) amortised. Entries
+of the heaps are never searched for: one that moved on leaves a stale ticket behind, dropped when it surfaces.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ class PendingQueue:
         return not self.is_strict and self.sticky == (standing.key, standing.fact.generation)
 
     def everyone(self) -> list[Standing]:
-        """All that wait, active and parked, in the order of their turns if all were tried (Kueue KEP-168). O(n log n)."""
+        """All that wait, active and parked, in the order of their turns if all were tried (Kueue KEP-168). O(n log
+        n)."""
         waiting = [*self._waiting.values(), *self.parked.values()]
         return sorted(waiting, key=lambda standing: (not self.is_sticky(standing), standing.heap_order))
 

@@ -1,8 +1,8 @@
 """How long the pods of an admitted workload may take to be ready, and how long it rests when they took longer.
 
-Rules of Kueue's WaitForPodsReady (KEP-349; back-off: KEP-1282; recovery: KEP-349's recoveryTimeout; kueue.md 2.7), without its
-jitter: the same world and time give the same plan. Asked by the cycle, which evicts, and by the workload controller, which
-deactivates: both see the same end.
+Rules of Kueue's WaitForPodsReady (KEP-349; back-off: KEP-1282; recovery: KEP-349's recoveryTimeout; kueue.md 2.7),
+without its jitter: the same world and time give the same plan. Asked by the cycle, which evicts, and by the workload
+controller, which deactivates: both see the same end.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def back_off(count: int, policy: WaitForPodsReady) -> int:
 
 
 def under(policy: WaitForPodsReady, fact: Workload) -> Workload:
-    """The facts of a workload as the policy lets them count: one that kept its place in the queue when it was evicted for this has
-    its old time, and nobody times one whose next eviction is its deactivation (then it is deactivated first)."""
+    """The facts of a workload as the policy lets them count: one that kept its place in the queue when it was evicted
+    for this has its old time, and nobody times one whose next eviction is its deactivation (then it is deactivated
+    first)."""
     if policy.by_creation and fact.evicted == EvictionReason.PODS_READY_TIMEOUT:
         fact = replace(fact, queued_at=fact.created_at)
     if fact.pods_wait_since and gives_up(fact.requeue_count, policy):

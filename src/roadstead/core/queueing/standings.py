@@ -1,4 +1,5 @@
-"""How every workload stands: in line, parked, holding quota, to be drained. Keeps each where its facts and what is assumed say.
+"""How every workload stands: in line, parked, holding quota, to be drained. Keeps each where its facts and what is
+assumed say.
 
 Called by the World alone. Every change can be undone; applying a workload costs O(log n + cells x depth).
 """
@@ -48,12 +49,14 @@ class Standings:
         self.pending: dict[str, PendingQueue] = {}
         self.draining: dict[WorkloadKey, EvictionReason] = {}
         self.stranded: dict[WorkloadKey, tuple[int, EvictionReason]] = {}
-        """Holders whose place is lost: since when a node is not ready (0: no need to wait), and what to evict them for."""
+        """Holders whose place is lost: since when a node is not ready (0: no need to wait), and what to evict them
+        for."""
         self.requests: dict[str, bool] = {}  # ClusterQueues to be un-parked; True: with their trees
         self.waiting_for_fleet: dict[str, bool] = {}  # ClusterQueues with somebody parked for want of nodes or devices
         self.timers = Timers(undo, self._is_live_timer)
         self.unready: dict[WorkloadKey, tuple[str, int]] = {}
-        """Holders whose pods are waited for: why (kueue.md 2.7), and since when; ("", 0) while only we know of their admission."""
+        """Holders whose pods are waited for: why (kueue.md 2.7), and since when; ("", 0) while only we know of their
+        admission."""
         self.starting = Timers(undo, partial(self._is_unready_since, WAIT_FOR_START))
         self.recovering = Timers(undo, partial(self._is_unready_since, WAIT_FOR_RECOVERY))
         self.cycles = 0
@@ -145,7 +148,8 @@ class Standings:
         put(self._undo, self._members[(standing.fact.namespace, standing.fact.queue)], standing.key, None)
 
     def place(self, standing: Standing) -> None:
-        """Put a workload where its facts and holdings say; one that waits stays where it is in its queue (kueue.md 3.2)."""
+        """Put a workload where its facts and holdings say; one that waits stays where it is in its queue (kueue.md
+        3.2)."""
         queue = self.local_queue(standing.fact.namespace, standing.fact.queue)
         target = queue.cluster_queue if queue is not None else ""
         if target != standing.cluster_queue:
@@ -342,8 +346,8 @@ class Standings:
         self.check_drain(standing)
 
     def remember_scan(self, standing: Standing, pod_sets: tuple[tuple[tuple[str, int], ...], ...] | None) -> bool:
-        """Remember where a scan of flavors stopped; True if that is news: it stopped elsewhere, or it was begun anew because quota may
-        have become free, so that flavors after this one are yet to be tried."""
+        """Remember where a scan of flavors stopped; True if that is news: it stopped elsewhere, or it was begun anew
+        because quota may have become free, so that flavors after this one are yet to be tried."""
         before, after = standing.tried, None
         generation = self._tree.queue(standing.cluster_queue).root.generation
         if pod_sets is not None:
@@ -390,8 +394,8 @@ class Standings:
             put(self._undo, self.waiting_for_fleet, cluster_queue, True)
 
     def _request_for_fleet(self) -> None:
-        """Nodes or devices were given back. All queues share them, also those that share no quota: queues in which somebody waits
-        for them are to be un-parked, by themselves. O(such queues)."""
+        """Nodes or devices were given back. All queues share them, also those that share no quota: queues in which
+        somebody waits for them are to be un-parked, by themselves. O(such queues)."""
         for name in self.waiting_for_fleet:
             if name not in self.requests:
                 put(self._undo, self.requests, name, False)
@@ -420,7 +424,8 @@ def _what_unparks(fact: Workload) -> tuple[object, ...]:
 
 
 def _frees_others(before: Workload, fact: Workload) -> bool:
-    """Changes that may let others in: finished, deactivated, returned to pending, a holder needs fewer pods, other priority."""
+    """Changes that may let others in: finished, deactivated, returned to pending, a holder needs fewer pods, other
+    priority."""
     return (
         (fact.state is not before.state and fact.state is not WorkloadState.RESERVED)
         or (before.active and not fact.active)

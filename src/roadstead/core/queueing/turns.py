@@ -1,4 +1,5 @@
-"""Whose turn it is in a ClusterQueue: by priority and time, or among its LocalQueues by what they used lately (kueue.md 3.2, 3.11)."""
+"""Whose turn it is in a ClusterQueue: by priority and time, or among its LocalQueues by what they used lately (kueue.md
+3.2, 3.11)."""
 
 from __future__ import annotations
 

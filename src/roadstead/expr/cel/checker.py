@@ -1,7 +1,7 @@
 """Types of every node before anything runs (the language definition, "Gradual type checking").
 
-An expression that names what does not exist, or calls a function on types that it has no overload for, is a compile error;
-what is `dyn` (device attributes are) is decided at run time. O(nodes x overloads).
+An expression that names what does not exist, or calls a function on types that it has no overload for, is a compile
+error; what is `dyn` (device attributes are) is decided at run time. O(nodes x overloads).
 """
 
 from __future__ import annotations

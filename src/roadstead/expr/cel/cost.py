@@ -1,8 +1,8 @@
 """What a run may cost (KEP-2876, "resource constraints"; cel-go `interpreter/runtimecost.go`).
 
-A name, a field and a call cost 1, a list 10, a map 30; going through a string, list or map costs a tenth of its length. A
-run that spends more than LIMIT ends with CostExceeded, which no operator hides. Expressions without loops, bindings or functions
-that make texts longer cannot get near it (they are 10 KiB at most), so they run without a meter.
+A name, a field and a call cost 1, a list 10, a map 30; going through a string, list or map costs a tenth of its length.
+A run that spends more than LIMIT ends with CostExceeded, which no operator hides. Expressions without loops, bindings
+or functions that make texts longer cannot get near it (they are 10 KiB at most), so they run without a meter.
 """
 
 from __future__ import annotations

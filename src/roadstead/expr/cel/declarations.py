@@ -1,7 +1,8 @@
 """Which functions exist, with which overloads.
 
-A declaration is a line `name: overload; overload`, an overload `(A, int) -> B` for a global function and `A.(int) -> B` for a
-member. One capital letter is a type parameter. Implementations are found by name and get the arguments, receiver first.
+A declaration is a line `name: overload; overload`, an overload `(A, int) -> B` for a global function and `A.(int) -> B`
+for a member. One capital letter is a type parameter. Implementations are found by name and get the arguments, receiver
+first.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def build(libraries: Iterable[Library]) -> dict[str, Function]:
 
 
 def _either(before: Function, run: Implementation, overloads: tuple[Overload, ...]) -> Implementation:
-    """Two libraries implement one name (`string(ip)`, `.size()`): the receiver's or first argument's type tells which is meant."""
+    """Two libraries implement one name (`string(ip)`, `.size()`): the receiver's or first argument's type tells which
+    is meant."""
     own = {overload.args[0].name for overload in overloads}
     first = before.run
     return lambda *args: run(*args) if kind_of(args[0]) in own else first(*args)

@@ -1,8 +1,10 @@
-"""The `device` variable of resource.k8s.io selectors (dynamic-resource-allocation `cel/compile.go`; KEP-4381, 5491, 5075).
+"""The `device` variable of resource.k8s.io selectors (dynamic-resource-allocation `cel/compile.go`; KEP-4381, 5491,
+5075).
 
-`device.driver`, `device.allowMultipleAllocations`, `device.attributes[domain][name]`, `device.capacity[domain][name]`. Names
-without a domain are found under the driver's; an unknown domain is an empty map, an unknown name an error. Expressions are
-compiled as stored ones are: with everything known (list attributes and `includes`, whatever gates are on).
+`device.driver`, `device.allowMultipleAllocations`, `device.attributes[domain][name]`, `device.capacity[domain][name]`.
+Names without a domain are found under the driver's; an unknown domain is an empty map, an unknown name an error.
+Expressions are compiled as stored ones are: with everything known (list attributes and `includes`, whatever gates are
+on).
 """
 
 from __future__ import annotations
@@ -94,7 +96,8 @@ ENVIRONMENT: Final = _environment()
 
 @lru_cache(maxsize=4096)
 def compile_selector(text: str) -> Program:
-    """A selector's program: its result must be a bool, or unknown until it runs. CompileError otherwise. Kept by text."""
+    """A selector's program: its result must be a bool, or unknown until it runs. CompileError otherwise. Kept by
+    text."""
     program = compile_text(text, ENVIRONMENT)
     if program.type not in (BOOL, DYN):
         raise CompileError(f"must evaluate to bool or the unknown type, not {program.type}")
@@ -116,7 +119,8 @@ def selects(program: Program, variables: dict[str, Any]) -> bool:
 
 
 def variables_of(driver: str, device: Device) -> dict[str, Any]:
-    """The variables for one device. EvaluationError if an attribute has no value or a bad version: no selector runs on it then."""
+    """The variables for one device. EvaluationError if an attribute has no value or a bad version: no selector runs on
+    it then."""
     attributes: dict[str, dict[str, Any]] = {}
     for name, attribute in device.attributes:
         domain, slash, local = name.rpartition("/")

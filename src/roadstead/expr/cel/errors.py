@@ -8,7 +8,8 @@ class CelError(Exception):
 
 
 class CompileError(CelError):
-    """The expression is not accepted: syntax, unknown names, types, or literals that a validator refuses. `at` is the offset."""
+    """The expression is not accepted: syntax, unknown names, types, or literals that a validator refuses. `at` is the
+    offset."""
 
     def __init__(self, message: str, at: int = 0) -> None:
         super().__init__(message)
@@ -16,7 +17,8 @@ class CompileError(CelError):
 
 
 class EvaluationError(CelError):
-    """The expression has no value on this input: missing key, no such overload, division by zero, overflow, cost limit."""
+    """The expression has no value on this input: missing key, no such overload, division by zero, overflow, cost
+    limit."""
 
 
 class CostExceeded(EvaluationError):

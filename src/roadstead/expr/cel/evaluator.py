@@ -1,7 +1,7 @@
 """A checked tree becomes closures: `run(variables) -> value`. Operators on known types call straight through.
 
-Errors are exceptions; `&&`, `||`, `all` and `exists` absorb them as the language defines (false && error is false, either way
-round). One call per node and element; nothing is looked up by name at run time but variables.
+Errors are exceptions; `&&`, `||`, `all` and `exists` absorb them as the language defines (false && error is false,
+either way round). One call per node and element; nothing is looked up by name at run time but variables.
 """
 
 from __future__ import annotations

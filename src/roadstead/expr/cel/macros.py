@@ -1,6 +1,7 @@
 """Macros: calls that are syntax, not functions, because they bind names or look at an expression without evaluating it.
 
-Standard macros of the language definition, `cel.bind`, `optMap`/`optFlatMap`, `sortBy`, and the two-variable comprehensions.
+Standard macros of the language definition, `cel.bind`, `optMap`/`optFlatMap`, `sortBy`, and the two-variable
+comprehensions.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _TWO_VARIABLES: Final = {
 
 
 def expand(at: int, name: str, target: Node | None, args: list[Node]) -> Node:
-    """The call, or what the macro of that name and number of arguments stands for. CompileError if it is used wrongly."""
+    """The call, or what the macro of that name and number of arguments stands for. CompileError if it is used
+    wrongly."""
     if target is None:
         return _has(at, args) if name == "has" and len(args) == 1 else Call(at, name, None, args)
     if name == "bind" and isinstance(target, Ident) and target.name == "cel" and len(args) == 3:

@@ -55,10 +55,11 @@ class MapNode(Node):
 
 @dataclass(slots=True, eq=False)
 class Comprehension(Node):
-    """A macro over a list or map: all, exists, existsOne, map, filter, transformList, transformMap, transformMapEntry, sortBy.
+    """A macro over a list or map: all, exists, existsOne, map, filter, transformList, transformMap, transformMapEntry,
+    sortBy.
 
-    `names` holds one variable (element or key) or two (index or key, and value). `condition` is the filter of the three-
-    and four-argument forms.
+    `names` holds one variable (element or key) or two (index or key, and value). `condition` is the filter of the
+    three- and four-argument forms.
     """
 
     kind: str

@@ -1,4 +1,5 @@
-"""Static types, and when one may stand for another (the language definition's gradual typing: `dyn` fits everywhere)."""
+"""Static types, and when one may stand for another (the language definition's gradual typing: `dyn` fits
+everywhere)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from roadstead.expr.cel.values import kind_of
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type by name; `list`, `map` and `optional_type` have parameters. Kind `var`: a type parameter, solved by the checker."""
+    """A type by name; `list`, `map` and `optional_type` have parameters. Kind `var`: a type parameter, solved by the
+    checker."""
 
     name: str
     params: tuple[Type, ...] = ()
@@ -58,7 +60,8 @@ _SHORT: Final = {
 
 @lru_cache(maxsize=512)
 def parse_type(text: str) -> Type:
-    """A type as declarations write it: `list(A)`, `map(string,dyn)`, `Quantity`. One capital letter is a type parameter."""
+    """A type as declarations write it: `list(A)`, `map(string,dyn)`, `Quantity`. One capital letter is a type
+    parameter."""
     text = text.strip()
     name, opening, rest = text.partition("(")
     if not opening:
@@ -164,7 +167,8 @@ def join(solution: Solution, before: Type | None, now: Type) -> Type:
 
 
 def fits(kind: Type, value: object, kind_of_value: str) -> bool:
-    """Is the value of this type at run time? Of lists and maps the first element decides, as in the reference implementation."""
+    """Is the value of this type at run time? Of lists and maps the first element decides, as in the reference
+    implementation."""
     if kind.var or kind == DYN:
         return True
     if kind.name != kind_of_value:

@@ -1,7 +1,8 @@
 """Checks of a typed tree that the type checker does not make (cel-go's AST validators, as Kubernetes switches them on).
 
-List and map literals have elements of one type (`[1, device.attributes["d"].x]` is refused: the attribute is dyn); literals of
-durations, timestamps and patterns are well-formed, and literals can be converted where a conversion is asked for; `format` gets the arguments that its text asks for.
+List and map literals have elements of one type (`[1, device.attributes["d"].x]` is refused: the attribute is dyn);
+literals of durations, timestamps and patterns are well-formed, and literals can be converted where a conversion is
+asked for; `format` gets the arguments that its text asks for.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ _CONVERSIONS: Final = frozenset({"bool", "bytes", "double", "duration", "dyn", "
 
 
 def _constant(node: Node, checked: Checked) -> Any:
-    """A literal's value, or that of conversions of one, which are made when a program is (cel-go's optimizer); else MISSING."""
+    """A literal's value, or that of conversions of one, which are made when a program is (cel-go's optimizer); else
+    MISSING."""
     if isinstance(node, Literal):
         return node.value
     if isinstance(node, Call) and node.target is None and node.function in _CONVERSIONS and len(node.args) == 1:

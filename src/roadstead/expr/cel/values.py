@@ -1,7 +1,8 @@
 """Values at run time.
 
-bool, int, float, str, bytes, None, list and dict stand for themselves; the classes here are for what Python lacks. Kinds are
-named as CEL names types. Equality and order are CEL's: numbers compare across types, other types are never equal.
+bool, int, float, str, bytes, None, list and dict stand for themselves; the classes here are for what Python lacks.
+Kinds are named as CEL names types. Equality and order are CEL's: numbers compare across types, other types are never
+equal.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Uint(int):
 
 
 class DomainMap(dict[str, Any]):
-    """A map in which an unknown key has a default value, although it is not `in` it (`device.attributes`, `device.capacity`)."""
+    """A map in which an unknown key has a default value, although it is not `in` it (`device.attributes`,
+    `device.capacity`)."""
 
     __slots__ = ("default",)
 
@@ -39,8 +41,9 @@ class DomainMap(dict[str, Any]):
 
 
 class KeyedList(list[Any]):
-    """A list that is a set (no `keys`) or a map (by these fields of its elements): the order of such a list means nothing, and adding
-    one merges (KEP-2876, "field paths and correlation"; k8s.io/apiserver `pkg/cel/common/values.go`)."""
+    """A list that is a set (no `keys`) or a map (by these fields of its elements): the order of such a list means
+    nothing, and adding one merges (KEP-2876, "field paths and correlation"; k8s.io/apiserver
+    `pkg/cel/common/values.go`)."""
 
     __slots__ = ("keys",)
 
@@ -140,7 +143,8 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A named format (`format.dns1123Label()`): `check` gives what is wrong with a text, nothing if it is well-formed."""
+    """A named format (`format.dns1123Label()`): `check` gives what is wrong with a text, nothing if it is
+    well-formed."""
 
     name: str
     check: Callable[[str], Sequence[str]]
@@ -198,7 +202,8 @@ MISSING: Final = object()
 
 
 def find_key(mapping: Mapping[Any, Any], key: Value) -> Any:
-    """The value under a key, MISSING if there is none. Whole numbers find each other whatever their type; a bool is no number."""
+    """The value under a key, MISSING if there is none. Whole numbers find each other whatever their type; a bool is no
+    number."""
     kind = kind_of(key)
     if kind not in ("string", "int", "uint", "bool", "double"):
         raise EvaluationError(f"unsupported key type: {kind}")

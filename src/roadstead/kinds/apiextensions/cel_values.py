@@ -1,4 +1,5 @@
-"""How rules see objects: a schema node as a CEL type, a value below it as a CEL value (k8s.io/apiserver `pkg/cel/common`).
+"""How rules see objects: a schema node as a CEL type, a value below it as a CEL value (k8s.io/apiserver
+`pkg/cel/common`).
 
 Only what the schema specifies is seen. Names that CEL cannot write are escaped (KEP-2876).
 """

@@ -1,6 +1,7 @@
 """CustomResourceDefinition (apiextensions.k8s.io/v1): names, one storage version, structural schemas.
 
-Names are accepted and the definition is established by who serves it (`cluster.embedded.definitions`), not on the way in.
+Names are accepted and the definition is established by who serves it (`cluster.embedded.definitions`), not on the way
+in.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def has_condition(crd: Json, type: str) -> bool:
 
 
 def mark_deleted(obj: Json, now: int) -> None:
-    """What a DELETE does to a definition beyond the mark: its objects go first (`registry/customresourcedefinition/etcd.go`)."""
+    """What a DELETE does to a definition beyond the mark: its objects go first
+    (`registry/customresourcedefinition/etcd.go`)."""
     finalizers = obj["metadata"].setdefault("finalizers", [])
     if INSTANCES_FINALIZER not in finalizers:
         finalizers.append(INSTANCES_FINALIZER)

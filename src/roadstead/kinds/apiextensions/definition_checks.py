@@ -1,7 +1,7 @@
 """What a CustomResourceDefinition may say (apiextensions-apiserver `apis/apiextensions/validation/validation.go`).
 
-Errors stand where the API server puts them: what is the same in all versions is spoken of as `spec.validation`, `spec.subresources` and so
-on, as in its internal form.
+Errors stand where the API server puts them: what is the same in all versions is spoken of as `spec.validation`,
+`spec.subresources` and so on, as in its internal form.
 """
 
 from __future__ import annotations

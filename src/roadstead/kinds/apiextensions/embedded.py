@@ -47,8 +47,8 @@ def _visit(value: Any, schema: Json, path: str, visit: Callable[[Json, str], Non
 
 
 def coerce(value: Any, schema: Json, unknown: list[str]) -> str:
-    """Bring the metadata of all embedded objects into form, in place, and list fields nobody knows. Gives what cannot be read, as a
-    sentence; "" if all is well."""
+    """Bring the metadata of all embedded objects into form, in place, and list fields nobody knows. Gives what cannot
+    be read, as a sentence; "" if all is well."""
     problems: list[str] = []
 
     def visit(obj: Json, path: str) -> None:

@@ -81,7 +81,8 @@ class DefinedSchema(Schema):
         return texts
 
     def shown(self, obj: Json) -> None:
-        """What reading does to a stored object: it is pruned and gets defaults anew, for its schema may have changed."""
+        """What reading does to a stored object: it is pruned and gets defaults anew, for its schema may have
+        changed."""
         if self._shape is not None:
             self._shape(obj, "", [])
 
@@ -154,7 +155,8 @@ def _deprecation(schema: Schema, version: Json) -> str:
 
 
 class Reader:
-    """Stored objects as one version shows them. Remembers the newest, for lists and watchers ask for the same again and again."""
+    """Stored objects as one version shows them. Remembers the newest, for lists and watchers ask for the same again and
+    again."""
 
     def __init__(self, resource: Resource) -> None:
         self._api_version = resource.api_version

@@ -1,4 +1,5 @@
-"""A change is not refused for what it leaves as it was (KEP-4008; apiextensions-apiserver `validation/ratcheting.go`)."""
+"""A change is not refused for what it leaves as it was (KEP-4008; apiextensions-apiserver
+`validation/ratcheting.go`)."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ _MISSING: Final = object()
 
 
 def unchanged(found: list[FieldError], new: Json, old: Json, schema: Json) -> list[FieldError]:
-    """The errors that a change from `old` to `new` brought: those are left out whose value, or a value around it, did not change.
-    O(errors x depth), and comparing what is compared."""
+    """The errors that a change from `old` to `new` brought: those are left out whose value, or a value around it, did
+    not change. O(errors x depth), and comparing what is compared."""
     return [error for error in found if not _is_old(error.field, new, old, schema)]
 
 
@@ -40,7 +41,8 @@ def _is_old(path: str, new: Any, old: Any, schema: Json) -> bool:
 
 
 def _step(path: str, new: Any, old: Any, schema: Json) -> tuple[str, Any, Any, Json] | None:
-    """One step into the values that `path` leads to, with what is left of the path; None at the end, or where nothing is there."""
+    """One step into the values that `path` leads to, with what is left of the path; None at the end, or where nothing
+    is there."""
     if not path or path == "<nil>":
         return None
     if isinstance(new, list):

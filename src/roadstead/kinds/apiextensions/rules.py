@@ -1,8 +1,9 @@
 """Validation rules in CEL, `x-kubernetes-validations` (apiextensions-apiserver `schema/cel`; KEP-2876, KEP-4008).
 
-`compile_rules` makes the rules of one node, with what is wrong with each; `Rules` holds those of a whole schema and runs them on an object,
-beside its former state where there is one: transition rules (`oldSelf`) run only where old and new can be told to be the same thing, and
-a rule that says nothing about the past is no hindrance while the value that it is about stays as it is.
+`compile_rules` makes the rules of one node, with what is wrong with each; `Rules` holds those of a whole schema and
+runs them on an object, beside its former state where there is one: transition rules (`oldSelf`) run only where old and
+new can be told to be the same thing, and a rule that says nothing about the past is no hindrance while the value that
+it is about stays as it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The scale subresource of a definition: which fields of an object are its replicas (apiextensions-apiserver `customresource/etcd.go`)."""
+"""The scale subresource of a definition: which fields of an object are its replicas (apiextensions-apiserver
+`customresource/etcd.go`)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""What a Job's status may say (kubernetes `validateJobStatus`, workloads reference 3.9): counters, finished states, transitions.
+"""What a Job's status may say (kubernetes `validateJobStatus`, workloads reference 3.9): counters, finished states,
+transitions.
 
-A rule is applied when what it is about changes, so that an object that was stored before a rule existed can still be written.
+A rule is applied when what it is about changes, so that an object that was stored before a rule existed can still be
+written.
 """
 
 from __future__ import annotations
@@ -77,8 +79,8 @@ def _differs(status: Json, before: Json, name: str) -> bool:
 
 
 def _is_elastic(spec: Json) -> bool:
-    """An Indexed Job with equal parallelism and completions may be made smaller, and loses the completions of indexes that are no
-    more (KEP-3715)."""
+    """An Indexed Job with equal parallelism and completions may be made smaller, and loses the completions of indexes
+    that are no more (KEP-3715)."""
     return spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
 
 

@@ -1,4 +1,5 @@
-"""What may change in a Job (kubernetes `ValidateJobUpdate`): little once it has started, where it may run while it is suspended."""
+"""What may change in a Job (kubernetes `ValidateJobUpdate`): little once it has started, where it may run while it is
+suspended."""
 
 from __future__ import annotations
 

@@ -117,7 +117,8 @@ def validate_success_policy(spec: Json, found: list[FieldError]) -> None:
 
 
 def count_indexes(text: str, completions: int) -> int:
-    """How many indexes `0,2-4` names. ValueError, with the server's sentence, if it is no increasing list below `completions`."""
+    """How many indexes `0,2-4` names. ValueError, with the server's sentence, if it is no increasing list below
+    `completions`."""
     if not text:
         return 0
     last, total = -1, 0

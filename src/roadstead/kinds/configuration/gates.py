@@ -1,6 +1,8 @@
-"""Kueue's feature gates and how they stand here (kueue.md 1.13). A gate is a switch of Kueue; here most things simply are so.
+"""Kueue's feature gates and how they stand here (kueue.md 1.13). A gate is a switch of Kueue; here most things simply
+are so.
 
-A file may say what is so anyway. What it would switch otherwise is an error, in words, except the few that can be switched.
+A file may say what is so anyway. What it would switch otherwise is an error, in words, except the few that can be
+switched.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The text of a configuration file to a Configuration, or everything that is wrong with it, each with its field path.
 
-Strict, as Kueue is: a field or gate that does not exist fails the start. v1beta1 files are read as v1beta2 after their few
-differences (kueue.md 1.12) are put right.
+Strict, as Kueue is: a field or gate that does not exist fails the start. v1beta1 files are read as v1beta2 after their
+few differences (kueue.md 1.12) are put right.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Wrong(Exception):
 
 
 def read(text: str) -> Configuration:
-    """The configuration that a file says. Raises Wrong with all that is wrong with it, as far as that can be told at once."""
+    """The configuration that a file says. Raises Wrong with all that is wrong with it, as far as that can be told at
+    once."""
     try:
         documents = [value for value in yaml_text.read_all(text) if value is not None]
     except yaml_text.YamlError as error:
@@ -160,7 +161,8 @@ def _of_type(error: msgspec.ValidationError) -> Problem:
 
 
 def _from_v1beta1(old: Mapping[str, Any]) -> dict[str, Any]:
-    """What the older version says, in the words of the newer (Kueue: apis/config/v1beta1/configuration_conversion.go)."""
+    """What the older version says, in the words of the newer (Kueue:
+    apis/config/v1beta1/configuration_conversion.go)."""
     value = {key: inner for key, inner in old.items() if key != "queueVisibility"}
     stanza = value.get("waitForPodsReady")
     if isinstance(stanza, dict):

@@ -1,5 +1,5 @@
-"""What a configuration may say, beyond its shape (Kueue: pkg/config/validation.go; kueue.md 1.12). Also what is not supported and
-would change what users get: that is an error too, in words."""
+"""What a configuration may say, beyond its shape (Kueue: pkg/config/validation.go; kueue.md 1.12). Also what is not
+supported and would change what users get: that is an error too, in words."""
 
 from __future__ import annotations
 

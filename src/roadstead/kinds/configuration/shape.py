@@ -1,4 +1,5 @@
-"""Fields of the configuration file, spelled and defaulted as Kueue's (Kueue: apis/config/v1beta2). A field that is None is not set.
+"""Fields of the configuration file, spelled and defaulted as Kueue's (Kueue: apis/config/v1beta2). A field that is None
+is not set.
 
 Durations stay text here; `reading` has checked them.
 """

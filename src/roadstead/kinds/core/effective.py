@@ -1,7 +1,8 @@
-"""What a pod takes of each resource from its containers: the larger of what runs together and of any moment of its start.
+"""What a pod takes of each resource from its containers: the larger of what runs together and of any moment of its
+start.
 
-Kubernetes' own rule (component-helpers `PodRequests`, KEP-753): init containers come one after another and alone, except that
-those with restart policy Always stay beside all that come after them.
+Kubernetes' own rule (component-helpers `PodRequests`, KEP-753): init containers come one after another and alone,
+except that those with restart policy Always stay beside all that come after them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ def effective(
     plus: Callable[[T, T], T],
     larger: Callable[[T, T], T],
 ) -> dict[str, T]:
-    """Resource -> amount. `together`: of each container; `starting`: of each init container in order, and whether it stays.
+    """Resource -> amount. `together`: of each container; `starting`: of each init container in order, and whether it
+    stays.
 
     `plus` and `larger` are given what was found first on the left. O(containers x resources).
     """

@@ -119,7 +119,8 @@ class PodStrategy(StatusStrategy):
 
 
 def qos_class(spec: Json) -> str:
-    """Guaranteed: every container limits cpu and memory and requests just that. BestEffort: none says anything. Else Burstable."""
+    """Guaranteed: every container limits cpu and memory and requests just that. BestEffort: none says anything. Else
+    Burstable."""
     said, guaranteed = False, True
     pods_own = spec.get("resources")
     holders = (

@@ -1,4 +1,5 @@
-"""The row of a pod in a table: how many containers are ready, one word for its state, restarts (kubernetes `printPod`)."""
+"""The row of a pod in a table: how many containers are ready, one word for its state, restarts (kubernetes
+`printPod`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the server fills into a pod spec that says less (kubernetes `pkg/apis/core/v1/defaults.go`). In place, idempotent."""
+"""What the server fills into a pod spec that says less (kubernetes `pkg/apis/core/v1/defaults.go`). In place,
+idempotent."""
 
 from __future__ import annotations
 

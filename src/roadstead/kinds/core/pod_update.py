@@ -1,4 +1,5 @@
-"""What may change in a pod after it was created: images, deadlines, added tolerations, removed gates (`ValidatePodUpdate`)."""
+"""What may change in a pod after it was created: images, deadlines, added tolerations, removed gates
+(`ValidatePodUpdate`)."""
 
 from __future__ import annotations
 

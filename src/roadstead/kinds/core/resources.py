@@ -1,4 +1,5 @@
-"""Resource requests and limits: names, amounts, and how the two relate (kubernetes `ValidateContainerResourceRequirements`)."""
+"""Resource requests and limits: names, amounts, and how the two relate (kubernetes
+`ValidateContainerResourceRequirements`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """What happens to ownership when an object is written, and to an object when a configuration is applied to it.
 
-`updated` is for create, update and patch: what changed goes to the writer, from all others, and never conflicts. `applied` is
-server-side apply: the configuration over the object, without what its manager applied before and nobody else owns, unless it
-changes what others own. The steps and their order are structured-merge-diff's `merge.Updater` between apimachinery's managers.
+`updated` is for create, update and patch: what changed goes to the writer, from all others, and never conflicts.
+`applied` is server-side apply: the configuration over the object, without what its manager applied before and nobody
+else owns, unless it changes what others own. The steps and their order are structured-merge-diff's `merge.Updater`
+between apimachinery's managers.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class Place:
     type_of: Callable[[str], Type | None]
     """The type of the kind in an API version; None where it is not served (any more): its owners are forgotten."""
     reset: Callable[[str, str], Set]
-    """What the endpoint (of that API version, the subresource) does not let anybody change, and so nobody owns by it."""
+    """What the endpoint (of that API version, the subresource) does not let anybody change, and so nobody owns by
+    it."""
     empty: Json
     """What a new object is before anything is written to it."""
     is_custom: bool = False
@@ -106,11 +108,12 @@ class Place:
 
 
 def updated(place: Place, live: Json | None, obj: Json, sent: Any, manager: str, now: int) -> list[Json] | None:
-    """The managedFields of an object that `manager` writes, in terms of what it wrote (`obj`, decoded and defaulted, without
-    managedFields). `live` is what is stored (None: nothing), `sent` the managedFields that the writer sent. None: no entries.
+    """The managedFields of an object that `manager` writes, in terms of what it wrote (`obj`, decoded and defaulted,
+    without managedFields). `live` is what is stored (None: nothing), `sent` the managedFields that the writer sent.
+    None: no entries.
 
-    An object without entries gets none by being changed: its fields belong to nobody until somebody applies. O(changes), and
-    for new objects O(object)."""
+    An object without entries gets none by being changed: its fields belong to nobody until somebody applies.
+    O(changes), and for new objects O(object)."""
     known = (live or {}).get("metadata", {}).get("managedFields")
     found: Managers | None = None
     if place.subresource == "":
@@ -220,8 +223,9 @@ def _settle(
 
 
 def applied(place: Place, live: Json | None, config: Json, manager: str, now: int, *, force: bool) -> tuple[Json, Any]:
-    """The object after `manager` applied `config`, not defaulted or checked yet, and its managedFields (None: no entries).
-    `live` is what is stored; None: nothing is. Raises StatusError 400, 409, and 500 for what the schema does not know."""
+    """The object after `manager` applied `config`, not defaulted or checked yet, and its managedFields (None: no
+    entries). `live` is what is stored; None: nothing is. Raises StatusError 400, 409, and 500 for what the schema does
+    not know."""
     _check(place, config)
     start: Json = {"apiVersion": place.api_version, "kind": place.kind, **(place.empty if live is None else live)}
     known = start.get("metadata", {}).get("managedFields")
@@ -253,7 +257,8 @@ _NUMBER: Final = re.compile(r"json: cannot unmarshal number \S+ into Go struct f
 
 
 def not_convertible(config: Json, why: str) -> StatusError:
-    """The 500 for a configuration that fits the types of the schema, and yet is no object of the kind: quantities, times, fractions."""
+    """The 500 for a configuration that fits the types of the schema, and yet is no object of the kind: quantities,
+    times, fractions."""
     about = f"{_about(config)}; {_gvk(config)}"
     fraction = _NUMBER.fullmatch(why)
     if fraction:
@@ -330,8 +335,8 @@ def _pruned(place: Place, made: Any, found: Managers, last: Owned) -> Any:
 
 
 def _without_own(place: Place, live: Json, conflicts: Conflicts) -> Conflicts | None:
-    """The conflicts that are not about what kubectl itself applied from the client's side and nobody changed since; None if
-    there are none left."""
+    """The conflicts that are not about what kubectl itself applied from the client's side and nobody changed since;
+    None if there are none left."""
     try:
         text = live.get("metadata", {}).get("annotations", {})[LAST_APPLIED]
         last = orjson.loads(text)
@@ -346,7 +351,8 @@ def _without_own(place: Place, live: Json, conflicts: Conflicts) -> Conflicts | 
 
 
 def _with_last_applied(made: Json, config: Json) -> Json:
-    """kubectl's note of what it applied last, kept true where there is one, so that going back to the client's side works."""
+    """kubectl's note of what it applied last, kept true where there is one, so that going back to the client's side
+    works."""
     metadata = made.get("metadata")
     annotations: Mapping[str, Any] = (metadata.get("annotations") if isinstance(metadata, dict) else None) or {}
     if not annotations.get(LAST_APPLIED):

@@ -85,8 +85,8 @@ def _items(kind: ListType, found: list[Any]) -> dict[str, list[Any]]:
 
 
 def covered(kind: Type, found: Any) -> Set:
-    """The paths that a value is made of, as whoever applies it owns them: leaves, items of lists, entries of maps, but not
-    the structs in between."""
+    """The paths that a value is made of, as whoever applies it owns them: leaves, items of lists, entries of maps, but
+    not the structs in between."""
     made = Set()
     _cover(kind, found, made)
     return made
@@ -238,7 +238,8 @@ def _compare_items(kind: ListType, old: dict[str, list[Any]], new: dict[str, lis
 
 
 def with_structs(paths_: Set, kind: Type = DEDUCED) -> Set:
-    """The same paths, and every declared field on the way to them (structured-merge-diff's EnsureNamedFieldsAreMembers)."""
+    """The same paths, and every declared field on the way to them (structured-merge-diff's
+    EnsureNamedFieldsAreMembers)."""
     members = set(paths_.members)
     children = {}
     mapped: MapType | None = kind.map

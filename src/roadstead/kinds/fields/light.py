@@ -1,5 +1,6 @@
-"""A write in a small change's time: most writes touch what one manager owns, over and over, so the entries of all others are
-passed on as they are, undecoded. Whatever is out of the ordinary is left to `apply`, which this must agree with.
+"""A write in a small change's time: most writes touch what one manager owns, over and over, so the entries of all
+others are passed on as they are, undecoded. Whatever is out of the ordinary is left to `apply`, which this must agree
+with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The entries of `metadata.managedFields`: who owns which fields, by which operation, since when (apimachinery's managedfields)."""
+"""The entries of `metadata.managedFields`: who owns which fields, by which operation, since when (apimachinery's
+managedfields)."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ def _meant(entry: Any) -> bool:
 
 
 def read(entries: Any) -> Managers | None:
-    """The managers of an object; None if the entries are none that anybody could have written (the caller keeps what it had)."""
+    """The managers of an object; None if the entries are none that anybody could have written (the caller keeps what it
+    had)."""
     found: Managers = {}
     for entry in entries or ():
         operation, version = entry.get("operation"), entry.get("apiVersion")

@@ -20,8 +20,8 @@ class NotMergeable(ValueError):
 
 
 def merge(kind: Type, live: Any, config: Any) -> Any:
-    """`config` over `live`: fields of structs and maps one by one, items of lists by key, all else as it is in `config`.
-    Either may be ABSENT. Raises NotMergeable."""
+    """`config` over `live`: fields of structs and maps one by one, items of lists by key, all else as it is in
+    `config`. Either may be ABSENT. Raises NotMergeable."""
     if config is ABSENT:
         return _merge_as(kind, kind.sort(live), live, config, ())
     return _merge_as(kind, kind.sort(config), live, config, ())
@@ -132,8 +132,8 @@ def _merge_lists(kind: ListType, old: list[Any], new: list[Any], path: paths.Pat
 
 
 def without(kind: Type, found: Any, gone: Set) -> Any:
-    """A value without these paths. What loses all it holds becomes null, as in the real server: what an object may not have as
-    null is dropped when it is read."""
+    """A value without these paths. What loses all it holds becomes null, as in the real server: what an object may not
+    have as null is dropped when it is read."""
     sort = kind.sort(found)
     if sort == "scalar":
         return found

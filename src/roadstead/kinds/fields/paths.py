@@ -1,9 +1,9 @@
 """Sets of field paths, and how managedFields writes them (FieldsV1, kubernetes-api section 11.1).
 
 An element of a path is its text in FieldsV1, which makes equal elements equal strings: `f:spec`, `k:{"name":"web"}`,
-`v:"a.example/b"`, `i:0`. A set is a tree of them; a node says which elements below it are members and which have members below.
-The whole object is never a member. Sets that an operation gives may share nodes with its operands: nobody edits what was
-handed out.
+`v:"a.example/b"`, `i:0`. A set is a tree of them; a node says which elements below it are members and which have
+members below. The whole object is never a member. Sets that an operation gives may share nodes with its operands:
+nobody edits what was handed out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a schema says of how values merge: which lists are maps or sets, which maps are one value, what is a scalar.
 
-Made of OpenAPI v3 schema dicts with `x-kubernetes-list-type`, `-list-map-keys`, `-map-type`, `-preserve-unknown-fields`; the
-translation is kube-openapi's (schemaconv), the rules of types structured-merge-diff's.
+Made of OpenAPI v3 schema dicts with `x-kubernetes-list-type`, `-list-map-keys`, `-map-type`,
+`-preserve-unknown-fields`; the translation is kube-openapi's (schemaconv), the rules of types structured-merge-diff's.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def _deduced(atomic: Type) -> Type:
 ATOMIC: Final = _atomic()
 DEDUCED: Final = _deduced(ATOMIC)
 UNKNOWN: Final = DEDUCED
-"""The type of a field that no schema declares: it is refused where that matters, and compared by what it is elsewhere."""
+"""The type of a field that no schema declares: it is refused where that matters, and compared by what it is
+elsewhere."""
 
 
 class _Compiler:
@@ -212,17 +213,17 @@ def _compiler() -> _Compiler:
 
 
 def object_type(schema: Json, *, is_custom: bool = False) -> Type:
-    """The type of a kind's objects. References in the schema (`ref`, or `$ref` by its last part) are to packaged components.
-    Custom kinds have the server's own apiVersion, kind and metadata, whatever theirs say. O(schema), with what it refers to
-    compiled once per process."""
+    """The type of a kind's objects. References in the schema (`ref`, or `$ref` by its last part) are to packaged
+    components. Custom kinds have the server's own apiVersion, kind and metadata, whatever theirs say. O(schema), with
+    what it refers to compiled once per process."""
     if is_custom:
         schema = {**schema, "type": "object", "properties": {**(schema.get("properties") or {}), **_IDENTITY}}
     return _compiler().type_of(schema)
 
 
 def empty_object(schema: Json, component: str = "") -> Json:
-    """What Go's zero value of a built-in kind looks like: structs that are no pointers are there before anybody writes them, so
-    nobody who fills them in owns the struct itself. `component` is the schema's name."""
+    """What Go's zero value of a built-in kind looks like: structs that are no pointers are there before anybody writes
+    them, so nobody who fills them in owns the struct itself. `component` is the schema's name."""
     found = _zero(schema, component.rpartition(".")[2])
     for name in ("apiVersion", "kind"):
         found.pop(name, None)

@@ -1,4 +1,5 @@
-"""Whether a value fits a schema's types, in structured-merge-diff's words: what an applied configuration is refused for."""
+"""Whether a value fits a schema's types, in structured-merge-diff's words: what an applied configuration is refused
+for."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from roadstead.kinds.patch.refused import go_text
 
 
 def problems(kind: Type, found: Any, *, allow_duplicates: bool = False) -> str:
-    """What is wrong with a value, "" if nothing is: one line, or `errors:` and a line for each. `allow_duplicates`: items of
-    lists that are maps or sets may be there twice, as in objects that were stored before anybody applied."""
+    """What is wrong with a value, "" if nothing is: one line, or `errors:` and a line for each. `allow_duplicates`:
+    items of lists that are maps or sets may be there twice, as in objects that were stored before anybody applied."""
     errors: list[str] = []
     _check(kind, found, (), errors, allow_duplicates)
     if not errors:

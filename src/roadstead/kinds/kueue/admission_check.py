@@ -1,4 +1,5 @@
-"""AdmissionCheck (kueue.x-k8s.io/v1beta2): who else has to agree before a workload with quota is admitted (kueue reference 1.7, 6.1).
+"""AdmissionCheck (kueue.x-k8s.io/v1beta2): who else has to agree before a workload with quota is admitted (kueue
+reference 1.7, 6.1).
 
 Its condition Active is written by the controller that it names, never by us.
 """

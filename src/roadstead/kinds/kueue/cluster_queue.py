@@ -1,4 +1,5 @@
-"""ClusterQueue (kueue.x-k8s.io/v1beta2): quotas per flavor and resource, and the policies of admission (kueue reference 1.2)."""
+"""ClusterQueue (kueue.x-k8s.io/v1beta2): quotas per flavor and resource, and the policies of admission (kueue reference
+1.2)."""
 
 from __future__ import annotations
 

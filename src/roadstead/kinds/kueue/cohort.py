@@ -1,7 +1,7 @@
 """Cohort (kueue.x-k8s.io/v1beta2): ClusterQueues and Cohorts that share what they do not use (kueue reference 1.3).
 
-A cohort exists as soon as somebody names it; the object gives it quota of its own, a parent, and limits towards that parent. A
-circle of parents is no error of any one object: queues in it are inactive until it is broken.
+A cohort exists as soon as somebody names it; the object gives it quota of its own, a parent, and limits towards that
+parent. A circle of parents is no error of any one object: queues in it are inactive until it is broken.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ class QuotaRules:
 def validate_groups(
     groups: list[Json], path: str, rules: QuotaRules, *, has_parent: bool, found: list[FieldError]
 ) -> None:
-    """Resource groups of a queue or a cohort: each resource and each flavor in one group only, quotas that make sense."""
+    """Resource groups of a queue or a cohort: each resource and each flavor in one group only, quotas that make
+    sense."""
     resources: set[str] = set()
     flavors: set[str] = set()
     cells = 0

@@ -1,4 +1,5 @@
-"""Topology (kueue.x-k8s.io/v1beta2): the levels of a machine room as node labels, coarsest first (kueue reference 4.1)."""
+"""Topology (kueue.x-k8s.io/v1beta2): the levels of a machine room as node labels, coarsest first (kueue reference
+4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Kueue's v1beta1 objects as v1beta2 (kueue 1.11; apis/kueue/v1beta1/*_conversion.go), for clusters that serve nothing newer.
+"""Kueue's v1beta1 objects as v1beta2 (kueue 1.11; apis/kueue/v1beta1/*_conversion.go), for clusters that serve nothing
+newer.
 
 One way only: nothing is ever written in v1beta1.
 """

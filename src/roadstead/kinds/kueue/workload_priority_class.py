@@ -1,4 +1,5 @@
-"""WorkloadPriorityClass (kueue.x-k8s.io/v1beta2): a priority for the queue that says nothing about pods (kueue reference 1.7)."""
+"""WorkloadPriorityClass (kueue.x-k8s.io/v1beta2): a priority for the queue that says nothing about pods (kueue
+reference 1.7)."""
 
 from __future__ import annotations
 

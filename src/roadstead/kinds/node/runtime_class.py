@@ -1,5 +1,5 @@
-"""RuntimeClass (node.k8s.io/v1): how pods are run, what that costs beside their own requests, and on which nodes it works
-(kubernetes pkg/apis/node/validation; KEP-585, KEP-688)."""
+"""RuntimeClass (node.k8s.io/v1): how pods are run, what that costs beside their own requests, and on which nodes it
+works (kubernetes pkg/apis/node/validation; KEP-585, KEP-688)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The patch languages: JSON patch (RFC 6902), merge patch (RFC 7386), strategic merge patch.
 
-Each takes an object and a decoded patch and answers with a new object; neither argument is changed. What a patch cannot do is a
-StatusError in the real server's words.
+Each takes an object and a decoded patch and answers with a new object; neither argument is changed. What a patch cannot
+do is a StatusError in the real server's words.
 """
 
 from roadstead.kinds.patch.refused import patch_error

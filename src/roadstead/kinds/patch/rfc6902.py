@@ -1,7 +1,7 @@
 """JSON patch (RFC 6902) as the API server applies it: `add remove replace move copy test`.
 
-The server's library is laxer than the RFC where an object lacks the last key of a path: `replace` sets it, `copy` and `test` read
-it as null. Array positions may be negative, counting from the end.
+The server's library is laxer than the RFC where an object lacks the last key of a path: `replace` sets it, `copy` and
+`test` read it as null. Array positions may be negative, counting from the end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Strategic merge patch, driven by the schema's patch strategies and merge keys.
 
-Follows apimachinery `strategicpatch` function by function (mergeMap, mergeSlice, normalizeElementOrder), because the order of
-merged lists is observable: elements of the patch keep the patch's order, elements that only the server has are woven in
-where they stood.
+Follows apimachinery `strategicpatch` function by function (mergeMap, mergeSlice, normalizeElementOrder), because the
+order of merged lists is observable: elements of the patch keep the patch's order, elements that only the server has are
+woven in where they stood.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _BAD_RETAIN: Final = "invalid patch format of retainKeys"
 
 
 def apply(obj: Json, patch: Json, schema: Schema) -> Json:
-    """The object with the patch merged into it. StatusError 400 for malformed directives; errors that the real server has no
-    mapping for are 500 without a reason, as there."""
+    """The object with the patch merged into it. StatusError 400 for malformed directives; errors that the real server
+    has no mapping for are 500 without a reason, as there."""
     return _Merge(schema).merge_map(copy.deepcopy(obj), copy.deepcopy(patch), schema.raw)
 
 

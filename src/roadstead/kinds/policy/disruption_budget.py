@@ -1,4 +1,5 @@
-"""PodDisruptionBudget (policy/v1): how many of some pods must stay available, or may be missing, when pods are evicted."""
+"""PodDisruptionBudget (policy/v1): how many of some pods must stay available, or may be missing, when pods are
+evicted."""
 
 from __future__ import annotations
 

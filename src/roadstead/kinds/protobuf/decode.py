@@ -1,7 +1,8 @@
 """Messages to JSON: what Go's JSON encoder writes of an object that came as protobuf.
 
-Names of fields are those of JSON, but for structs that Go embeds: the message has a field for them, JSON has their fields in
-its place. Zero values are kept here: `Schema.check`, which every object passes, knows which of them the server's types omit.
+Names of fields are those of JSON, but for structs that Go embeds: the message has a field for them, JSON has their
+fields in its place. Zero values are kept here: `Schema.check`, which every object passes, knows which of them the
+server's types omit.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ YEAR_10000: Final = 253_402_300_800
 def decode(component: str, raw: bytes) -> Json:
     """The JSON form of the message of `component` (`io.k8s.api.core.v1.Pod`) in `raw`, without apiVersion and kind.
 
-    Linear in the size of the message, about 1 us per field. Raises ValueError if the bytes are no such message, or if the
-    message holds something that JSON has no form for. KeyError if the component has no message.
+    Linear in the size of the message, about 1 us per field. Raises ValueError if the bytes are no such message, or if
+    the message holds something that JSON has no form for. KeyError if the component has no message.
     """
     return _struct(parse(component, raw))
 

@@ -1,4 +1,5 @@
-"""The published messages of the built-in kinds, from packaged descriptors (`scripts/protos.py` writes them; nobody edits them)."""
+"""The published messages of the built-in kinds, from packaged descriptors (`scripts/protos.py` writes them; nobody
+edits them)."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ def message_name(component: str) -> str:
 
 @lru_cache(maxsize=1)
 def pool() -> DescriptorPool:
-    """All packaged messages, read once, at the first request in protobuf: with the library about 30 ms that starting does
-    not pay."""
+    """All packaged messages, read once, at the first request in protobuf: with the library about 30 ms that starting
+    does not pay."""
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from google.protobuf.descriptor_pool import DescriptorPool
 

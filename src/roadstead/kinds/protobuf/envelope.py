@@ -1,4 +1,5 @@
-"""The envelope around every protobuf object: four bytes, then a `runtime.Unknown` that names the kind and holds the message."""
+"""The envelope around every protobuf object: four bytes, then a `runtime.Unknown` that names the kind and holds the
+message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""RoleBinding and ClusterRoleBinding (rbac.authorization.k8s.io/v1): who is granted a role. What is granted never changes."""
+"""RoleBinding and ClusterRoleBinding (rbac.authorization.k8s.io/v1): who is granted a role. What is granted never
+changes."""
 
 from __future__ import annotations
 

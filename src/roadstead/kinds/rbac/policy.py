@@ -1,5 +1,5 @@
-"""The roles and bindings that a Kubernetes API server has from its start, as recorded of a real one (`scripts/policy.py`), and
-those for our own kinds and Kueue's."""
+"""The roles and bindings that a Kubernetes API server has from its start, as recorded of a real one
+(`scripts/policy.py`), and those for our own kinds and Kueue's."""
 
 from __future__ import annotations
 

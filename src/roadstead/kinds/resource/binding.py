@@ -1,4 +1,5 @@
-"""Conditions that a driver sets before pods are bound to its devices (KEP-5007), of devices and of what was allocated."""
+"""Conditions that a driver sets before pods are bound to its devices (KEP-5007), of devices and of what was
+allocated."""
 
 from __future__ import annotations
 

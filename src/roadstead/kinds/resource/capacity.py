@@ -1,4 +1,5 @@
-"""How much a device has, and which shares of it may be asked for (KEP-5075, fractional ranges as of Kubernetes 1.37)."""
+"""How much a device has, and which shares of it may be asked for (KEP-5075, fractional ranges as of Kubernetes
+1.37)."""
 
 from __future__ import annotations
 

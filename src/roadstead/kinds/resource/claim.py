@@ -54,8 +54,8 @@ class ResourceClaimStrategy(StatusStrategy):
 
 
 def _protect(new: Json, old: Json) -> None:
-    """A claim cannot go while devices are allocated for it: the finalizer that upstream's scheduler and controller write apart, before
-    an allocation and after its end, comes and goes with the allocation itself."""
+    """A claim cannot go while devices are allocated for it: the finalizer that upstream's scheduler and controller
+    write apart, before an allocation and after its end, comes and goes with the allocation itself."""
     has, had = ((claim.get("status") or {}).get("allocation") is not None for claim in (new, old))
     if has == had:
         return

@@ -1,4 +1,5 @@
-"""What a claim asks for: requests, constraints between their devices, configuration (of claims and of their templates)."""
+"""What a claim asks for: requests, constraints between their devices, configuration (of claims and of their
+templates)."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ def _results(status: Json) -> list[Json]:
 
 
 def prepare_status(status: Json, old: Json) -> None:
-    """What a driver reported about devices that are given back goes with them; fields behind gates that are off go, too."""
+    """What a driver reported about devices that are given back goes with them; fields behind gates that are off go,
+    too."""
     gone = devices_of(old) - devices_of(status)
     left = [each for each in status.get("devices") or () if device_of(each) not in gone]
     for each in left:
@@ -164,7 +165,8 @@ def _network(network: Json, path: str, found: list[FieldError]) -> None:
 
 
 def _address(text: Any, path: str, found: list[FieldError]) -> None:
-    """An address with the length of its prefix, as Go prints it. Leading zeros of numbers are read, and not canonical."""
+    """An address with the length of its prefix, as Go prints it. Leading zeros of numbers are read, and not
+    canonical."""
     plain = re.sub(r"(?<![\w:])0+(?=\d)", "", text) if ":" not in text else text
     try:
         address = ipaddress.ip_interface(plain if "/" in text else "")

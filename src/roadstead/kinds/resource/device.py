@@ -54,7 +54,8 @@ _SEMVER: Final = re.compile(
 
 
 def validate_device(device: Json, old: Json | None, chooses: bool, path: str, found: list[FieldError]) -> None:
-    """`old`: the device of this name as it is stored. `chooses`: the slice leaves the choice of nodes to its devices."""
+    """`old`: the device of this name as it is stored. `chooses`: the slice leaves the choice of nodes to its
+    devices."""
     checks.label(device.get("name", ""), f"{path}.name", found)
     attributes, capacity = device.get("attributes") or {}, device.get("capacity") or {}
     if len(attributes) + len(capacity) > MAX_KEYS:

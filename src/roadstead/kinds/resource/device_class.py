@@ -1,4 +1,5 @@
-"""DeviceClass (resource.k8s.io/v1): a name for devices that an administrator chose, with configuration for their driver."""
+"""DeviceClass (resource.k8s.io/v1): a name for devices that an administrator chose, with configuration for their
+driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""ResourceSlice (resource.k8s.io/v1): some of the devices that a driver offers, in one pool, for one node or for many."""
+"""ResourceSlice (resource.k8s.io/v1): some of the devices that a driver offers, in one pool, for one node or for
+many."""
 
 from __future__ import annotations
 
@@ -83,7 +84,8 @@ class ResourceSliceStrategy(Strategy):
 
 def _drop_gated(spec: Json, old: Json | None) -> None:
     """Fields behind gates that are off are dropped, each unless the stored object has it (DRAListTypeAttributes,
-    DRANodeAllocatableResources, DRADeviceCompatibilityGroups, DRAOptionalNodeOperations, DRAPartitionableDevicesType)."""
+    DRANodeAllocatableResources, DRADeviceCompatibilityGroups, DRAOptionalNodeOperations,
+    DRAPartitionableDevicesType)."""
     for name in ("partitionTypeAttribute", "skipNodeOperations"):
         if old is None or name not in old:
             spec.pop(name, None)

@@ -1,4 +1,5 @@
-"""DeviceTaintRule (resource.k8s.io/v1, Kubernetes 1.37): an administrator's taint on devices, whoever publishes them (KEP-5055)."""
+"""DeviceTaintRule (resource.k8s.io/v1, Kubernetes 1.37): an administrator's taint on devices, whoever publishes them
+(KEP-5055)."""
 
 from __future__ import annotations
 

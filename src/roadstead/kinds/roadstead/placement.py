@@ -177,8 +177,8 @@ class PlacementStrategy(CustomStrategy):
 def _validate_allocation(
     allocation: Allocation, given: dict[SharedDevice, Allocation], path: str, found: list[FieldError]
 ) -> None:
-    """A device, or a share of one, is given once, unless it is looked at (admin access) or its claim is shared: then all who share it
-    have the very same allocation."""
+    """A device, or a share of one, is given once, unless it is looked at (admin access) or its claim is shared: then
+    all who share it have the very same allocation."""
     for i, result in enumerate((allocation.get("devices") or {}).get("results") or ()):
         device = device_of(result)
         if result.get("adminAccess"):

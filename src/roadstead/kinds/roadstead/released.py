@@ -1,5 +1,6 @@
-"""Members of a Placement that need their places no more, although the workload goes on: pods of theirs have ended and none will come
-again (Kueue KEP-78, which gives back quota alone). Named by an annotation, since the decision itself never changes."""
+"""Members of a Placement that need their places no more, although the workload goes on: pods of theirs have ended and
+none will come again (Kueue KEP-78, which gives back quota alone). Named by an annotation, since the decision itself
+never changes."""
 
 from __future__ import annotations
 

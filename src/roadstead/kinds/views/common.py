@@ -14,7 +14,8 @@ QuantityLike: TypeAlias = str | int | float
 
 
 class Condition(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """metav1.Condition; also the older conditions of pods, nodes and jobs, which have the same fields and a few more."""
+    """metav1.Condition; also the older conditions of pods, nodes and jobs, which have the same fields and a few
+    more."""
 
     type: str = ""
     status: str = "Unknown"

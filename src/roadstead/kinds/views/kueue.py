@@ -271,7 +271,8 @@ class SchedulingStatsView(msgspec.Struct, frozen=True, rename="camel", gc=False)
 
 
 class CheckStateView(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """What one admission check says about a workload; `pod_set_updates` stay plain: who starts the job merges all of them."""
+    """What one admission check says about a workload; `pod_set_updates` stay plain: who starts the job merges all of
+    them."""
 
     name: str = ""
     state: str = "Pending"

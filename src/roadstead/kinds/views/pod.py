@@ -86,7 +86,8 @@ class PodView(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 def node_of(pod: Object) -> str:
-    """The node that a pod is bound to; "" if to none. Decodes nothing. Raises msgspec.ValidationError if the pod has no shape of one."""
+    """The node that a pod is bound to; "" if to none. Decodes nothing. Raises msgspec.ValidationError if the pod has no
+    shape of one."""
     return pod.brief.node if pod.brief is not None else pod.view(PodView).spec.node_name
 
 

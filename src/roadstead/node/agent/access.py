@@ -1,5 +1,5 @@
-"""Who may ask this node, where the cluster's own rules say so: the API server is asked, as kubelets ask it (SubjectAccessReview
-for `nodes/proxy` and its parts; k8s `pkg/kubelet/server/auth.go`)."""
+"""Who may ask this node, where the cluster's own rules say so: the API server is asked, as kubelets ask it
+(SubjectAccessReview for `nodes/proxy` and its parts; k8s `pkg/kubelet/server/auth.go`)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Access:
         return await self._answer(question(attributes, who))
 
     async def may_list_pods(self, namespace: str) -> bool:
-        """May this agent itself list the pods of a whole namespace? Yes if the server does not say: it is to be asked again."""
+        """May this agent itself list the pods of a whole namespace? Yes if the server does not say: it is to be asked
+        again."""
         attributes = {"verb": "list", "version": "v1", "resource": "pods", "namespace": namespace}
         try:
             return await self._answer(question(attributes))

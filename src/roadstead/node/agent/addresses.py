@@ -1,7 +1,7 @@
 """Pod addresses out of 127.64.0.0/10. Loopback needs no set-up: any process may bind any of them, on this machine only.
 
-An address follows from the pod's uid, so members of a job know each other's before anybody wrote it anywhere. If two pods that
-an agent knows of fall on the same one, the later takes the next that is free, and its status says so.
+An address follows from the pod's uid, so members of a job know each other's before anybody wrote it anywhere. If two
+pods that an agent knows of fall on the same one, the later takes the next that is free, and its status says so.
 """
 
 from __future__ import annotations

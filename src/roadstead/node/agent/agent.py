@@ -93,8 +93,8 @@ class Agent:
         self._stale_peers: set[str] = set()
 
     async def run(self) -> None:
-        """Until cancelled. Processes go on without it. Raises CannotJoin, and CannotGoOn once a part of it has failed that others
-        rely on: an agent that is deaf or mute would only seem to be there."""
+        """Until cancelled. Processes go on without it. Raises CannotJoin, and CannotGoOn once a part of it has failed
+        that others rely on: an agent that is deaf or mute would only seem to be there."""
         options = self.options
         tier = options.isolation
         if tier == "auto":
@@ -163,8 +163,8 @@ class Agent:
         )
 
     def _publish(self, beats: Sequence[Heartbeat]) -> None:
-        """Keep the ResourceSlices of the nodes. Clusters of others are told only of those whose devices are not counted as well: their
-        schedulers would give out the same ones twice."""
+        """Keep the ResourceSlices of the nodes. Clusters of others are told only of those whose devices are not counted
+        as well: their schedulers would give out the same ones twice."""
         told = [beat for beat in beats if beat.node.by_claims or not self.options.is_guest]
         if not told:
             return
@@ -187,8 +187,8 @@ class Agent:
     # --- pods
 
     async def _follow_pods(self) -> None:
-        """Begin to watch pods: only those of its nodes (and its peers' name spaces), unless the cluster is Roadstead's own and
-        one watch of everything is cheaper than one for each node."""
+        """Begin to watch pods: only those of its nodes (and its peers' name spaces), unless the cluster is Roadstead's
+        own and one watch of everything is cheaper than one for each node."""
         if self._watches_all:
             await self._inform("", EVERYTHING, self._changed)
             return
@@ -247,7 +247,8 @@ class Agent:
         await self._inform(namespace, EVERYTHING, self._peer_changed)
 
     def _peer_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
-        """From the second view, of a whole name space. It may be older or newer than the first: no pod is run because of it."""
+        """From the second view, of a whole name space. It may be older or newer than the first: no pod is run because
+        of it."""
         seen = new or old
         if seen is not None and peers.wants_peers(seen.view(Pod)):
             self._peers_changed(key[0])

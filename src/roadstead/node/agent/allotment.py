@@ -1,7 +1,8 @@
-"""Devices for pods that no Placement names, on nodes of clusters whose scheduler counts devices and leaves the choice to the node
-(Kubernetes: the kubelet's device manager, `pkg/kubelet/cm/devicemanager`).
+"""Devices for pods that no Placement names, on nodes of clusters whose scheduler counts devices and leaves the choice
+to the node (Kubernetes: the kubelet's device manager, `pkg/kubelet/cm/devicemanager`).
 
-The choice is on disk before anything starts by it, so an agent that comes back knows it, whatever became of the pod meanwhile.
+The choice is on disk before anything starts by it, so an agent that comes back knows it, whatever became of the pod
+meanwhile.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from roadstead.node.keeper.runs import RunError
 
 
 def wants(pod: Pod, profile: Profile) -> int:
-    """How many devices this node has to choose for the pod; 0 if it asks for none, was given some, or asks for more than there
-    are (`devices.rejection` says so)."""
+    """How many devices this node has to choose for the pod; 0 if it asks for none, was given some, or asks for more
+    than there are (`devices.rejection` says so)."""
     if not profile.resource or devices.assigned(pod) or devices.stands_for(pod, profile.resource):
         return 0
     asked = resources.device_count(pod, profile.resource)
@@ -46,8 +47,8 @@ def given(pod: Pod, names: Iterable[str]) -> Pod:
 
 
 def on_disk(state: Path) -> Iterator[tuple[str, Pod, frozenset[Use]]]:
-    """(node, the pod by its devices, what it has by claims) of every pod that was given devices and that the agent still keeps a
-    directory of."""
+    """(node, the pod by its devices, what it has by claims) of every pod that was given devices and that the agent
+    still keeps a directory of."""
     for uid in _names(state / "pods"):
         try:
             record = runs.read_json(os.fspath(state / "pods" / uid / "pod.json"))

@@ -1,10 +1,10 @@
 """Looking after a pod's running containers: their probes, and the hooks after their start and before their stop.
 
-The worker says what runs (`follow`), asks how it is (`conditions`), and asks before it stops something (`before_stop`). What is
-learnt wakes the worker; nothing here writes to the API but Events, and of those no more than the kubelet sends.
+The worker says what runs (`follow`), asks how it is (`conditions`), and asks before it stops something (`before_stop`).
+What is learnt wakes the worker; nothing here writes to the API but Events, and of those no more than the kubelet sends.
 
-A hook is carried out at least once, as Kubernetes promises: that postStart is through is noted in the run's directory, and
-preStop is not repeated once the stop itself has been asked for.
+A hook is carried out at least once, as Kubernetes promises: that postStart is through is noted in the run's directory,
+and preStop is not repeated once the stop itself has been asked for.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Care:
         return {name: watch.condition for name, watch in self._watches.items()}
 
     def before_stop(self, stop: Stop) -> float | None:
-        """The grace that is left for TERM, LEAST_GRACE_SECONDS at least; None while a preStop hook is at work (the worker is woken at
-        its end)."""
+        """The grace that is left for TERM, LEAST_GRACE_SECONDS at least; None while a preStop hook is at work (the
+        worker is woken at its end)."""
         watch = self._watches.get(stop.container)
         if watch is None or watch.run.run_id != stop.run_id:
             return max(LEAST_GRACE_SECONDS, stop.grace_seconds)
@@ -191,7 +191,8 @@ class _Watch:
         self._report(check, outcome)
 
     async def _attempt(self, handler: Handler, timeout_seconds: float | None) -> Outcome:
-        """Carry it out. What nobody foresaw says nothing about the container, and must not be the last that is heard of it."""
+        """Carry it out. What nobody foresaw says nothing about the container, and must not be the last that is heard of
+        it."""
         try:
             return await carry_out(handler, self.target, timeout_seconds)
         except Exception as error:
@@ -266,6 +267,7 @@ def _is_done(outcome: Outcome) -> bool:
 
 
 def _offset(run: Run, checks: Mapping[ProbeKind, Check]) -> int:
-    """After a start of the agent the probes of all its pods shall not come at one moment: a share of the period, the same each time."""
+    """After a start of the agent the probes of all its pods shall not come at one moment: a share of the period, the
+    same each time."""
     period = max((check.period for check in checks.values()), default=0)
     return period * (zlib.crc32(run.run_id.encode()) % 1000) // 1000

@@ -48,8 +48,8 @@ def stands_for(pod: Pod, resource: str) -> bool:
 
 
 def variables(pod: Pod, profile: Profile, by_claims: Sequence[str] = ()) -> dict[str, str]:
-    """CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES: exactly the pod's devices by node-local index, then those that a container has
-    by its claims; none at all if there are none.
+    """CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES: exactly the pod's devices by node-local index, then those that a
+    container has by its claims; none at all if there are none.
 
     Nodes without devices set nothing: a program there sees what the machine has.
     """

@@ -1,7 +1,7 @@
 """Reading one's own writes: which of the versions that an informer brings are older than what we wrote ourselves.
 
-Versions are opaque, but come in order. After a write made version V, everything until V arrives is old news; V may also have
-arrived before the write was answered.
+Versions are opaque, but come in order. After a write made version V, everything until V arrives is old news; V may also
+have arrived before the write was answered.
 """
 
 from __future__ import annotations

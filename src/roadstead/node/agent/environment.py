@@ -1,7 +1,7 @@
 """A container's environment and command line, from the pod and the objects it refers to. Pure.
 
-Order (k8s `kubelet_pods.go` makeEnvironmentVariables): what the node gives, `envFrom` in order, `env` in order; later wins.
-`$(NAME)` in env values sees earlier entries of `env`; in command and args it sees all of `envFrom` and `env`.
+Order (k8s `kubelet_pods.go` makeEnvironmentVariables): what the node gives, `envFrom` in order, `env` in order; later
+wins. `$(NAME)` in env values sees earlier entries of `env`; in command and args it sees all of `envFrom` and `env`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def text_data(kind: str, value: Json) -> dict[str, bytes]:
 
 
 def environment(pod: Pod, container: Container, sources: Sources) -> tuple[dict[str, str], dict[str, str]]:
-    """(the whole environment, the part that command and args may refer to). CannotStart if something required is missing."""
+    """(the whole environment, the part that command and args may refer to). CannotStart if something required is
+    missing."""
     own: dict[str, str] = {}
     for source in container.env_from:
         for kind, ref in ((CONFIG_MAP, source.config_map_ref), (SECRET, source.secret_ref)):

@@ -1,6 +1,8 @@
-"""Commands in running containers, as the agent asks for them: streams in, streams out, an exit code (keeper/commands.py).
+"""Commands in running containers, as the agent asks for them: streams in, streams out, an exit code
+(keeper/commands.py).
 
-The run's directory carries everything, so nothing here is needed to end a command: its shim kills it when this process is gone.
+The run's directory carries everything, so nothing here is needed to end a command: its shim kills it when this process
+is gone.
 """
 
 from __future__ import annotations
@@ -82,7 +84,8 @@ class Execution:
         return found or Ended(137, 9, "ContainerEnded", "its container ended")
 
     async def read(self, stream: str) -> AsyncIterator[bytes]:
-        """The bytes of stdout or stderr as they come, until the command ends (what its orphans write later is not waited for)."""
+        """The bytes of stdout or stderr as they come, until the command ends (what its orphans write later is not
+        waited for)."""
         fd = self._outputs[stream]
         over = asyncio.ensure_future(self._over.wait())
         try:

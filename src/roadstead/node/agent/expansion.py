@@ -1,7 +1,7 @@
 """`$(NAME)` in command, args and env values (k8s `third_party/forked/golang/expansion`).
 
-`$(NAME)` becomes the variable's value, or stays as it is if there is no such variable; `$$` becomes `$`, so `$$(NAME)` is the
-text `$(NAME)`; a `$` before anything else stays.
+`$(NAME)` becomes the variable's value, or stays as it is if there is no such variable; `$$` becomes `$`, so `$$(NAME)`
+is the text `$(NAME)`; a `$` before anything else stays.
 """
 
 from __future__ import annotations

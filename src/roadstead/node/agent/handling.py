@@ -1,8 +1,8 @@
 """Carrying out one probe or hook: a command in the container, an HTTP request, a TCP connection, a pause.
 
-Texts are the kubelet's (k8s `pkg/probe`, `pkg/kubelet/lifecycle`), so they read in Events as people know them. Certificates are not
-verified, redirects are followed on the same host only, at most ten times; bodies are not read. A host that is not named is the pod's
-address.
+Texts are the kubelet's (k8s `pkg/probe`, `pkg/kubelet/lifecycle`), so they read in Events as people know them.
+Certificates are not verified, redirects are followed on the same host only, at most ten times; bodies are not read. A
+host that is not named is the pod's address.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`text` says why it failed; with SUCCESS it is a warning, if there is one. `was_answered`: a request failed by the status of
-    its answer, which is no failure of a hook (kubelet: runHTTPHandler looks at errors only)."""
+    """`text` says why it failed; with SUCCESS it is a warning, if there is one. `was_answered`: a request failed by the
+    status of its answer, which is no failure of a hook (kubelet: runHTTPHandler looks at errors only)."""
 
     result: Result
     text: str = ""
@@ -173,7 +173,8 @@ async def _request(url: str, headers: dict[str, str]) -> tuple[int, str]:
         except asyncio.LimitOverrunError:
             raise ValueError(f"the head of the response is longer than {_HEAD_LIMIT} bytes") from None
     finally:
-        # No polite end: a TLS connection would wait for the other side's, half a minute, and the probe's time is up long before.
+        # No polite end: a TLS connection would wait for the other side's, half a minute, and the probe's time is up
+        # long before.
         writer.transport.abort()
     first, *rest = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)

@@ -1,9 +1,11 @@
-"""The devices of a node in detail, from its profile: what their drivers would publish, and what a process must be told to use them.
+"""The devices of a node in detail, from its profile: what their drivers would publish, and what a process must be told
+to use them.
 
-Attributes are those that the vendors' DRA drivers publish: `gpu.nvidia.com` (NVIDIA/k8s-dra-driver-gpu, GPUs and, on partitioned
-profiles, every MIG placement with the counters that it takes) and `dra.net` (kubernetes-sigs/dranet, network adapters). An attribute
-of our own, `roadstead.dev/device`, names the device in the node's annotation `roadstead.dev/node-devices`, so that
-`nvidia.com/gpu: 1` and a claim draw on the same thing; a partition carries the name of its whole GPU.
+Attributes are those that the vendors' DRA drivers publish: `gpu.nvidia.com` (NVIDIA/k8s-dra-driver-gpu, GPUs and, on
+partitioned profiles, every MIG placement with the counters that it takes) and `dra.net` (kubernetes-sigs/dranet,
+network adapters). An attribute of our own, `roadstead.dev/device`, names the device in the node's annotation
+`roadstead.dev/node-devices`, so that `nvidia.com/gpu: 1` and a claim draw on the same thing; a partition carries the
+name of its whole GPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Which things of a machine are out of order. Simulated devices break by an annotation on their node (`kubectl annotate node ...`)."""
+"""Which things of a machine are out of order. Simulated devices break by an annotation on their node (`kubectl annotate
+node ...`)."""
 
 from __future__ import annotations
 

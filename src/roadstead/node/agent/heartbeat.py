@@ -1,4 +1,5 @@
-"""Keeping a node's object and Lease alive: registered at the start, the Lease every ten seconds, the status when it changed."""
+"""Keeping a node's object and Lease alive: registered at the start, the Lease every ten seconds, the status when it
+changed."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Heartbeat:
         return self._node
 
     async def register(self) -> None:
-        """Create the node or bring it up to date; tries until it is done. Raises CannotJoin if the server will not have it."""
+        """Create the node or bring it up to date; tries until it is done. Raises CannotJoin if the server will not have
+        it."""
         delay = _RETRY_SECONDS[0]
         while not await self._try(self._bring_up_to_date):
             await asyncio.sleep(delay)
@@ -100,7 +102,8 @@ class Heartbeat:
         return await self._refresh()
 
     def _must_be_taken(self, outcome: Outcome) -> None:
-        """Asking again is of no use where the server says that it will not have a node like this one (at the start; later it has)."""
+        """Asking again is of no use where the server says that it will not have a node like this one (at the start;
+        later it has)."""
         if outcome.result is Result.INVALID and self._node is None:
             raise CannotJoin(
                 f"Node {self.node.name} is refused: {outcome.message}", "Change its name, labels or taints."

@@ -62,5 +62,6 @@ def try_tier(tier: str, state: Path) -> str:
 
 
 def applies(tier: str, needed: bool) -> str:
-    """The tier that one container runs in: user name spaces only where something needs them, since they cost it sudo and ssh."""
+    """The tier that one container runs in: user name spaces only where something needs them, since they cost it sudo
+    and ssh."""
     return BARE if tier == USERNS and not needed else tier

@@ -16,8 +16,8 @@ What a container finds in its environment besides what its spec says:
 | ROADSTEAD_TERMINATION_LOG | file for the termination message (`terminationMessagePath` itself is not made) |
 | ROADSTEAD_RUN | the run's directory: by it the keeper finds a run's processes |
 
-The working directory is `workingDir`, else a scratch directory that the pod's containers share and that goes with the pod.
-`securityContext` and image settings are not applied: processes are the agent's user's own. stdin is empty.
+The working directory is `workingDir`, else a scratch directory that the pod's containers share and that goes with the
+pod. `securityContext` and image settings are not applied: processes are the agent's user's own. stdin is empty.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Place:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of the agent's environment containers inherit in personal mode: all but the way to the cluster and Roadstead's own."""
+    """What of the agent's environment containers inherit in personal mode: all but the way to the cluster and
+    Roadstead's own."""
     return {
         name: value
         for name, value in environ.items()
@@ -123,8 +124,8 @@ def spec_of(
     place: Place,
     tokens: Mapping[TokenFile, str] | None = None,
 ) -> Json:
-    """The keeper's spec. Makes the pod's directories and volumes; `tokens` are those of `volumes.token_files`. CannotStart says what is
-    missing."""
+    """The keeper's spec. Makes the pod's directories and volumes; `tokens` are those of `volumes.token_files`.
+    CannotStart says what is missing."""
     scratch = place.directory / "scratch"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     sources = sources_of(objects, place)

@@ -1,4 +1,5 @@
-"""Which run's log is meant, or why there is none, in the kubelet's words (k8s `pkg/kubelet` validateContainerLogStatus)."""
+"""Which run's log is meant, or why there is none, in the kubelet's words (k8s `pkg/kubelet`
+validateContainerLogStatus)."""
 
 from __future__ import annotations
 

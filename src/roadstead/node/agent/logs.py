@@ -1,9 +1,9 @@
 """Reading a run's log the way `kubectl logs` asks for it (how it is kept: keeper/output.py).
 
-The log is what the process wrote, byte for byte; `log.times` says "by then, that many bytes", so a line's time is that of the first
-entry that reaches beyond its beginning: when its first bytes came, to about a millisecond. What no entry reaches was written by the
-time that the log was last changed. `log.begin` says how much of the beginning is given up. Runs of format 1 have no `log.begin`, and
-entries about a second apart; they are read the same way.
+The log is what the process wrote, byte for byte; `log.times` says "by then, that many bytes", so a line's time is that
+of the first entry that reaches beyond its beginning: when its first bytes came, to about a millisecond. What no entry
+reaches was written by the time that the log was last changed. `log.begin` says how much of the beginning is given up.
+Runs of format 1 have no `log.begin`, and entries about a second apart; they are read the same way.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _DATING_SECONDS = (0.002, 0.02)  # between looks for the time of what just came,
 
 @dataclass(frozen=True, slots=True)
 class LogRequest:
-    """`since`: nanoseconds since the epoch; None = from the beginning. `tail_lines` None = all. `from_byte`: what came before it is
-    known already (our own: who was cut off goes on there)."""
+    """`since`: nanoseconds since the epoch; None = from the beginning. `tail_lines` None = all. `from_byte`: what came
+    before it is known already (our own: who was cut off goes on there)."""
 
     follow: bool = False
     previous: bool = False
@@ -96,7 +96,8 @@ def format_nanoseconds(ns: int) -> str:
 
 
 async def read_log(path: str, request: LogRequest, is_over: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The log in pieces. When following, ends after the run is over and all was sent. O(bytes sent), plus the tail sought.
+    """The log in pieces. When following, ends after the run is over and all was sent. O(bytes sent), plus the tail
+    sought.
 
     A follower that is behind by more than is kept goes on with the first line that there still is.
     """
@@ -203,7 +204,8 @@ def _line_start(fd: int, offset: int) -> int:
 
 
 def _tail_start(fd: int, start: int, size: int, lines: int) -> int:
-    """Where the last `lines` lines of what lies between `start` and `size` begin; a last line without a newline counts."""
+    """Where the last `lines` lines of what lies between `start` and `size` begin; a last line without a newline
+    counts."""
     if lines <= 0:
         return size
     end = size

@@ -1,4 +1,5 @@
-"""The message of a terminated container: what it wrote to `$ROADSTEAD_TERMINATION_LOG`, or the end of its log if it asked for that.
+"""The message of a terminated container: what it wrote to `$ROADSTEAD_TERMINATION_LOG`, or the end of its log if it
+asked for that.
 
 Limits are the kubelet's: 4096 bytes of the file; 2048 bytes or 80 lines of the log, and that only after a failure.
 """

@@ -10,8 +10,8 @@ from roadstead.node.agent.views import Pod
 
 
 class Use(NamedTuple):
-    """A thing of the machine in use, or a part of it. `owner`: uid of the pod or the claim that has it; pods that share a claim share
-    its devices."""
+    """A thing of the machine in use, or a part of it. `owner`: uid of the pod or the claim that has it; pods that share
+    a claim share its devices."""
 
     device: str
     part: str
@@ -19,7 +19,8 @@ class Use(NamedTuple):
     owner: str
 
     def excludes(self, other: Use) -> bool:
-        """Can the two not be at once? Whether parts fit beside each other is what their counters say, not asked here."""
+        """Can the two not be at once? Whether parts fit beside each other is what their counters say, not asked
+        here."""
         return (
             self.device == other.device
             and self.owner != other.owner
@@ -37,7 +38,8 @@ def _uses(pod: Pod, by_claims: Iterable[Use]) -> frozenset[Use]:
 
 
 class Occupancy:
-    """Pods of one node by uid: those with a process that may still use their devices, and those that wait for one of these.
+    """Pods of one node by uid: those with a process that may still use their devices, and those that wait for one of
+    these.
 
     A pod's devices are those that its binding names; `by_claims` those of its claims.
     """

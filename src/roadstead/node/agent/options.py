@@ -73,8 +73,8 @@ class NodeOptions:
     taints: tuple[Taint, ...] = ()
     """Given to the node when it is made, as kubelet's --register-with-taints."""
     by_claims: bool = False
-    """Devices are given by claims alone: the node offers no `nvidia.com/gpu` to be counted. On clusters of others a node does either,
-    since their schedulers do not know that both are the same devices."""
+    """Devices are given by claims alone: the node offers no `nvidia.com/gpu` to be counted. On clusters of others a
+    node does either, since their schedulers do not know that both are the same devices."""
 
     @classmethod
     def parse(cls, text: str, *, simulate: bool = False) -> NodeOptions:
@@ -109,8 +109,8 @@ class NodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files of the log port: its own certificate and key, and the authority whose client certificates it takes (PEM). All are
-    read again when they change."""
+    """Files of the log port: its own certificate and key, and the authority whose client certificates it takes (PEM).
+    All are read again when they change."""
 
     certificate: Path
     key: Path
@@ -123,15 +123,15 @@ class Tls:
 class AgentOptions:
     """What `run_agent` needs besides the cluster.
 
-    `state`: a directory of the agent's own; runs, volumes and hosts files live there, and processes outlive the agent by it.
-    `nodes`: at least one. `tls`: None = no log port (nothing is ever served without authentication). `host` is the machine's
-    address: pods' hostIP, and where the log port listens; `port` 0 = any free one. `is_guest`: the cluster is not Roadstead's
-    own. Then the agent watches no pods but its own, gives devices to pods that no Placement names, and asks the server who may
-    read logs.
-    `isolation`: "auto", or a tier of `isolation.py`. `inherit_environment`: containers get the agent's own environment variables
-    (personal mode) except KUBECONFIG and Roadstead's. `api_server` gives the address (https://HOST:PORT) at which pods reach the
-    API server now, "" if there is none. `on_ready` is called with the log port once the nodes are registered and the pods are
-    known. `cdi_directories`: where DRA drivers leave what they prepared.
+    `state`: a directory of the agent's own; runs, volumes and hosts files live there, and processes outlive the agent
+    by it. `nodes`: at least one. `tls`: None = no log port (nothing is ever served without authentication). `host` is
+    the machine's address: pods' hostIP, and where the log port listens; `port` 0 = any free one. `is_guest`: the
+    cluster is not Roadstead's own. Then the agent watches no pods but its own, gives devices to pods that no Placement
+    names, and asks the server who may read logs. `isolation`: "auto", or a tier of `isolation.py`.
+    `inherit_environment`: containers get the agent's own environment variables (personal mode) except KUBECONFIG and
+    Roadstead's. `api_server` gives the address (https://HOST:PORT) at which pods reach the API server now, "" if there
+    is none. `on_ready` is called with the log port once the nodes are registered and the pods are known.
+    `cdi_directories`: where DRA drivers leave what they prepared.
     """
 
     state: Path

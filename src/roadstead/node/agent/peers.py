@@ -1,7 +1,8 @@
 """Who a pod's peers are, and the hosts file by which its processes find them. Pure.
 
-Peers are the pods of the same Job, or of the same headless service (`spec.subdomain`), in the same namespace. A peer is found
-as `<hostname>`, `<hostname>.<subdomain>` and the full service names (k8s `docs/concepts/services-networking/dns-pod-service`).
+Peers are the pods of the same Job, or of the same headless service (`spec.subdomain`), in the same namespace. A peer is
+found as `<hostname>`, `<hostname>.<subdomain>` and the full service names (k8s
+`docs/concepts/services-networking/dns-pod-service`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What to do about one pod: from the pod, its runs and the time, without I/O.
 
-`decide` is asked again whenever any of them changed, and at `again_at`. It keeps nothing between calls: what matters is in the pod
-and in the runs, so an agent that was killed decides the same after it looked. Rules: workloads of Kubernetes as the kubelet runs
-them (k8s `pkg/kubelet/kuberuntime` computePodActions, `pkg/kubelet/kubelet_pods.go` getPhase).
+`decide` is asked again whenever any of them changed, and at `again_at`. It keeps nothing between calls: what matters is
+in the pod and in the runs, so an agent that was killed decides the same after it looked. Rules: workloads of Kubernetes
+as the kubelet runs them (k8s `pkg/kubelet/kuberuntime` computePodActions, `pkg/kubelet/kubelet_pods.go` getPhase).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """When to probe a container, and what its probes say about it: from results and times, without I/O.
 
-One `Health` per run of a container that has probes. It is asked what is due, told what came out, and says whether the run has
-started, is ready, or has to be killed. The rules are the kubelet's (k8s `pkg/kubelet/prober/worker.go`, `prober_manager.go`):
+One `Health` per run of a container that has probes. It is asked what is due, told what came out, and says whether the
+run has started, is ready, or has to be killed. The rules are the kubelet's (k8s `pkg/kubelet/prober/worker.go`,
+`prober_manager.go`):
 
 * a startup probe holds back the other two until it has succeeded;
 * a result counts after as many in a row as its threshold says; errors of the prober itself count for nothing;
@@ -10,9 +11,9 @@ started, is ready, or has to be killed. The rules are the kubelet's (k8s `pkg/ku
 * a failed liveness or startup probe has the run killed, and probing stops;
 * once the pod is being deleted, only readiness is probed.
 
-Two things differ, neither visible in a status: first probes come right after the initial delay and not at some point of a period
-that began before the container did, and an agent that starts again takes `started` and `ready` from the pod's status, so nothing
-flaps.
+Two things differ, neither visible in a status: first probes come right after the initial delay and not at some point of
+a period that began before the container did, and an agent that starts again takes `started` and `ready` from the pod's
+status, so nothing flaps.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A run that has to be killed because a probe of this kind failed. `grace_seconds`: the probe's own, if it has one."""
+    """A run that has to be killed because a probe of this kind failed. `grace_seconds`: the probe's own, if it has
+    one."""
 
     kind: ProbeKind
     grace_seconds: float | None = None
@@ -89,7 +91,8 @@ _ALWAYS: Final = (ProbeKind.LIVENESS, ProbeKind.READINESS)
 
 
 class Health:
-    """What the probes know about one run. `started_at`: of its process. Times are nanoseconds; nothing here reads a clock."""
+    """What the probes know about one run. `started_at`: of its process. Times are nanoseconds; nothing here reads a
+    clock."""
 
     def __init__(
         self,
@@ -100,7 +103,8 @@ class Health:
         is_ready: bool = False,
         not_before: int = 0,
     ) -> None:
-        """`has_started`, `is_ready`: what is known from before, if the run is not new. `not_before`: no probe earlier than that."""
+        """`has_started`, `is_ready`: what is known from before, if the run is not new. `not_before`: no probe earlier
+        than that."""
         self.checks = checks
         self.has_started = has_started or ProbeKind.STARTUP not in checks
         self.failed: Failed | None = None
@@ -176,7 +180,8 @@ class Condition:
 
 
 def condition_of(container: Container, run_id: str, known: Mapping[str, Condition]) -> Condition:
-    """What is known of this run of the container; of one with probes or hooks that nobody has looked at yet, the least."""
+    """What is known of this run of the container; of one with probes or hooks that nobody has looked at yet, the
+    least."""
     found = known.get(container.name)
     if found is not None and found.run_id == run_id:
         return found

@@ -1,7 +1,8 @@
 """Node profiles: what kinds of machines a node can be told to look like. The data is `profiles.json`.
 
-Labels are those that NVIDIA's GPU feature discovery publishes (k8s-device-plugin, `docs/gpu-feature-discovery`), so node selectors
-and resource flavors written for a real cluster match. What the devices are in detail is what `hardware.py` makes of it.
+Labels are those that NVIDIA's GPU feature discovery publishes (k8s-device-plugin, `docs/gpu-feature-discovery`), so
+node selectors and resource flavors written for a real cluster match. What the devices are in detail is what
+`hardware.py` makes of it.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class Profile(msgspec.Struct, frozen=True):
     devices: int = 0
     """GPUs."""
     roots: tuple[str, ...] = ()
-    """PCIe root complexes by bus number (hexadecimal). GPUs and network adapters are spread evenly over them, in order; the first half
-    of the roots is NUMA node 0, the others 1, unless there is but one."""
+    """PCIe root complexes by bus number (hexadecimal). GPUs and network adapters are spread evenly over them, in order;
+    the first half of the roots is NUMA node 0, the others 1, unless there is but one."""
     nics: int = 0
     partitioned: bool = False
     """The GPUs can be cut into MIG instances as claims ask for them."""

@@ -1,8 +1,8 @@
-"""Keeps the ResourceSlices of an agent's nodes as their devices are: at the start, when a device breaks, when somebody else changes or
-deletes one, and when the Node object is made anew.
+"""Keeps the ResourceSlices of an agent's nodes as their devices are: at the start, when a device breaks, when somebody
+else changes or deletes one, and when the Node object is made anew.
 
-What it knows of the server is an informer's view of the slices that carry SLICES_LABEL. The view may lag behind its own writes: then
-a precondition fails, and it looks again.
+What it knows of the server is an informer's view of the slices that carry SLICES_LABEL. The view may lag behind its own
+writes: then a precondition fails, and it looks again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _RETRY_SECONDS: Final = (0.2, 10.0)
 
 
 def selector(nodes: Sequence[str]) -> Selector:
-    """The slices of these nodes; for many nodes, of all that an agent keeps. Real servers let a node see its own alone, by field
-    (kubernetes `AuthorizeNodeWithSelectors`)."""
+    """The slices of these nodes; for many nodes, of all that an agent keeps. Real servers let a node see its own alone,
+    by field (kubernetes `AuthorizeNodeWithSelectors`)."""
     if len(nodes) == 1:
         return Selector(labels=f"{SLICES_LABEL}={nodes[0]}", fields=f"spec.nodeName={nodes[0]}")
     return Selector(labels=SLICES_LABEL)
@@ -59,8 +59,8 @@ class Publisher:
     """Of all nodes of one agent."""
 
     def __init__(self, cluster: Cluster, publications: Sequence[Publication], look_seconds: float = 10.0) -> None:
-        """`cluster`: its lists and watches of slices are narrowed by `selector` already. `look_seconds`: how often it looks whether
-        the node is still the one that owns the slices."""
+        """`cluster`: its lists and watches of slices are narrowed by `selector` already. `look_seconds`: how often it
+        looks whether the node is still the one that owns the slices."""
         self._cluster = cluster
         self._look_seconds = look_seconds
         self._by_node = {one.hardware.node: one for one in publications}

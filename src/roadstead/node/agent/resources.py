@@ -16,7 +16,8 @@ def memory_limit(container: Container) -> int | None:
 
 
 def device_count(pod: Pod, resource: str) -> int:
-    """How many devices of an extended resource a pod asks for: of init containers the largest, of the others the sum."""
+    """How many devices of an extended resource a pod asks for: of init containers the largest, of the others the
+    sum."""
 
     def asked(container: Container) -> int:
         resources = container.resources

@@ -145,8 +145,8 @@ def _names(path: str) -> list[str]:
 
 
 class TimerRuntime:
-    """No processes: a container runs for the time that the pod's annotation names, then it has succeeded; an init container
-    succeeds at once. A stopped one ends as by the signal. What a restart needs is in the pod's status."""
+    """No processes: a container runs for the time that the pod's annotation names, then it has succeeded; an init
+    container succeeds at once. A stopped one ends as by the signal. What a restart needs is in the pod's status."""
 
     def __init__(self, now: Callable[[], int], wake: Callable[[str], None]) -> None:
         self._now = now
@@ -242,7 +242,8 @@ def run_seconds(pod: Pod, container: str) -> float:
 
 
 def forgotten(pod: Pod, attempts: Attempts) -> dict[str, Sequence[Attempt]]:
-    """Attempts that the pod's status tells of and this node has no trace of: their processes are lost (kubelet: the same words)."""
+    """Attempts that the pod's status tells of and this node has no trace of: their processes are lost (kubelet: the
+    same words)."""
     found: dict[str, Sequence[Attempt]] = {}
     for status in pod.status.init_container_statuses + pod.status.container_statuses:
         if not status.container_id or attempts.get(status.name):

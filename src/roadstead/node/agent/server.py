@@ -1,8 +1,8 @@
 """The agent's HTTPS port: logs, for the API server and whoever else may read them.
 
-Every request needs a client certificate of the cluster's authority. One that names the API server or an administrator may ask; about
-others a guest asks the server of its cluster (access.py). 401 without a certificate, 403 for who may not. Paths and answers are the
-kubelet's (`pkg/kubelet/server`).
+Every request needs a client certificate of the cluster's authority. One that names the API server or an administrator
+may ask; about others a guest asks the server of its cluster (access.py). 401 without a certificate, 403 for who may
+not. Paths and answers are the kubelet's (`pkg/kubelet/server`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class LogServer:
     def __init__(
         self, worker_of: Callable[[str, str], Worker | None], options: AgentOptions, access: Access | None = None
     ) -> None:
-        """`worker_of` finds the worker of a pod by namespace and name. `access`: who else than those in the options may ask."""
+        """`worker_of` finds the worker of a pod by namespace and name. `access`: who else than those in the options may
+        ask."""
         self._worker_of = worker_of
         self.options = options
         self._access = access
@@ -75,7 +76,8 @@ class LogServer:
         self.connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
-        """Listen; the port (0 without TLS files: then nothing is served). Raises CannotJoin if the port cannot be had."""
+        """Listen; the port (0 without TLS files: then nothing is served). Raises CannotJoin if the port cannot be
+        had."""
         if self.options.tls is None:
             return 0
         family = socket.AF_INET6 if ":" in self.options.host else socket.AF_INET
@@ -101,8 +103,8 @@ class LogServer:
         )
 
     async def renew(self) -> None:
-        """Until cancelled: serve new connections by the files as they are now. The socket stays, so nobody is turned away
-        meanwhile. Returns at once where nothing is served."""
+        """Until cancelled: serve new connections by the files as they are now. The socket stays, so nobody is turned
+        away meanwhile. Returns at once where nothing is served."""
         listening, tls = self._socket, self.options.tls
         if listening is None or tls is None:
             return
@@ -294,7 +296,8 @@ def _head(code: int, headers: Mapping[str, str]) -> bytes:
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
-    """TLS 1.2 or newer with our own certificate; client certificates are asked for and checked against the authority."""
+    """TLS 1.2 or newer with our own certificate; client certificates are asked for and checked against the
+    authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls.certificate, tls.key)

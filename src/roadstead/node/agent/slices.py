@@ -1,10 +1,10 @@
 """ResourceSlices of one node, and what to write so that the server's are them. Pure.
 
 One pool per driver, named like the node. Semantics are those of upstream's publishing helper (kubernetes
-`dynamic-resource-allocation/resourceslice/resourceslicecontroller.go`): a slice's name begins with its index, so slices sorted by
-name keep the order of devices; the generation stays the same only if nothing has to be created and at most one slice differs, else
-it grows by one and every slice is written; what is too much is deleted first, then slices are updated, then created. In between,
-readers see a pool that is incomplete and give out nothing of it.
+`dynamic-resource-allocation/resourceslice/resourceslicecontroller.go`): a slice's name begins with its index, so slices
+sorted by name keep the order of devices; the generation stays the same only if nothing has to be created and at most
+one slice differs, else it grows by one and every slice is written; what is too much is deleted first, then slices are
+updated, then created. In between, readers see a pool that is incomplete and give out nothing of it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _QUANTITIES: Final = ("value", "default", "min", "max", "step")
 
 
 def contents(hardware: Hardware, lost: Collection[str] = ()) -> dict[str, list[Json]]:
-    """By driver: what each slice of its pool holds (`devices` or `sharedCounters`), in order. `lost`: things of the machine (physical
-    names) that are not healthy."""
+    """By driver: what each slice of its pool holds (`devices` or `sharedCounters`), in order. `lost`: things of the
+    machine (physical names) that are not healthy."""
     found: dict[str, list[Json]] = {}
     for driver in hardware.drivers:
         devices = [_offered(device, lost) for device in hardware.of(driver)]
@@ -54,8 +54,8 @@ def _offered(device: Device, lost: Collection[str]) -> Json:
 
 
 def writes(node: Object, hardware: Hardware, lost: Collection[str], stored: Iterable[Object]) -> list[list[Write]]:
-    """What to write, in stages: each only after the one before. `stored`: this node's slices as the server has them (those with
-    SLICES_LABEL); those of a driver that the node has no more go, too."""
+    """What to write, in stages: each only after the one before. `stored`: this node's slices as the server has them
+    (those with SLICES_LABEL); those of a driver that the node has no more go, too."""
     by_driver: dict[str, list[tuple[Object, Json]]] = {}
     for obj in sorted(stored, key=lambda each: each.meta.name):
         value = obj.decode()

@@ -289,7 +289,8 @@ class Pod(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def hostname(self) -> str:
-        """What the pod calls itself: spec.hostname, else its name (without what a host name may not hold), at most 63."""
+        """What the pod calls itself: spec.hostname, else its name (without what a host name may not hold), at most
+        63."""
         return (self.spec.hostname or self.metadata.name.replace(".", "-"))[:63].rstrip("-")
 
     def status_of(self, container: str) -> ContainerStatus | None:

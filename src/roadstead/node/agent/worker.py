@@ -1,7 +1,7 @@
 """One task per pod: look, decide (`pod_state`), carry out, report; again when something changed.
 
-What must survive the agent is on disk or in the API; this task may be killed between any two lines. Its own memory saves
-repeated work only: what it asked for a moment ago, and which version of the pod it wrote last.
+What must survive the agent is on disk or in the API; this task may be killed between any two lines. Its own memory
+saves repeated work only: what it asked for a moment ago, and which version of the pod it wrote last.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class Worker:
                 if status.start_time:
                     record["start_time"] = parse_time(status.start_time)
                 record |= {"namespace": self.current.meta.namespace, "name": self.current.meta.name}
-                # Whatever becomes of the pod while no agent looks: who comes back knows what its processes may still use.
+                # Whatever becomes of the pod while no agent looks: who comes back knows what its processes may still
+                # use.
                 if names := devices.assigned(self.current.view(Pod)):
                     record["devices"] = list(names)
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -382,7 +383,8 @@ class Worker:
     async def _report(
         self, current: Object, pod: Pod, attempts: Attempts, decided: Decision, status: Json
     ) -> int | None:
-        """Write the status if it says something new, then delete the pod if it is through; when to look again, if soon."""
+        """Write the status if it says something new, then delete the pod if it is through; when to look again, if
+        soon."""
         stored: Json = current.decode().get("status") or {}
         if not says_the_same(status, stored):
             now = self.host.now()
@@ -434,11 +436,13 @@ class Worker:
         self.current = fresh if fresh is not None and fresh.meta.uid == self.uid else None
 
     def _take(self, obj: Object) -> None:
-        """What our own write made of the pod: newer than what the informer has brought, unless it was quicker than the answer."""
+        """What our own write made of the pod: newer than what the informer has brought, unless it was quicker than the
+        answer."""
         self.current = self._echo.wrote(obj, asyncio.get_running_loop().time())
 
     async def _delete(self, current: Object) -> int | None:
-        """The last word: nothing of the pod runs any more, its object may go (finalizers may still hold it). When to try again."""
+        """The last word: nothing of the pod runs any more, its object may go (finalizers may still hold it). When to
+        try again."""
         if current.meta.deletion_grace_period_seconds == 0 or self._deleted == current.meta.resource_version:
             return None
         outcome = await write_once(self.host.cluster, Delete(current.ref, self.uid, propagation="", grace_seconds=0))

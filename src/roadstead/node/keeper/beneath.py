@@ -1,8 +1,9 @@
-"""Opening what lies beneath a directory whose content others can change at any moment: no link there may lead out of it.
+"""Opening what lies beneath a directory whose content others can change at any moment: no link there may lead out of
+it.
 
-As the kubelet does it for subPath (k8s `pkg/volume/util/subpath/subpath_linux.go`): links are resolved first, since one that stays
-inside is fine, then the way is walked from the top, from one directory's descriptor to the next entry and without following any link.
-What is changed in between can only make it fail.
+As the kubelet does it for subPath (k8s `pkg/volume/util/subpath/subpath_linux.go`): links are resolved first, since one
+that stays inside is fine, then the way is walked from the top, from one directory's descriptor to the next entry and
+without following any link. What is changed in between can only make it fail.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class LeadsOut(OSError):
 def open_beneath(top: str, below: str, *, make: bool = False) -> int:
     """A descriptor (O_PATH: to mount or to stat, not to read) of the file or directory `below` directory `top`.
 
-    With `make` missing directories are made, none of them outside `top`. Raises LeadsOut, and OSError as open(2) and mkdir(2) do.
+    With `make` missing directories are made, none of them outside `top`. Raises LeadsOut, and OSError as open(2) and
+    mkdir(2) do.
     """
     real_top = os.path.realpath(top)
     real = os.path.realpath(os.path.join(real_top, below))

@@ -22,7 +22,8 @@ class KeeperError(Exception):
 
 
 def start(root: str, run_id: str) -> None:
-    """Have a prepared run started. Returns when a shim was forked: the run's files say what became of it. Safe to repeat."""
+    """Have a prepared run started. Returns when a shim was forked: the run's files say what became of it. Safe to
+    repeat."""
     ask(root, {"op": "start", "run": run_id})
 
 
@@ -32,7 +33,8 @@ def settle(root: str, run_id: str) -> None:
 
 
 def ask(root: str, request: runs.Json) -> runs.Json:
-    """Send a request, to a new keeper if there is none, and again if the keeper dies over it; the answer, which is ok."""
+    """Send a request, to a new keeper if there is none, and again if the keeper dies over it; the answer, which is
+    ok."""
     for _ in range(3):
         ensure(root)
         try:

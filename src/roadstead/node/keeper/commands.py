@@ -1,4 +1,5 @@
-"""Further commands in a running container: `exec`, as files. Probes and hooks use it, and whoever else wants to look inside.
+"""Further commands in a running container: `exec`, as files. Probes and hooks use it, and whoever else wants to look
+inside.
 
     <run>/exec/<id>/
         spec.json                argv, timeout_seconds (null: none), streams
@@ -8,11 +9,11 @@
         done                     fifo that the shim holds open until exit.json is there, or the shim is not
         exit.json                how it ended
 
-The caller makes the directory (`prepare`), opens its ends of the fifos, and pokes the shim through `control`. The command is a child
-of the container's shim: in the container's name spaces, environment and working directory, counted against its memory limit,
-killed with it. It also ends when its time is up, or when nobody holds `caller` any more: an asker that was killed leaves nothing
-behind, not even the directory. Who waits needs no process to tell it: end-of-file on `done` means that `exit.json` says how it
-ended or that the container is gone.
+The caller makes the directory (`prepare`), opens its ends of the fifos, and pokes the shim through `control`. The
+command is a child of the container's shim: in the container's name spaces, environment and working directory, counted
+against its memory limit, killed with it. It also ends when its time is up, or when nobody holds `caller` any more: an
+asker that was killed leaves nothing behind, not even the directory. Who waits needs no process to tell it: end-of-file
+on `done` means that `exit.json` says how it ended or that the container is gone.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ class Commands:
         self.path, self.spec, self.container = path, spec, container
         self._running: dict[int, _Command] = {}  # by pidfd
         self._seen: set[str] = set()
-        """Begun with, as long as their directories are there: one whose end could not be recorded shall not begin twice."""
+        """Begun with, as long as their directories are there: one whose end could not be recorded shall not begin
+        twice."""
         self._next_look = 0.0
 
     @property

@@ -1,8 +1,8 @@
 """Where tests may kill: `crashpoint(name)` kills its process if the environment asked for exactly this step.
 
-`ROADSTEAD_CRASH_AT=<name>` kills every time; `ROADSTEAD_CRASH_AT=<name>@<file>` only if the file does not exist yet and could be
-created, so that whoever starts again afterwards survives. `ROADSTEAD_CRASH_SIGNAL=STOP` holds the process there instead. Unset, as it always is outside tests, a crash point is one
-comparison.
+`ROADSTEAD_CRASH_AT=<name>` kills every time; `ROADSTEAD_CRASH_AT=<name>@<file>` only if the file does not exist yet and
+could be created, so that whoever starts again afterwards survives. `ROADSTEAD_CRASH_SIGNAL=STOP` holds the process
+there instead. Unset, as it always is outside tests, a crash point is one comparison.
 """
 
 from __future__ import annotations

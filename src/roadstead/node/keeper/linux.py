@@ -30,7 +30,8 @@ def _check(result: int, what: str) -> None:
 
 
 def set_parent_death_signal(signal: int) -> None:
-    """Ask the kernel to send `signal` to this process when the thread that forked it dies. Lost on credential changes."""
+    """Ask the kernel to send `signal` to this process when the thread that forked it dies. Lost on credential
+    changes."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
 
 
@@ -63,13 +64,15 @@ def pivot_root(new_root: str, put_old: str) -> None:
 
 
 def punch_hole(fd: int, offset: int, length: int) -> None:
-    """Give the blocks of a part of a file back; it reads as zeros, and the file keeps its size. EOPNOTSUPP where that is not known."""
+    """Give the blocks of a part of a file back; it reads as zeros, and the file keeps its size. EOPNOTSUPP where that
+    is not known."""
     result = _libc.fallocate(fd, _FALLOC_PUNCH_HOLE_KEEP_SIZE, ctypes.c_long(offset), ctypes.c_long(length))
     _check(result, "fallocate(FALLOC_FL_PUNCH_HOLE)")
 
 
 def join(pid: int, flags: int) -> None:
-    """Enter those name spaces of process `pid`, setns(2). For a user name space this process must have one thread only."""
+    """Enter those name spaces of process `pid`, setns(2). For a user name space this process must have one thread
+    only."""
     known = ((CLONE_NEWUSER, "user"), (CLONE_NEWUTS, "uts"), (CLONE_NEWNS, "mnt"))
     wanted = [(flag, name) for flag, name in known if flags & flag]
     opened = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for _, name in wanted]

@@ -1,7 +1,7 @@
 """Locks that say "somebody is alive": open-file-description locks, which the kernel drops with their last holder.
 
-Unlike flock(2) they can be *asked about* without being taken (F_OFD_GETLK), so a look never makes a starting shim believe that
-it has a rival. They belong to the open file, so a forked child must close its copy. See fcntl_locking(2).
+Unlike flock(2) they can be *asked about* without being taken (F_OFD_GETLK), so a look never makes a starting shim
+believe that it has a rival. They belong to the open file, so a forked child must close its copy. See fcntl_locking(2).
 """
 
 from __future__ import annotations

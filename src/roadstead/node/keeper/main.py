@@ -1,7 +1,7 @@
 """The keeper process: forks a shim when asked, and settles the runs of shims that died.
 
-Requests are frames on a Unix socket: four bytes of length (big endian), then JSON; so are the answers. Only the same user and
-root are heard.
+Requests are frames on a Unix socket: four bytes of length (big endian), then JSON; so are the answers. Only the same
+user and root are heard.
 
     {"op": "ping"}               -> {"ok": true, "pid": ..., "format": ...}
     {"op": "start", "run": ID}   -> {"ok": true}: a shim was forked. Whether it started anything, the run's files say.
@@ -281,7 +281,8 @@ def _be_shim(root: str, run_id: str) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        # A shim ends when its process has: a stray TERM for it would cost the exit code. Processes are stopped by `request_stop`.
+        # A shim ends when its process has: a stray TERM for it would cost the exit code. Processes are stopped by
+        # `request_stop`.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the keeper's lock and sockets must not live on in us
@@ -296,8 +297,8 @@ def _be_shim(root: str, run_id: str) -> NoReturn:
 
 
 def _held_limit() -> int:
-    """How many fifos we may hold: our own descriptors must not run out. What is above it risks a killed shim's last moment of
-    output, nothing else."""
+    """How many fifos we may hold: our own descriptors must not run out. What is above it risks a killed shim's last
+    moment of output, nothing else."""
     return max(0, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _DESCRIPTORS_SPARE)
 
 

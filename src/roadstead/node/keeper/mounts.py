@@ -1,8 +1,9 @@
-"""A private view of the file system for one process: its volumes at their mount paths, its own /etc/hosts, its own host name.
+"""A private view of the file system for one process: its volumes at their mount paths, its own /etc/hosts, its own host
+name.
 
-Needs root, or user name spaces that anybody may make. Mount points that do not exist are not created on the machine's disk:
-the nearest existing directory is covered by a small tmpfs that shows the same entries (each bound back to the original), and
-the mount point is made there. For an entry of `/` the process gets a new root built the same way.
+Needs root, or user name spaces that anybody may make. Mount points that do not exist are not created on the machine's
+disk: the nearest existing directory is covered by a small tmpfs that shows the same entries (each bound back to the
+original), and the mount point is made there. For an entry of `/` the process gets a new root built the same way.
 """
 
 from __future__ import annotations
@@ -53,13 +54,14 @@ class _View:
         """Directories in which new entries touch nobody else: covers, and volumes of this pod."""
 
     def place(self, source: str, target: str, read_only: bool, within: str = "") -> None:
-        """Bind `source` (file or directory) at `target`, which need not exist. Links on the way are followed (/var/run is one),
-        but on the way to the source none that leads out of directory `within`."""
+        """Bind `source` (file or directory) at `target`, which need not exist. Links on the way are followed (/var/run
+        is one), but on the way to the source none that leads out of directory `within`."""
         target = os.path.realpath(target)
         if not os.path.lexists(target):
             self._make_point(target, is_directory=os.path.isdir(source))
         if within:
-            # Opened only now: in the name space as it was before, a descriptor would lead to a mount that is not ours to bind.
+            # Opened only now: in the name space as it was before, a descriptor would lead to a mount that is not ours
+            # to bind.
             opened = open_beneath(within, os.path.relpath(source, within))
             linux.mount(f"/proc/self/fd/{opened}", target, flags=linux.MS_BIND | linux.MS_REC)
             os.close(opened)
@@ -104,7 +106,8 @@ class _View:
         return True
 
     def _cover(self, path: str) -> None:
-        """Put a tmpfs over directory `path` that shows what `path` showed, so that entries can be added. O(entries) mounts."""
+        """Put a tmpfs over directory `path` that shows what `path` showed, so that entries can be added. O(entries)
+        mounts."""
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         if len(entries) > _COVER_LIMIT:
             raise OSError(

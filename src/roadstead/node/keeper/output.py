@@ -1,18 +1,20 @@
 """Where a run's output goes: a pipe that the process writes to, and a log file that its shim moves the bytes into.
 
-The process gets a fifo as stdout and stderr, as under container runtimes, and not the file: a script may then open /dev/stderr
-again (with a file `echo x > /dev/stderr` would cut the log to nothing), and whoever moves the bytes knows when they came. The
-bytes are moved by splice(2), inside the kernel, so the shim holds none that its death could lose; what waits in the fifo when it
-dies stays there as long as anybody has the fifo open, which the keeper has, and the keeper moves the rest (`rescue`). Both streams
-share one fifo: their order is the order of the writes, and they are not told apart.
+The process gets a fifo as stdout and stderr, as under container runtimes, and not the file: a script may then open
+/dev/stderr again (with a file `echo x > /dev/stderr` would cut the log to nothing), and whoever moves the bytes knows
+when they came. The bytes are moved by splice(2), inside the kernel, so the shim holds none that its death could lose;
+what waits in the fifo when it dies stays there as long as anybody has the fifo open, which the keeper has, and the
+keeper moves the rest (`rescue`). Both streams share one fifo: their order is the order of the writes, and they are not
+told apart.
 
     log         what the process wrote, byte for byte; offsets never change
     log.times   lines `<nanoseconds> <size>`: by then the log had that many bytes
     log.begin   offset of the first line that is still kept (absent: 0)
 
-A log beyond its limit loses its oldest part: `log.begin` is set, then the disk blocks before it are given back (a hole is punched,
-fallocate(2)). No file is renamed, so readers and `tail -f` go on undisturbed, and no offset means two things. Where a file system
-cannot do that the log keeps growing. A line that is not in `log.times` yet was written by the time that the log was last changed.
+A log beyond its limit loses its oldest part: `log.begin` is set, then the disk blocks before it are given back (a hole
+is punched, fallocate(2)). No file is renamed, so readers and `tail -f` go on undisturbed, and no offset means two
+things. Where a file system cannot do that the log keeps growing. A line that is not in `log.times` yet was written by
+the time that the log was last changed.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ _NOTE_NS_MOST = 1_000_000_000
 
 
 class Output:
-    """The shim's end: moves, dates and forgets. It is told when to (`drain`) and says when it wants to be asked again."""
+    """The shim's end: moves, dates and forgets. It is told when to (`drain`) and says when it wants to be asked
+    again."""
 
     def __init__(self, path: str, limit: tuple[int, int] = LIMIT) -> None:
         self.path = path
@@ -80,7 +83,8 @@ class Output:
         return self.size - before
 
     def note(self, *, now: bool = False) -> float | None:
-        """Date what came since the last entry, unless that was a moment ago; seconds until there will be something to date."""
+        """Date what came since the last entry, unless that was a moment ago; seconds until there will be something to
+        date."""
         if self.size == self._noted:
             return None
         at = time.time_ns()
@@ -169,7 +173,8 @@ def move(source: int, target: int, offset: int) -> int:
 
 
 def rescue(path: str) -> None:
-    """Move what a killed shim left in the fifo of its run to the log. The run's processes are dead, its lock is ours."""
+    """Move what a killed shim left in the fifo of its run to the log. The run's processes are dead, its lock is
+    ours."""
     try:
         fifo = open_fifo(path)
     except OSError:

@@ -1,4 +1,5 @@
-"""Does this machine let us give processes a file system view of their own? Run as a program, so that trying harms nobody.
+"""Does this machine let us give processes a file system view of their own? Run as a program, so that trying harms
+nobody.
 
 python -c '...' SOURCE KIND STAGE     exit status 0: yes
 """

@@ -1,7 +1,7 @@
 """What the child does between fork and exec: wait for leave, enter its name spaces, become the program.
 
-Everything that goes wrong is reported through a pipe that a successful exec closes, so the shim knows why and the log stays the
-program's own.
+Everything that goes wrong is reported through a pipe that a successful exec closes, so the shim knows why and the log
+stays the program's own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def become(spec: Json, path: str, shim: int, go: int, report: int, log: int) -> 
 def join(spec: Json, command: Json, path: str, here: str, shim: int, container: int, report: int) -> NoReturn:
     """Become a further command in the world of a running container. Never returns.
 
-    `spec` is the container's, `command` and `here` the command's own (commands.py), `container` the pid of its main process.
+    `spec` is the container's, `command` and `here` the command's own (commands.py), `container` the pid of its main
+    process.
     """
     try:
         os.setsid()
@@ -73,7 +74,8 @@ def _open_streams(here: str, names: list[str]) -> tuple[int, int, int]:
 
 
 def _vanish() -> NoReturn:
-    """End as the kernel would have ended us with our shim, so that nobody takes it for an exit code of the program's."""
+    """End as the kernel would have ended us with our shim, so that nobody takes it for an exit code of the
+    program's."""
     os.kill(os.getpid(), signal.SIGKILL)
     os._exit(137)
 
@@ -134,7 +136,8 @@ def _enter(cwd: str) -> None:
 def _execute(spec: Json, argv: list[str], path: str, shim: int) -> NoReturn:
     """Find argv[0] as execvpe does, and say plainly what was looked for if it is not there."""
     _reset_signals()
-    # Changing credentials cleared it; if the shim died in between, its end of a pipe is no proof any more but its pid is.
+    # Changing credentials cleared it; if the shim died in between, its end of a pipe is no proof any more but its pid
+    # is.
     linux.set_parent_death_signal(signal.SIGKILL)
     if os.getppid() != shim:
         _vanish()

@@ -1,4 +1,5 @@
-"""A run: one attempt at one container, as files in one directory. The files are the truth; reading them needs no process.
+"""A run: one attempt at one container, as files in one directory. The files are the truth; reading them needs no
+process.
 
     runs/<pod uid>/<container>/<attempt>/
         spec.json      what to run; linked once, never changed
@@ -33,7 +34,8 @@ from roadstead.node.keeper.crash import crashpoint
 Json = dict[str, Any]
 
 FORMAT: Final = 2
-"""Version of these files. Newer ones are refused. In format 1 the process wrote to `log` itself, and there was no `exec/`."""
+"""Version of these files. Newer ones are refused. In format 1 the process wrote to `log` itself, and there was no
+`exec/`."""
 
 PREPARED: Final = "prepared"  # may be started (again): its process has certainly not run
 STARTING: Final = "starting"  # a shim is alive and has not let the process go yet
@@ -49,7 +51,8 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
 class Exit(NamedTuple):
-    """How a run ended. Times are nanoseconds since the epoch; `signal` 0 if it was not a signal; `exit_code` is then 128 + n."""
+    """How a run ended. Times are nanoseconds since the epoch; `signal` 0 if it was not a signal; `exit_code` is then
+    128 + n."""
 
     exit_code: int
     signal: int
@@ -149,8 +152,9 @@ def _private(path: str, flags: int) -> int:
 def prepare(root: str, run_id: str, spec: Json) -> str:
     """Make the run's directory and spec, unless they exist; the directory's path. Safe to repeat and to race.
 
-    `spec`: argv, env (all of it: nothing is inherited), cwd; optional: memory_bytes, log_limit [bytes, parts], hostname, isolation
-    ("bare" | "userns" | "root"), binds [{source, target, read_only, within}] (mounts.py), user {uid, gid, groups}.
+    `spec`: argv, env (all of it: nothing is inherited), cwd; optional: memory_bytes, log_limit [bytes, parts],
+    hostname, isolation ("bare" | "userns" | "root"), binds [{source, target, read_only, within}] (mounts.py), user
+    {uid, gid, groups}.
     """
     path = directory(root, run_id)
     os.makedirs(os.path.join(path, "stage"), mode=0o700, exist_ok=True)
@@ -230,7 +234,8 @@ def _names(path: str) -> list[str]:
 
 
 def request_stop(root: str, run_id: str, signal: int, grace_seconds: float) -> None:
-    """Have the run's processes signalled now and killed after the grace. May be repeated; a later call can only shorten."""
+    """Have the run's processes signalled now and killed after the grace. May be repeated; a later call can only
+    shorten."""
     path = directory(root, run_id)
     deadline = time.time_ns() + int(grace_seconds * 1e9)
     record = os.path.join(path, "stop.json")
@@ -244,7 +249,8 @@ def request_stop(root: str, run_id: str, signal: int, grace_seconds: float) -> N
 
 
 def cancel(root: str, run_id: str) -> None:
-    """Make sure that a prepared run will never start: it gets an exit record. No effect on one that a shim has taken up."""
+    """Make sure that a prepared run will never start: it gets an exit record. No effect on one that a shim has taken
+    up."""
     path = directory(root, run_id)
     lock = locks.acquire(os.path.join(path, "lock"))
     if lock is None:
@@ -258,7 +264,8 @@ def cancel(root: str, run_id: str) -> None:
 
 
 def poke(path: str, request: str) -> None:
-    """Wake the shim of the run at `path`, if there is one, and tell it what is asked: `<signal> <kill at>` or `exec <id>`, and a newline."""
+    """Wake the shim of the run at `path`, if there is one, and tell it what is asked: `<signal> <kill at>` or `exec
+    <id>`, and a newline."""
     try:
         fd = os.open(os.path.join(path, "control"), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

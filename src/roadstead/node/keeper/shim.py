@@ -1,8 +1,8 @@
 """The shim: starts one process, waits for it, writes down how it ended. The package docstring numbers the steps.
 
-It is forked from the keeper and shares its memory; it opens no socket and needs nobody. While it waits it moves output to the log
-(output.py), runs further commands (commands.py), watches the resident size of the process tree against the limit, and looks for a
-request to stop.
+It is forked from the keeper and shares its memory; it opens no socket and needs nobody. While it waits it moves output
+to the log (output.py), runs further commands (commands.py), watches the resident size of the process tree against the
+limit, and looks for a request to stop.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ class Shim:
         os.close(ending)
 
     def _is_forgotten(self) -> bool:
-        """The run's directory was removed under us: nobody can find, stop or report the process any more, so it must not live on."""
+        """The run's directory was removed under us: nobody can find, stop or report the process any more, so it must
+        not live on."""
         return os.fstat(self.lock).st_nlink == 0
 
     @staticmethod
@@ -193,8 +194,8 @@ class Shim:
         return _MEMORY_SECONDS[0] if seen * 2 > limit else _MEMORY_SECONDS[1]
 
     def _hear(self, heard: bytes) -> None:
-        """Carry out what was asked through the fifo: the same as in stop.json, which a full disk may have refused. A line that a
-        reading has cut is whole with the next."""
+        """Carry out what was asked through the fifo: the same as in stop.json, which a full disk may have refused. A
+        line that a reading has cut is whole with the next."""
         *lines, rest = (self._half_heard + heard).split(b"\n")
         self._half_heard = rest[:_LINE_MOST]  # nobody who knows what to ask writes longer ones
         for line in lines:

@@ -9,7 +9,8 @@ import time
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MARK = "ROADSTEAD_RUN"
-"""Environment variable that every process of a run inherits; its value is the run's directory, which no other run has."""
+"""Environment variable that every process of a run inherits; its value is the run's directory, which no other run
+has."""
 
 
 def children(pid: int) -> list[int]:
@@ -70,7 +71,8 @@ def resident_bytes(pids: list[int]) -> int:
 
 
 def proportional_bytes(pids: list[int]) -> int:
-    """Sum of proportional set sizes: shared pages are split among their sharers. True, and slower (a page table walk)."""
+    """Sum of proportional set sizes: shared pages are split among their sharers. True, and slower (a page table
+    walk)."""
     total = 0
     for pid in pids:
         try:

@@ -1,7 +1,8 @@
-"""The judges. They look on from outside: at what the disk has committed, at what was acknowledged, at what processes really ran.
+"""The judges. They look on from outside: at what the disk has committed, at what was acknowledged, at what processes
+really ran.
 
-None of them asks the controllers what they believe; the one exception is `digests`, whose very question is whether what the
-deciding core believes follows from the objects alone.
+None of them asks the controllers what they believe; the one exception is `digests`, whose very question is whether what
+the deciding core believes follows from the objects alone.
 """
 
 from __future__ import annotations

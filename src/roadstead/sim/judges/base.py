@@ -64,7 +64,8 @@ class Past:
 
 
 GRACE_SECONDS: Final = 40.0
-"""Longer than any write takes from its decision to the disk where all hear each other: two time-outs, a stalled watch and a late request."""
+"""Longer than any write takes from its decision to the disk where all hear each other: two time-outs, a stalled watch
+and a late request."""
 
 
 class Judge:
@@ -86,9 +87,9 @@ class Judge:
         self._complain(self.name, what)
 
     def could_be_unknown(self, since: float, now: float) -> bool:
-        """May the controllers still act on what has not been true any more since then? Nobody can know what he was not told: time
-        during which they were cut off does not count. (A cut lasts up to a minute, and afterwards the watches of different resources
-        catch up one by one.)"""
+        """May the controllers still act on what has not been true any more since then? Nobody can know what he was not
+        told: time during which they were cut off does not count. (A cut lasts up to a minute, and afterwards the
+        watches of different resources catch up one by one.)"""
         return now - since - self.cut_off(since) <= GRACE_SECONDS
 
     def changed(self, change: Change) -> None:

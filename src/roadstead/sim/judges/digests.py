@@ -1,9 +1,11 @@
-"""What the deciding core believes follows from the objects alone: its digest equals that of a world built anew from them.
+"""What the deciding core believes follows from the objects alone: its digest equals that of a world built anew from
+them.
 
-Compared after every decision that left nothing assumed and on its way, and whose informers have shown all that the decider knows
-from its own writes: between a decision and its conclusion the world is ahead of the objects on purpose. While a reservation has lost
-its Placement only the facts are compared: the living world still keeps the places that it knew, because what was started there may
-run (`queueing.standings._bring_in_line`), and a new one counts the bound pods, which then speak for themselves (`ingest.registry`).
+Compared after every decision that left nothing assumed and on its way, and whose informers have shown all that the
+decider knows from its own writes: between a decision and its conclusion the world is ahead of the objects on purpose.
+While a reservation has lost its Placement only the facts are compared: the living world still keeps the places that it
+knew, because what was started there may run (`queueing.standings._bring_in_line`), and a new one counts the bound pods,
+which then speak for themselves (`ingest.registry`).
 """
 
 from __future__ import annotations
@@ -61,8 +63,8 @@ class WatchedDecider(AdmissionDecider):
         )
 
     def compare(self) -> None:
-        """Complain if the living world is not the one that its objects make. The facts are held against each other every time, the
-        ledgers only when the world has been given something since the last time."""
+        """Complain if the living world is not the one that its objects make. The facts are held against each other
+        every time, the ledgers only when the world has been given something since the last time."""
         if not self.is_settled():
             return
         self.compared += 1
@@ -84,7 +86,8 @@ class WatchedDecider(AdmissionDecider):
             )
 
     def facts(self) -> list[Noun]:
-        """The facts of nothing but the objects that the informers have shown. Each is made once for the versions that it is made of."""
+        """The facts of nothing but the objects that the informers have shown. Each is made once for the versions that
+        it is made of."""
         made: dict[tuple[Resource, Key], tuple[object, list[Noun]]] = {}
         beside = tuple(
             obj.version for resource in READ_WITH_ALL if resource in self.caches for obj in self.caches[resource].list()
@@ -102,7 +105,8 @@ class WatchedDecider(AdmissionDecider):
         return list(unique.values())
 
     def _version(self, resource: Resource, obj: Object) -> object:
-        """Of the object that another one's facts may depend on: the Workload or Placement that it is, or is a member of."""
+        """Of the object that another one's facts may depend on: the Workload or Placement that it is, or is a member
+        of."""
         name = obj.meta.annotations.get(WORKLOAD_ANNOTATION, obj.meta.name)
         found = self._shown(resource, obj.meta.namespace, name)
         return found.version if found is not None else None

@@ -1,5 +1,5 @@
-"""What must be true in the end, once nothing goes wrong any more: every job has ended and was counted right, everybody who waits has
-a reason, and when the users have cleared up nothing is left over."""
+"""What must be true in the end, once nothing goes wrong any more: every job has ended and was counted right, everybody
+who waits has a reason, and when the users have cleared up nothing is left over."""
 
 from __future__ import annotations
 
@@ -102,8 +102,9 @@ def _room(past: Past, requests: Mapping[str, int], selector: Mapping[str, str]) 
 
 
 def waiting_without_a_word(past: Past) -> Iterator[str]:
-    """Paths of waiting Workloads and bare pods whose object does not say why. Right only for those that no cycle has looked at
-    (behind the head of a StrictFIFO queue, in a class that was parked as a whole): they have an answer when somebody asks."""
+    """Paths of waiting Workloads and bare pods whose object does not say why. Right only for those that no cycle has
+    looked at (behind the head of a StrictFIFO queue, in a class that was parked as a whole): they have an answer when
+    somebody asks."""
     for path, workload in past.all("workloads").items():
         if holds_quota(workload) or is_true(workload, "Finished") or is_leaving(workload):
             continue
@@ -119,7 +120,8 @@ def waiting_without_a_word(past: Past) -> Iterator[str]:
 
 
 def complaints_about_reservations(past: Past) -> Iterator[str]:
-    """Reserved implies that every pod binds with no further decision; in the end nobody is evicted half, or stopped half."""
+    """Reserved implies that every pod binds with no further decision; in the end nobody is evicted half, or stopped
+    half."""
     for path, workload in past.all("workloads").items():
         if holds_quota(workload) and is_true(workload, "Evicted"):
             yield f"Workload {path} was evicted and still holds its reservation"

@@ -1,4 +1,5 @@
-"""No work twice: pods of a Job never exceed its parallelism, an index runs once at a time and is counted once, counts only grow."""
+"""No work twice: pods of a Job never exceed its parallelism, an index runs once at a time and is counted once, counts
+only grow."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class JobsJudge(Judge):
     def begin(self) -> None:
         self._parallelism: dict[str, list[tuple[float, int]]] = {}
         self.succeeded: dict[str, dict[str, str]] = {}
-        """Job uid -> pod uid -> index, of pods that have succeeded and were not let go of before: those the Job itself had stopped
-        are not counted, whatever becomes of them."""
+        """Job uid -> pod uid -> index, of pods that have succeeded and were not let go of before: those the Job itself
+        had stopped are not counted, whatever becomes of them."""
 
     def changed(self, change: Change) -> None:
         if change.kind == "jobs" and change.new is not None:

@@ -1,8 +1,8 @@
 """No node is overcommitted and no device is in two live places, counting what Placements and bound pods say.
 
-A place is live while its Placement exists and its Workload holds a reservation: a Placement alone is the first half of an admission,
-and an orphan is undone; nothing is ever bound by one. A bound pod that no live Placement speaks for (by its member, its node and its
-devices) counts by itself until it has ended.
+A place is live while its Placement exists and its Workload holds a reservation: a Placement alone is the first half of
+an admission, and an orphan is undone; nothing is ever bound by one. A bound pod that no live Placement speaks for (by
+its member, its node and its devices) counts by itself until it has ended.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class PlacesJudge(Judge):
         self._refresh(who, [place] if speaks_for_itself else [])
 
     def _is_spoken_for(self, pod: Json) -> bool:
-        """Is it where the live Placement of its Workload has its member? One that has outlived the Placement that it was bound by may be
-        elsewhere."""
+        """Is it where the live Placement of its Workload has its member? One that has outlived the Placement that it
+        was bound by may be elsewhere."""
         path, number = workload_path(pod), annotation(pod, MEMBER_ANNOTATION)
         placement = self.live_placement(path) if path and number.isdigit() else None
         if placement is None:

@@ -1,6 +1,8 @@
-"""A gang has its places all or none, and its pods are bound exactly there: each member once, to the node and devices of its Placement.
+"""A gang has its places all or none, and its pods are bound exactly there: each member once, to the node and devices of
+its Placement.
 
-A Placement that a user deletes is missed where it should have been: whoever is admitted or bound at that very moment is then evicted.
+A Placement that a user deletes is missed where it should have been: whoever is admitted or bound at that very moment is
+then evicted.
 """
 
 from __future__ import annotations
@@ -49,8 +51,8 @@ class PodsJudge(Judge):
             self._reserved(change)
 
     def _reserved(self, change: Change) -> None:
-        """All or none: who newly holds a reservation has a place for every pod of it. (A Placement alone binds nobody: the gang may have
-        changed since it was decided, and then it is undone.)"""
+        """All or none: who newly holds a reservation has a place for every pod of it. (A Placement alone binds nobody:
+        the gang may have changed since it was decided, and then it is undone.)"""
         workload = change.new
         assert workload is not None
         if not holds_quota(workload) or holds_quota(change.old):

@@ -1,9 +1,10 @@
-"""No quota is overcommitted, by tree: what a ClusterQueue and its cohort hold never exceeds what they have and may borrow.
+"""No quota is overcommitted, by tree: what a ClusterQueue and its cohort hold never exceeds what they have and may
+borrow.
 
 Written anew from Kueue's rules (KEP-79, lending and borrowing limits), sharing nothing with the core.
 
-A quota that a user lowers does not throw anybody out, and the decider may for a while not know of it: so a reservation is held
-against the most that was in force lately (`Judge.could_be_unknown`). Nothing else is forgiven.
+A quota that a user lowers does not throw anybody out, and the decider may for a while not know of it: so a reservation
+is held against the most that was in force lately (`Judge.could_be_unknown`). Nothing else is forgiven.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a decider was given, and when, is enough to make its decisions again: the same plans, byte for byte.
 
-Held for every life of the controllers' process, from its first decision to its last, as `history.journal` keeps it in production.
+Held for every life of the controllers' process, from its first decision to its last, as `history.journal` keeps it in
+production.
 """
 
 from __future__ import annotations

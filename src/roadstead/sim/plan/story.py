@@ -18,7 +18,8 @@ CLASSES: Final = ("low", "normal", "high")
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """A Job to submit at `at` seconds. `queue` "" = none. `failures`: so many of its first processes fail (Indexed: per index)."""
+    """A Job to submit at `at` seconds. `queue` "" = none. `failures`: so many of its first processes fail (Indexed: per
+    index)."""
 
     name: str
     namespace: str

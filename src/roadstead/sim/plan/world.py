@@ -164,7 +164,8 @@ def draw_world(seed: int) -> WorldPlan:
 
 
 def _draw_quota(chance: Chance, fleet: int, queues: int, cohort: str) -> Quota:
-    """Around a fair share of what the nodes have; now and then more than that, so that nodes and not quota are scarce."""
+    """Around a fair share of what the nodes have; now and then more than that, so that nodes and not quota are
+    scarce."""
     nominal = fleet if chance.happens(0.2) else max(0, round(fleet / queues * chance.uniform(0.6, 1.5)))
     if not cohort:
         return Quota(nominal)

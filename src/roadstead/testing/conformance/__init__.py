@@ -1,7 +1,7 @@
 """Recorded answers of real systems, replayed against this one: `python -m roadstead.testing.conformance SUITE FILE...`.
 
-Each suite is a module here with `run(files) -> Report`. A report counts records by class and keeps the first differences; the
-last line printed is always `N passed, M failed`, and the exit status is 1 if anything failed.
+Each suite is a module here with `run(files) -> Report`. A report counts records by class and keeps the first
+differences; the last line printed is always `N passed, M failed`, and the exit status is 1 if anything failed.
 """
 
 from __future__ import annotations

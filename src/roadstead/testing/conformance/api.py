@@ -1,8 +1,10 @@
-"""Recorded sessions of a real kube-apiserver, replayed against the embedded server over TLS; kubectl scripts beside them.
+"""Recorded sessions of a real kube-apiserver, replayed against the embedded server over TLS; kubectl scripts beside
+them.
 
-The judges are the recorder's own (`tests/data/api`). Every session needs one of three servers, each with its own empty data: one
-without controllers; one with garbage collection, namespaces and service accounts (`kcm`); one whose watch history does not
-reach back to version 1 (`old-history`). They run in threads of this process and are started when first needed.
+The judges are the recorder's own (`tests/data/api`). Every session needs one of three servers, each with its own empty
+data: one without controllers; one with garbage collection, namespaces and service accounts (`kcm`); one whose watch
+history does not reach back to version 1 (`old-history`). They run in threads of this process and are started when first
+needed.
 """
 
 from __future__ import annotations
@@ -124,8 +126,8 @@ def _play_script(script: dict[str, Any], server: ApiServer, e2e: ModuleType) -> 
 
 
 def find_kubectl() -> str | None:
-    """kubectl of the version that the scripts were recorded with: KUBECTL, `kubectl.1.32` on PATH, or beside the resolved
-    `kubectl` (which may be a program that picks a version by the server's)."""
+    """kubectl of the version that the scripts were recorded with: KUBECTL, `kubectl.1.32` on PATH, or beside the
+    resolved `kubectl` (which may be a program that picks a version by the server's)."""
     named = os.environ.get("KUBECTL") or shutil.which(f"kubectl.{KUBECTL_VERSION}")
     if named:
         return named

@@ -1,7 +1,9 @@
-"""The `dra` suite: scenarios recorded from Kubernetes' own allocator, and CEL selectors with the verdicts of its evaluator.
+"""The `dra` suite: scenarios recorded from Kubernetes' own allocator, and CEL selectors with the verdicts of its
+evaluator.
 
-A scenario passes if every node's answer agrees at the judge's strictest level: the same devices in the same order with all fields,
-configuration and node selector; errors by outcome, kind and scope. A line of CEL cases passes if every case does.
+A scenario passes if every node's answer agrees at the judge's strictest level: the same devices in the same order with
+all fields, configuration and node selector; errors by outcome, kind and scope. A line of CEL cases passes if every case
+does.
 """
 
 from __future__ import annotations

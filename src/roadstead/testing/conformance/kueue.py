@@ -1,9 +1,9 @@
 """The `kueue` suite: scenarios recorded from the real Kueue scheduler, replayed against `World` and `cycle`.
 
-The driver stands in for everything around the core: it applies objects as facts, runs one cycle after the other, carries out
-commands at once, and gives parked workloads their chances exactly when the recording harness did (the README that came with
-the recordings, "A settle, exactly"). Lines without `expected` are scenarios in which Kueue never settles: reported as noticed
-or not, never counted.
+The driver stands in for everything around the core: it applies objects as facts, runs one cycle after the other,
+carries out commands at once, and gives parked workloads their chances exactly when the recording harness did (the
+README that came with the recordings, "A settle, exactly"). Lines without `expected` are scenarios in which Kueue never
+settles: reported as noticed or not, never counted.
 """
 
 from __future__ import annotations

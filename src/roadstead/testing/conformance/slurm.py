@@ -1,8 +1,8 @@
 """The `slurm` suite: command lines with the answers of a real Slurm 22.05.
 
-Each vector's command is answered by `slurm.language` from the configuration that the vector names, on an idle cluster, speaking as
-22.05, and judged as the recordings' judge does: refusals to the letter, placements by counts. Vectors that are marked as sensitive to
-the version are told apart and not counted. Commands that are not spoken yet fail.
+Each vector's command is answered by `slurm.language` from the configuration that the vector names, on an idle cluster,
+speaking as 22.05, and judged as the recordings' judge does: refusals to the letter, placements by counts. Vectors that
+are marked as sensitive to the version are told apart and not counted. Commands that are not spoken yet fail.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""CDI specs on the machine: found by claim and device, later directories first, and carried out as far as a process can."""
+"""CDI specs on the machine: found by claim and device, later directories first, and carried out as far as a process
+can."""
 
 from __future__ import annotations
 

@@ -147,7 +147,8 @@ async def test_a_claim_that_was_made_for_a_pod_is_found_by_its_status(tmp_path: 
 
 @in_loop
 async def test_one_device_is_never_two_processes_and_one_claim_may_be(tmp_path: Path) -> None:
-    """Whatever schedulers wrote: a claim, another claim and a binding that name the same device take turns; pods of one claim share."""
+    """Whatever schedulers wrote: a claim, another claim and a binding that name the same device take turns; pods of one
+    claim share."""
     gate = tmp_path / "go"
     async with world(tmp_path) as it:
         await it.start_agent(H100)
@@ -197,7 +198,8 @@ async def test_parts_of_one_gpu_run_beside_each_other(tmp_path: Path) -> None:
 
 @in_loop
 async def test_what_was_prepared_outlives_the_agent_and_the_claim(tmp_path: Path) -> None:
-    """A container is started again with its devices although the server no longer says which, and nobody else gets them meanwhile."""
+    """A container is started again with its devices although the server no longer says which, and nobody else gets them
+    meanwhile."""
     async with world(tmp_path) as it:
         await it.start_agent(H100)
         claim = await make_claim(it, "c")

@@ -2,8 +2,8 @@
 
     python together.py --rank 0 --members together-0.train together-1.train --port 29500 --address 127.64.0.1
 
-Each member holds its share of the digits; every step they sum their gradients through member 0 and take the same step, so all end
-with the same weights. Softmax regression, plain numpy.
+Each member holds its share of the digits; every step they sum their gradients through member 0 and take the same step,
+so all end with the same weights. Softmax regression, plain numpy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Durations and timestamps: Go's and RFC 3339's texts, and their parts. Whole nanoseconds, UTC unless a zone is named."""
+"""Durations and timestamps: Go's and RFC 3339's texts, and their parts. Whole nanoseconds, UTC unless a zone is
+named."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Container Device Interface: what drivers prepared on this machine for a container that gets one of their devices.
 
-Specs are files in /etc/cdi and /var/run/cdi (CNCF `container-device-interface`, SPEC.md): a kind (`vendor/class`) and devices, each
-with edits. In process mode a container is a process, so of the edits are carried out: environment variables; mounts, in tiers that can
-mount; device nodes, as far as they exist on the machine and the user may open them. Hooks are not run, and nothing is created.
+Specs are files in /etc/cdi and /var/run/cdi (CNCF `container-device-interface`, SPEC.md): a kind (`vendor/class`) and
+devices, each with edits. In process mode a container is a process, so of the edits are carried out: environment
+variables; mounts, in tiers that can mount; device nodes, as far as they exist on the machine and the user may open
+them. Hooks are not run, and nothing is created.
 """
 
 from __future__ import annotations
@@ -70,14 +71,16 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All devices of the specs of a machine by qualified name (`vendor/class=device`), and what was wrong with some specs."""
+    """All devices of the specs of a machine by qualified name (`vendor/class=device`), and what was wrong with some
+    specs."""
 
     devices: Mapping[str, _Known] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     def find(self, driver: str, device: str, claim_uid: str) -> list[str]:
-        """What a DRA driver prepared for a device of a claim, as drivers name it: kind `k8s.<driver>/<class>`, or `<driver>/<class>`,
-        and device `<uid of the claim>-<device>` (made for the claim) or `<device>` (there is one for all)."""
+        """What a DRA driver prepared for a device of a claim, as drivers name it: kind `k8s.<driver>/<class>`, or
+        `<driver>/<class>`, and device `<uid of the claim>-<device>` (made for the claim) or `<device>` (there is one
+        for all)."""
         kinds = (f"k8s.{driver}/", f"{driver}/")
         wanted = (f"{claim_uid}-{device}", device)
         return sorted(name for name in self.devices if name.startswith(kinds) and name.partition("=")[2] in wanted)
@@ -94,7 +97,8 @@ class Registry:
 
 
 def load(directories: Sequence[Path] = DIRECTORIES) -> Registry:
-    """Read all specs. One that cannot be read, or two of one rank that name the same device, cost only their own devices."""
+    """Read all specs. One that cannot be read, or two of one rank that name the same device, cost only their own
+    devices."""
     devices: dict[str, _Known] = {}
     problems: list[str] = []
     ambiguous: set[str] = set()

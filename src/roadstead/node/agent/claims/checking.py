@@ -1,7 +1,8 @@
 """May a pod use its claims, and what do they hold? Pure.
 
-The checks are the kubelet's (k8s `pkg/kubelet/cm/dra/manager.go` prepareResources) and those that drivers make before they hand out
-a device: each claim exists, is the pod's if it was made for one, is allocated, is reserved for the pod, and can be used here.
+The checks are the kubelet's (k8s `pkg/kubelet/cm/dra/manager.go` prepareResources) and those that drivers make before
+they hand out a device: each claim exists, is the pod's if it was made for one, is allocated, is reserved for the pod,
+and can be used here.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def entries(pod: Pod) -> Iterator[Entry]:
 
 
 def check(pod: Pod, entry: Entry, claim: Object | None, hardware: Hardware, find_cdi: FindCdi) -> PreparedClaim:
-    """What the claim gives the pod on the node of this hardware. NotPrepared says what is in the way. O(devices of the claim)."""
+    """What the claim gives the pod on the node of this hardware. NotPrepared says what is in the way. O(devices of the
+    claim)."""
     if claim is None:
         raise NotPrepared(f"ResourceClaim {entry.claim} does not exist")
     view = claim.view(ClaimView)

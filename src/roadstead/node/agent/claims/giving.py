@@ -42,8 +42,8 @@ class Given:
 
 
 def give(pod: Pod, container: Container, claims: Claims) -> Given:
-    """What the container gets of its pod's claims. CannotStart if a driver took back what it prepared, or a device node cannot be
-    opened."""
+    """What the container gets of its pod's claims. CannotStart if a driver took back what it prepared, or a device node
+    cannot be opened."""
     shares = visible.shares(pod, container, claims.prepared)
     if not shares:
         return Given()

@@ -1,4 +1,5 @@
-"""One pod's claims: checked and written down before anything of the pod starts, gone when nothing of it runs any more."""
+"""One pod's claims: checked and written down before anything of the pod starts, gone when nothing of it runs any
+more."""
 
 from __future__ import annotations
 
@@ -63,9 +64,11 @@ class Preparation:
         return record.uses(self.prepared)
 
     async def look(self, pod: Pod) -> int | None:
-        """Prepare the pod's claims if that has to be done and can be; when to look again if `problem` is left. Raises Unavailable.
+        """Prepare the pod's claims if that has to be done and can be; when to look again if `problem` is left. Raises
+        Unavailable.
 
-        Costs nothing for pods without claims, and once a pod's claims are prepared: allocations do not change while they are in use.
+        Costs nothing for pods without claims, and once a pod's claims are prepared: allocations do not change while
+        they are in use.
         """
         if self._unreported:
             await self._report()
@@ -90,8 +93,8 @@ class Preparation:
         return None
 
     async def _report(self) -> None:
-        """Say what is to be said of devices in the claims' status. What cannot be written just now is left for the next look: the pod
-        need not wait for it."""
+        """Say what is to be said of devices in the claims' status. What cannot be written just now is left for the next
+        look: the pod need not wait for it."""
         for name, claim in list(self._unreported.items()):
             stored = await self._cluster.get(Ref(RESOURCE_CLAIMS, claim.namespace, name))
             value = None if stored is None else reporting.report(claim, stored, self._now())

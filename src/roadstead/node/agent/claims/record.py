@@ -1,5 +1,5 @@
-"""What was prepared for a pod, as it lies in the pod's directory: who comes back after a crash knows it whatever became of the API's
-objects meanwhile (kubelet: the `dra_manager_state` checkpoint)."""
+"""What was prepared for a pod, as it lies in the pod's directory: who comes back after a crash knows it whatever became
+of the API's objects meanwhile (kubelet: the `dra_manager_state` checkpoint)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FILE: Final = "claims.json"
 
 
 class PreparedDevice(msgspec.Struct, frozen=True):
-    """One result of an allocation. `physical`, `part` and `visible` are `hardware.Device`'s; of a device that is not this node's own
-    they are empty, and `cdi` names what its driver prepared."""
+    """One result of an allocation. `physical`, `part` and `visible` are `hardware.Device`'s; of a device that is not
+    this node's own they are empty, and `cdi` names what its driver prepared."""
 
     result: Json
     """As the claim's status has it."""

@@ -1,7 +1,8 @@
 """What a driver reports of a claim's devices once they are prepared: `status.devices` (KEP-4817). Pure.
 
-Of the drivers whose part the agent plays, dranet reports: that the adapter is ready, and its interface (kubernetes-sigs/dranet
-`pkg/driver/nri_hooks.go`). In process mode an adapter stays where it is, so it has no address of the pod's.
+Of the drivers whose part the agent plays, dranet reports: that the adapter is ready, and its interface
+(kubernetes-sigs/dranet `pkg/driver/nri_hooks.go`). In process mode an adapter stays where it is, so it has no address
+of the pod's.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def has_report(claim: PreparedClaim) -> bool:
 
 
 def report(claim: PreparedClaim, stored: Object, now: int) -> Json | None:
-    """The claim to write with what is to be reported; None if it says all of it, or is not the claim that was prepared, or what it
-    holds was taken back meanwhile."""
+    """The claim to write with what is to be reported; None if it says all of it, or is not the claim that was prepared,
+    or what it holds was taken back meanwhile."""
     value = stored.decode()
     status: Json = value.get("status") or {}
     allocated = [

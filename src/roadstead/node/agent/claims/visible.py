@@ -141,7 +141,8 @@ def _files(claim: PreparedClaim) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def _is_for(config: Json, devices: Iterable[PreparedDevice]) -> bool:
-    """Does a piece of configuration apply to some of these results? It names requests, or alternatives (`request/alternative`)."""
+    """Does a piece of configuration apply to some of these results? It names requests, or alternatives
+    (`request/alternative`)."""
     requests = config.get("requests")
     if not requests:
         return True
@@ -149,7 +150,8 @@ def _is_for(config: Json, devices: Iterable[PreparedDevice]) -> bool:
 
 
 def _metadata(claim: PreparedClaim, driver: str, devices: Iterable[PreparedDevice]) -> Json:
-    """The DeviceMetadata of one driver's devices for one request. What was chosen of a list has the name of the alternative, too."""
+    """The DeviceMetadata of one driver's devices for one request. What was chosen of a list has the name of the
+    alternative, too."""
     requests: dict[str, list[Json]] = {}
     for device in devices:
         if device.driver == driver:
@@ -170,8 +172,8 @@ def _encoded(value: object) -> bytes:
 
 
 def allocated_resources(container: Container, prepared: Prepared, lost: Collection[str]) -> list[Json]:
-    """The container's `allocatedResourcesStatus` (KEP-4680): each device of its claims and whether it is in order. Of devices that
-    others prepared nothing is known."""
+    """The container's `allocatedResourcesStatus` (KEP-4680): each device of its claims and whether it is in order. Of
+    devices that others prepared nothing is known."""
     by_entry = {claim.entry: claim for claim in prepared if claim.entry}
     found: dict[str, Json] = {}
     for ref in container.resources.claims:

@@ -1,7 +1,8 @@
 """A pod's volumes as directories under its own directory, and where its containers see them.
 
-emptyDir, configMap, secret, downwardAPI, projected (of those and service-account tokens) and hostPath. The rest is refused in words.
-An emptyDir lies on the disk also if it asks for memory, and its sizeLimit is not enforced: what a pod leaves there goes with it.
+emptyDir, configMap, secret, downwardAPI, projected (of those and service-account tokens) and hostPath. The rest is
+refused in words. An emptyDir lies on the disk also if it asks for memory, and its sizeLimit is not enforced: what a pod
+leaves there goes with it.
 
 `contents.py` says what is in them, `atomic.py` writes them, `upkeep.py` keeps them as their sources are.
 """
@@ -87,8 +88,8 @@ def materialize(
 
 
 def binds(container: Container, pod: Pod, places: Mapping[str, Path], environment: Mapping[str, str]) -> list[Json]:
-    """Where the container sees its volumes: [{source, target, read_only}], and `within` (the volume) where the source is a
-    sub-path of one. Makes sub-paths that are not there yet."""
+    """Where the container sees its volumes: [{source, target, read_only}], and `within` (the volume) where the source
+    is a sub-path of one. Makes sub-paths that are not there yet."""
     kinds = {volume.name: volume for volume in pod.spec.volumes}
     found: list[Json] = []
     for mount in container.volume_mounts:
@@ -108,8 +109,8 @@ def binds(container: Container, pod: Pod, places: Mapping[str, Path], environmen
 
 
 def _make_sub_path(volume: str, below: str) -> None:
-    """Make a place within a volume as a directory if it is not there. Links in the volume may not lead out of it: the pod itself may
-    have put them there. (It may do so after this, too: whoever mounts the place looks again.)"""
+    """Make a place within a volume as a directory if it is not there. Links in the volume may not lead out of it: the
+    pod itself may have put them there. (It may do so after this, too: whoever mounts the place looks again.)"""
     try:
         os.close(open_beneath(volume, below, make=True))
     except LeadsOut as error:
@@ -119,7 +120,8 @@ def _make_sub_path(volume: str, below: str) -> None:
 
 
 def variables(container: Container, places: Mapping[str, Path]) -> dict[str, str]:
-    """Where the volumes are that a container mounts: `ROADSTEAD_VOLUME_<NAME>`, and ACCOUNT_VARIABLE for the one at ACCOUNT_PATH."""
+    """Where the volumes are that a container mounts: `ROADSTEAD_VOLUME_<NAME>`, and ACCOUNT_VARIABLE for the one at
+    ACCOUNT_PATH."""
     found: dict[str, str] = {}
     for mount in container.volume_mounts:
         if mount.name in places:
@@ -132,7 +134,8 @@ def variables(container: Container, places: Mapping[str, Path]) -> dict[str, str
 def update(
     pod: Pod, top: Path, volumes: Iterable[Volume], sources: Sources, tokens: Mapping[TokenFile, str]
 ) -> list[str]:
-    """Bring these volumes, if they were ever made, up to date; the names of those that changed. CannotStart, OSError."""
+    """Bring these volumes, if they were ever made, up to date; the names of those that changed. CannotStart,
+    OSError."""
     return [
         volume.name
         for volume in volumes

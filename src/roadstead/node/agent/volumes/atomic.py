@@ -1,8 +1,8 @@
 """A directory of files that changes as a whole: readers see all of the old content or all of the new, never a mixture.
 
-The layout is the kubelet's (k8s `pkg/volume/util/atomic_writer.go`), which programs know: the files lie in a directory with a
-name of its own, `..data` is a symbolic link to it, and what readers open are links into `..data`. A new content is written beside
-the old, then the one link `..data` is replaced. Programs that watch a volume watch for `..data`.
+The layout is the kubelet's (k8s `pkg/volume/util/atomic_writer.go`), which programs know: the files lie in a directory
+with a name of its own, `..data` is a symbolic link to it, and what readers open are links into `..data`. A new content
+is written beside the old, then the one link `..data` is replaced. Programs that watch a volume watch for `..data`.
 
     token -> ..data/token        keys -> ..data/keys        ..data -> ..1764000000000000000/
 """
@@ -25,10 +25,11 @@ _NEW_DATA: Final = "..data_tmp"
 
 
 def write(place: Path, files: Files) -> bool:
-    """Make `place` hold exactly these files; False if it did already. Raises OSError; the old content is then still there.
+    """Make `place` hold exactly these files; False if it did already. Raises OSError; the old content is then still
+    there.
 
-    Paths are relative, without `..` and not beginning with it. Files that are no links of ours (a directory written by an older
-    agent) are replaced one by one.
+    Paths are relative, without `..` and not beginning with it. Files that are no links of ours (a directory written by
+    an older agent) are replaced one by one.
     """
     place.mkdir(mode=0o755, parents=True, exist_ok=True)
     old = _current(place)

@@ -1,4 +1,5 @@
-"""What is in a volume whose content comes from the API: configMap, secret, downwardAPI, and projected of those and tokens. Pure."""
+"""What is in a volume whose content comes from the API: configMap, secret, downwardAPI, and projected of those and
+tokens. Pure."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def has_own_fields(pod: Pod) -> bool:
 
 
 def contents(pod: Pod, volume: Volume, sources: Sources, tokens: Mapping[TokenFile, str]) -> Contents:
-    """The volume's files. CannotStart if something that is required is missing. Later sources win, as the kubelet has it."""
+    """The volume's files. CannotStart if something that is required is missing. Later sources win, as the kubelet has
+    it."""
     mode = None if volume.projected is None else volume.projected.default_mode
     files = Contents()
     for source in _parts(volume):

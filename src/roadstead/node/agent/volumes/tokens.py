@@ -1,7 +1,7 @@
 """Tokens of a pod's service account: asked of the API server when a volume needs one, and again long before they end.
 
-The file on the disk is all that is remembered: when its token was given out is written in it. So an agent that starts again asks
-for nothing that it has.
+The file on the disk is all that is remembered: when its token was given out is written in it. So an agent that starts
+again asks for nothing that it has.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ async def request(cluster: Cluster, pod: Pod, wanted: TokenFile) -> str:
 
 
 def renew_at(token: bytes, seconds: int) -> int:
-    """When a token that was asked for so many seconds should be renewed, nanoseconds since the epoch; 0 if that cannot be told.
+    """When a token that was asked for so many seconds should be renewed, nanoseconds since the epoch; 0 if that cannot
+    be told.
 
-    A server may give less than was asked for (`--service-account-max-token-expiration`), or more (tokens for the API server that
-    are to be refreshed after an hour and live for a year): what is shorter counts.
+    A server may give less than was asked for (`--service-account-max-token-expiration`), or more (tokens for the API
+    server that are to be refreshed after an hour and live for a year): what is shorter counts.
     """
     claims = _claims(token)
     issued, expires = claims.get("iat"), claims.get("exp")

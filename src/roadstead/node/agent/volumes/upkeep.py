@@ -1,8 +1,8 @@
 """Keeps the volumes of one pod as their sources are: what they need before a container starts, and what changed since.
 
-ConfigMaps and Secrets are read again every REFRESH_SECONDS (pods of one node share what was read: the kubelet's "Cache" strategy), so a
-change is in the volume within about a minute; fields of the pod itself follow at once; tokens are renewed in time. Volumes mounted
-by subPath do not follow, as with the kubelet.
+ConfigMaps and Secrets are read again every REFRESH_SECONDS (pods of one node share what was read: the kubelet's "Cache"
+strategy), so a change is in the volume within about a minute; fields of the pod itself follow at once; tokens are
+renewed in time. Volumes mounted by subPath do not follow, as with the kubelet.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class ReadObjects:
         self._known: dict[Ref, tuple[int, Json | None]] = {}
 
     async def get(self, namespace: str, reference: Reference, oldest: int | None = None) -> Json | None:
-        """The object, read now or (with `oldest`) not before that time. Raises Unavailable. The caller must not edit it."""
+        """The object, read now or (with `oldest`) not before that time. Raises Unavailable. The caller must not edit
+        it."""
         kind, name = reference
         ref = Ref(CONFIG_MAPS if kind == CONFIG_MAP else SECRETS, namespace, name)
         known = self._known.get(ref)
@@ -71,7 +72,8 @@ class Upkeep:
 
     async def tokens(self, pod: Pod) -> dict[TokenFile, str]:
         """The tokens that the pod's volumes should hold now: those on the disk, new ones where they are missing or due.
-        CannotStart if the server gives none and there is none that was good; Unavailable if it could not be asked for the first."""
+        CannotStart if the server gives none and there is none that was good; Unavailable if it could not be asked for
+        the first."""
         found = {}
         for wanted in volumes.token_files(pod):
             old = atomic.read(self._top / wanted.volume, wanted.path)
