@@ -148,7 +148,7 @@ class Checker:
         if kind != "integer" and low is None and high is None and factor is None and form != "float":
             return None
 
-        def check(value: float, path: str, found: list[FieldError]) -> None:
+        def check(value: Any, path: str, found: list[FieldError]) -> None:
             if is_free and value.__class__ is int and -limit <= value < limit:
                 return
             where = named(path, root)
