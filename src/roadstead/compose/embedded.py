@@ -110,7 +110,8 @@ async def _serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(options: ServerOptions) -> AsyncIterator[ApiServer]:
-    """The whole server, for as long as the context lasts. A part that dies ends it all: better restarted than half alive."""
+    """The whole server, for as long as the context lasts. A part that dies ends it all: better restarted than half
+    alive."""
     registry = default_registry().fork()
     try:
         store = Store.open(options.data, options.durability, upgrade=registry.upgraded)

@@ -1,7 +1,9 @@
-"""Validation of a value against a structural schema, with the sentences of the API server (kube-openapi `validation/validate`).
+"""Validation of a value against a structural schema, with the sentences of the API server (kube-openapi
+`validation/validate`).
 
-Compiled once per schema node into closures. What applies to a value goes by the value's own type, as there: a string where a number
-belongs is told so, and that it does not match the pattern. Lists that are sets or maps are looked through for duplicates on the way.
+Compiled once per schema node into closures. What applies to a value goes by the value's own type, as there: a string
+where a number belongs is told so, and that it does not match the pattern. Lists that are sets or maps are looked
+through for duplicates on the way.
 """
 
 from __future__ import annotations
@@ -43,8 +45,8 @@ def type_name(value: Any) -> str:
 
 @lru_cache(maxsize=1024)
 def trusted_pattern(text: str) -> Search:
-    """An RE2 pattern of ours by Python's engine: `$` is the end of the text, never the place before a last newline; `(?i)` may
-    follow `^`. Not for patterns of others: some take for ever."""
+    """An RE2 pattern of ours by Python's engine: `$` is the end of the text, never the place before a last newline;
+    `(?i)` may follow `^`. Not for patterns of others: some take for ever."""
     folded = text.replace("^(?i)", "^", 1)
     flags = re.ASCII if folded == text else re.ASCII | re.IGNORECASE
     return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", folded), flags).search

@@ -1,7 +1,8 @@
-"""EndpointSlices: where the pods of a Service are, and which of them are ready (kubernetes `pkg/controller/endpointslice`).
+"""EndpointSlices: where the pods of a Service are, and which of them are ready (kubernetes
+`pkg/controller/endpointslice`).
 
-A slice has a name that follows from its Service, its ports and a number, and holds a hundred pods at most. Pods are put into the
-slices in the order of their names, so that the same pods give the same slices.
+A slice has a name that follows from its Service, its ports and a number, and holds a hundred pods at most. Pods are put
+into the slices in the order of their names, so that the same pods give the same slices.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What the kinds that keep pods running share: the pod template and its selector, status numbers, the scale subresource, cells."""
+"""What the kinds that keep pods running share: the pod template and its selector, status numbers, the scale
+subresource, cells."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _KEPT_BY_SCALE: Final = ("name", "namespace", "uid", "resourceVersion", "creatio
 
 
 class ReplicasScale:
-    """`spec.replicas`, `status.replicas` and `spec.selector` of an object as a Scale (kubernetes `pkg/registry/apps`)."""
+    """`spec.replicas`, `status.replicas` and `spec.selector` of an object as a Scale (kubernetes
+    `pkg/registry/apps`)."""
 
     def view(self, obj: Json) -> Json:
         """The Scale object of an object (autoscaling/v1)."""
@@ -89,7 +91,8 @@ def validate_selector(spec: Json, whose: str, found: list[FieldError]) -> bool:
 
 
 def validate_labels(spec: Json, found: list[FieldError]) -> None:
-    """The template's labels are such that the selector finds its pods. Without a selector, none are; an empty one is told elsewhere."""
+    """The template's labels are such that the selector finds its pods. Without a selector, none are; an empty one is
+    told elsewhere."""
     selector = selectors.from_object(spec.get("selector"))
     labels = (spec["template"].get("metadata") or {}).get("labels")
     if selector is None or (selector.requirements and not selectors.matches_selector(selector, labels or {})):

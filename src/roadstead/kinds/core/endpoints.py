@@ -1,5 +1,5 @@
-"""Endpoints (v1): all addresses behind a Service in one object, as older clients write and read them. Nobody fills them in here:
-EndpointSlices are kept."""
+"""Endpoints (v1): all addresses behind a Service in one object, as older clients write and read them. Nobody fills them
+in here: EndpointSlices are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Service (v1): a name and an address for the pods that a selector finds. Addresses are given out; nothing forwards to the pods."""
+"""Service (v1): a name and an address for the pods that a selector finds. Addresses are given out; nothing forwards to
+the pods."""
 
 from __future__ import annotations
 

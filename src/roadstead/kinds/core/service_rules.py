@@ -1,4 +1,5 @@
-"""Rules of Services (kubernetes `validateService`, in its order), and which IP families they have (`initIPFamilyFields`)."""
+"""Rules of Services (kubernetes `validateService`, in its order), and which IP families they have
+(`initIPFamilyFields`)."""
 
 from __future__ import annotations
 

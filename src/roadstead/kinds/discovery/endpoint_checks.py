@@ -1,7 +1,7 @@
 """What Endpoints and EndpointSlices share: addresses and ports.
 
-Pods of this cluster live on one machine, each with an address of its own out of 127.64.0.0/10: those count as ordinary here, while a
-real server refuses the whole loopback range.
+Pods of this cluster live on one machine, each with an address of its own out of 127.64.0.0/10: those count as ordinary
+here, while a real server refuses the whole loopback range.
 """
 
 from __future__ import annotations

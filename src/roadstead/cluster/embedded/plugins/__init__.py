@@ -21,8 +21,8 @@ from roadstead.cluster.embedded.plugins.services import ServiceAddresses
 def default_plugins(
     *, default_account_is_given: bool = True, hold: QueueHold | None = None, priority_boost: bool = False
 ) -> tuple[AdmissionPlugin, ...]:
-    """Every plugin that an embedded cluster runs. See `ServiceAccount` for the first option; `hold` holds jobs in another way;
-    `priority_boost`: the annotation counts, and is checked."""
+    """Every plugin that an embedded cluster runs. See `ServiceAccount` for the first option; `hold` holds jobs in
+    another way; `priority_boost`: the annotation counts, and is checked."""
     more = (PriorityBoost(),) if priority_boost else ()
     return (
         LimitRanger(),

@@ -1,8 +1,8 @@
 """Addresses and node ports of Services are given out where they are written, from what other Services have (kubernetes
 `pkg/registry/core/service/storage/alloc.go`).
 
-Nothing is kept beside the Services themselves. Where the search begins is drawn from the Service's uid, so that two that are written
-in the same moment hardly meet.
+Nothing is kept beside the Services themselves. Where the search begins is drawn from the Service's uid, so that two
+that are written in the same moment hardly meet.
 """
 
 from __future__ import annotations
