@@ -132,6 +132,16 @@ def test_a_definition_and_its_objects(kubectl: Kubectl) -> None:
     assert "minnow" in kubectl.run("delete", "boat", "minnow", "--timeout=10s")
 
 
+def test_a_deprecated_version_says_so(kubectl: Kubectl) -> None:
+    value = yaml.safe_load(DEFINITION.replace("boats", "rafts").replace("Boat", "Raft").replace("[bt]", "[rf]"))
+    value["spec"]["versions"][0] |= {"deprecated": True, "deprecationWarning": "rafts are out of fashion"}
+    kubectl.run("create", "-f", "-", stdin=json.dumps(value))
+    kubectl.run("wait", "--for=condition=established", "crd/rafts.example.com", "--timeout=10s")
+    process = kubectl.start("get", "rafts")
+    assert "Warning: rafts are out of fashion" in process.communicate(timeout=30)[1]
+    kubectl.run("delete", "crd", "rafts.example.com", "--timeout=20s")
+
+
 def test_when_a_definition_goes_so_do_its_objects(kubectl: Kubectl) -> None:
     value = yaml.safe_load(DEFINITION.replace("boats", "ships").replace("Boat", "Ship").replace("[bt]", "[sh]"))
     kubectl.run("create", "-f", "-", stdin=json.dumps(value))

@@ -75,6 +75,8 @@ class ObjectApi:
 
     async def serve(self, exchange: Exchange, kind: Kind, target: ResourcePath, user: User) -> None:
         """Answer a request for objects of `kind`. Raises StatusError."""
+        if kind.strategy.deprecated:
+            exchange.said = warning_headers([kind.strategy.deprecated])
         if target.subresource:
             await self._serve_subresource(exchange, kind, target, user)
         elif target.name:

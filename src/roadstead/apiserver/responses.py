@@ -39,6 +39,7 @@ class Exchange:
         "path",
         "query_string",
         "receive",
+        "said",
         "scope",
         "send",
         "status",
@@ -59,6 +60,8 @@ class Exchange:
         self.target: ResourcePath | None = None
         """The resource that is asked for, once it is known to be served."""
         self.is_watch = False
+        self.said: Headers = ()
+        """Warnings that go with any answer."""
         self._audit_id = self.headers.get(b"audit-id") or str(uuid.uuid4()).encode()
 
     def header(self, name: bytes) -> str:
@@ -76,6 +79,7 @@ class Exchange:
             (b"cache-control", cache),
             (b"content-type", content_type.encode("latin-1")),
             (b"content-length", b"%d" % len(body)),
+            *self.said,
             *extra,
         ]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
@@ -104,7 +108,12 @@ class Exchange:
         """Send headers at once; the body follows in chunks."""
         self.is_started = True
         self.status = 200
-        headers = [(b"audit-id", self._audit_id), NO_CACHE, (b"content-type", content_type.encode("latin-1"))]
+        headers = [
+            (b"audit-id", self._audit_id),
+            NO_CACHE,
+            (b"content-type", content_type.encode("latin-1")),
+            *self.said,
+        ]
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def chunk(self, body: bytes) -> None:

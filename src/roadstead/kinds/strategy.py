@@ -58,6 +58,8 @@ class Strategy:
     """The kind has a status subresource; the main endpoint ignores status and /status ignores the rest."""
     creates_status = False
     """A new object comes with the status its writer gave it (Nodes, which their agents register)."""
+    deprecated = ""
+    """What everybody is told who uses this version; "": it is not deprecated."""
     scale: ScaleView | None = None
     """For kinds with a scale subresource."""
     name_rule: Callable[[str], Sequence[str]] = staticmethod(syntax.dns_subdomain)
