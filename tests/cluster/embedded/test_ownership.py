@@ -136,3 +136,16 @@ async def test_an_apply_to_the_status_of_nothing_makes_nothing() -> None:
             CLIENT,
             "status",
         )
+
+
+@in_loop
+async def test_a_custom_object_that_loses_all_of_a_map_by_an_apply_is_refused_as_on_a_real_server() -> None:
+    api = await resources()
+    flavor = REGISTRY.by_kind("kueue.x-k8s.io/v1beta2", "ResourceFlavor")
+    assert flavor is not None
+    head = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ResourceFlavor", "metadata": {"name": "a"}}
+    await api.apply(flavor, "", "a", {**head, "spec": {"nodeLabels": {"a": "b"}}}, CLIENT)
+    with pytest.raises(StatusError, match=r'spec: Invalid value: "null": spec in body must be of type object'):
+        await api.apply(flavor, "", "a", {**head, "spec": {}}, CLIENT)
+    gone = await api.apply(flavor, "", "a", head, CLIENT)
+    assert "nodeLabels" not in gone.object.decode().get("spec", {})

@@ -1,17 +1,20 @@
-"""Who owns which field of a stored object: where `kinds.fields` meets the kinds that are served (kubernetes-api section 11).
+"""Who owns which field of a stored object: where `kinds.fields` meets the kinds that are served (kubernetes-api section
+11).
 
-What a request through the API creates is tracked from then on, whoever changes it; what controllers in this process create
-belongs to nobody until somebody applies to it (docs/adr/0009).
+What a request through the API creates is tracked from then on, whoever changes it; what controllers in this process
+create belongs to nobody until somebody applies to it (docs/adr/0009).
 """
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Final
 
 import orjson
 
 from roadstead.cluster.embedded.requests import WriteOptions
 from roadstead.kinds import fields
+from roadstead.kinds.errors import invalid_object
 from roadstead.kinds.fields import managers
 from roadstead.kinds.fields.apply import Place
 from roadstead.kinds.fields.paths import Set
@@ -66,11 +69,13 @@ class Ownership:
         place = self._place(kind, subresource)
         made, entries = fields.applied(place, live, config, options.field_manager, now, force=options.force)
         copied: Json = orjson.loads(orjson.dumps(made))
-        if not kind.is_custom:
-            try:
-                kind.schema.check(copied)
-            except DecodeError as error:
-                raise fields.not_convertible(config, error.why) from None
+        if kind.is_custom:
+            _refuse_nulls(kind, copied)
+            return copied, entries
+        try:
+            kind.schema.check(copied)
+        except DecodeError as error:
+            raise fields.not_convertible(config, error.why) from None
         return copied, entries
 
     def _place(self, kind: Kind, subresource: str) -> Place:
@@ -99,6 +104,32 @@ class Ownership:
         if known is None or known[0] is not served:
             known = self._types[resource] = (served, object_type(served.schema.raw, is_custom=served.is_custom))
         return known[1]
+
+
+def _refuse_nulls(kind: Kind, obj: Json) -> None:
+    """What lost all it held is null, and of custom kinds a real server takes no null that has no default, where a body that was sent
+    would just lose it. Raises StatusError 422."""
+    if b"null" not in orjson.dumps(obj):
+        return
+    shaped: Json = copy.deepcopy(obj)
+    kind.schema.check(shaped)
+    _fill_in(obj, shaped)
+    refused = [error for error in kind.schema.validate(obj) if error.body.startswith('Invalid value: "null"')]
+    if refused:
+        raise invalid_object(kind.resource.group, kind.kind, obj["metadata"].get("name") or "", refused)
+
+
+def _fill_in(obj: Any, shaped: Any) -> None:
+    """Put defaults where there are nulls, in place."""
+    if isinstance(obj, dict) and isinstance(shaped, dict):
+        for name, inner in obj.items():
+            if inner is None:
+                obj[name] = shaped.get(name)
+            elif name in shaped:
+                _fill_in(inner, shaped[name])
+    elif isinstance(obj, list) and isinstance(shaped, list):
+        for inner, filled in zip(obj, shaped, strict=False):
+            _fill_in(inner, filled)
 
 
 def _reset(kind: Kind, api_version: str, subresource: str) -> Set:
