@@ -187,6 +187,8 @@ def test_what_kubectl_sends_is_created() -> None:
         "secrets",
         "serviceaccounts",
         "jobs",
+        "deployments",
+        "services",
         "roles",
         "rolebindings",
     ]
