@@ -13,6 +13,7 @@ from roadstead.core.dump import digest, memory_digest
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.names import JOBS
 from roadstead.kinds.object import Json
+from roadstead.views.viewer import Viewer
 from tests.controllers.queueing.lab import QueueLab, cluster_queue, job, local_queue
 
 
@@ -172,3 +173,33 @@ def test_a_question_that_is_none(body: Any) -> None:
         )
         with pytest.raises(StatusError, match="plan"):
             asyncio.run(planner(body))
+
+
+def test_nothing_is_planned_where_one_may_not_create_it() -> None:
+    with QueueLab() as lab:
+        lab.furnish()
+        resources = lab.cluster._resources
+        planner = Planner(
+            resources.registry, dry_run(resources), lab.brain.view, lab.decider.foresee, lambda: lab.clock
+        )
+        viewer = Viewer(lambda verb, resource, namespace: namespace == "mine")
+        with pytest.raises(StatusError, match="you may not create jobs in namespace default") as refused:
+            asyncio.run(planner({"objects": [job("a")], "namespace": "default"}, viewer))
+        assert refused.value.code == 403
+
+
+def test_victims_of_others_are_counted_and_not_named() -> None:
+    with QueueLab() as lab:
+        lab.furnish(cpu="4")
+        lab.create(JOBS, job("quiet", cpu="4", seconds=None, labels={"kueue.x-k8s.io/priority-class": "low"}))
+        lab.settle()
+        resources = lab.cluster._resources
+        planner = Planner(
+            resources.registry, dry_run(resources), lab.brain.view, lab.decider.foresee, lambda: lab.clock
+        )
+        viewer = Viewer(lambda verb, resource, namespace: verb == "create")
+        urgent = job("urgent", cpu="4", labels={"kueue.x-k8s.io/priority-class": "high"})
+        line = only(asyncio.run(planner({"objects": [urgent], "namespace": "default"}, viewer)))
+        assert line["outlook"] == "Preempts"
+        assert "one of another namespace would be asked to make room" in line["headline"]
+        assert "quiet" not in str(line)

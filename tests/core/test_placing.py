@@ -19,7 +19,7 @@ from roadstead.core.world import World
 from roadstead.model.facts import Gone
 from roadstead.model.nodes import Device, Node
 from roadstead.model.queues import ResourceFlavor, Topology
-from roadstead.model.refusals import Code
+from roadstead.model.refusals import Code, Verdict
 from roadstead.model.selection import Taint, Toleration
 from roadstead.model.workload import Member, Pod, PodClass, TopologyRequest, Workload, WorkloadState
 from tests.core.build import LOWER, SECOND, admitted, evicted, pods, queue, step, work, world
@@ -358,3 +358,24 @@ def test_no_device_twice_no_node_beyond_what_it_has_and_gangs_whole(
             cpu[command.member.node] += 1
         assert len(taken) == len(set(taken))
         assert max(cpu.values()) <= 4
+
+
+def test_a_queued_gang_waits_for_pods_of_no_queue_and_is_not_told_to_ask_for_less() -> None:
+    made = cluster(node("a", cpu=8))
+    made.apply(pod("greedy", 5, on="a"))
+    made.apply(gang("w", 8, 0))
+    plan = step(made, rules=PLACED)
+    (verdicts,) = plan.verdicts
+    refusal = verdicts.refusals[0]
+    assert (refusal.code, refusal.verdict, refusal.available) == (Code.NODES_EXHAUSTED, Verdict.WAIT, 3000)
+    made.apply(Gone(Pod, ("team", "greedy")))
+    made.unpark(2000 * SECOND)
+    assert admitted(step(made, 2000, PLACED)) == ["w"]
+
+
+def test_what_no_node_has_even_without_them_is_told() -> None:
+    made = cluster(node("a", cpu=8))
+    made.apply(pod("greedy", 5, on="a"))
+    made.apply(work("w", "q", pod_sets=[pods(1, cpu=9)]))
+    (verdicts,) = step(made, rules=PLACED).verdicts
+    assert verdicts.refusals[0].verdict is Verdict.CHANGE

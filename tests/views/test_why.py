@@ -7,9 +7,11 @@ import pytest
 from roadstead.kinds.errors import StatusError
 from roadstead.kinds.names import CLUSTER_QUEUES, JOBS, LOCAL_QUEUES, PODS, WORKLOAD_PRIORITY_CLASSES, WORKLOADS
 from roadstead.kinds.object import Json
+from roadstead.model.refusals import Code, Level, Refusal, Verdict
 from roadstead.views.answers import Answers
 from roadstead.views.queue import queue_page
-from roadstead.views.why import NothingOfThatName, Why, why_answer
+from roadstead.views.viewer import Viewer
+from roadstead.views.why import NothingOfThatName, Why, reason_json, why_answer
 from tests.controllers.queueing.checks import furnish, says
 from tests.controllers.queueing.lab import QueueLab, cluster_queue, job
 
@@ -287,3 +289,14 @@ def test_one_of_a_kind_is_asked_about_by_its_kind() -> None:
         for kind, name in (("pod", workload), ("workload", "same"), ("service", "same")):
             with pytest.raises(StatusError, match=f"There is no {kind} {name} in namespace default"):
                 answers(f"why/default/{kind}:{name}")
+
+
+def test_holders_of_namespaces_that_the_viewer_may_not_read_are_counted_and_not_named() -> None:
+    keys = (("mine", "a"), ("theirs", "secret"), ("theirs", "other"))
+    refusal = Refusal(Code.WAITING_FOR_QUOTA, Verdict.WAIT, Level.QUEUE, resource="cpu", needed=4, blockers=keys)
+    viewer = Viewer(lambda verb, resource, namespace: namespace == "mine")
+    told = reason_json(refusal, {}, viewer)
+    assert told["holders"] == "Held by: mine/a, 2 of other namespaces."
+    assert [each["name"] for each in told["blockers"]] == ["a"]
+    assert "secret" not in str(told)
+    assert "theirs/secret" in reason_json(refusal, {})["holders"]

@@ -39,6 +39,7 @@ from roadstead.kinds.errors import StatusError, bad_request
 from roadstead.kinds.names import WORKLOADS
 from roadstead.kinds.object import Json, Resource
 from roadstead.kinds.registry import Registry
+from roadstead.views.viewer import Viewer
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,11 @@ NESTING_LIMIT: Final = 254
 
 ANSWERS_PREFIX: Final = "/roadstead/v1/"
 
-Answers: TypeAlias = Callable[[str], Json]
+Answers: TypeAlias = Callable[[str, Viewer], Json]
 """Questions beyond objects (the queue, why something waits): the path below ANSWERS_PREFIX -> a JSON value, or StatusError."""
 
 PLAN: Final = "plan"
-Planner: TypeAlias = Callable[[Any], Awaitable[Json]]
+Planner: TypeAlias = Callable[[Any, Viewer], Awaitable[Json]]
 """The question below ANSWERS_PREFIX that is a POST: its body -> a JSON value, or StatusError. Stores nothing."""
 
 LOCAL_HOSTS: Final = frozenset({"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"})
@@ -148,7 +149,7 @@ class App:
         if await self._documents.serve(exchange):
             return
         if self._answers is not None and path.startswith(ANSWERS_PREFIX):
-            await self._serve_question(exchange, path.removeprefix(ANSWERS_PREFIX), self._answers)
+            await self._serve_question(exchange, path.removeprefix(ANSWERS_PREFIX), self._answers, identity)
             return
         await self._serve_discovery(exchange, target)
 
@@ -169,7 +170,13 @@ class App:
             return True
         return self._authorizer.decide(identity, asked._replace(verb="create")).is_allowed
 
-    async def _serve_question(self, exchange: Exchange, question: str, answers: Answers) -> None:
+    async def _serve_question(self, exchange: Exchange, question: str, answers: Answers, identity: Identity) -> None:
+        def may(verb: str, resource: Resource, namespace: str) -> bool:
+            if MASTERS in identity.groups:
+                return True
+            asked = Attributes(verb, resource.group, resource.plural, namespace=namespace)
+            return self._authorizer.decide(identity, asked).is_allowed
+
         if question == PLAN and self._planner is not None:
             if exchange.method != "POST":
                 raise method_not_allowed()
@@ -178,11 +185,11 @@ class App:
                 asked = orjson.loads(body)
             except ValueError as error:
                 raise bad_request(f"the question is not JSON: {error}") from error
-            await exchange.reply_json(200, orjson.dumps(await self._planner(asked)))
+            await exchange.reply_json(200, orjson.dumps(await self._planner(asked, Viewer(may))))
             return
         if exchange.method != "GET":
             raise method_not_allowed()
-        await exchange.reply_json(200, orjson.dumps(answers(question)))
+        await exchange.reply_json(200, orjson.dumps(answers(question, Viewer(may))))
 
     async def _serve_resource(self, exchange: Exchange, target: ResourcePath, identity: Identity, user: User) -> None:
         resource = Resource(target.group, target.version, target.plural)
@@ -288,5 +295,6 @@ def _asked(exchange: Exchange, target: ResourcePath | None) -> Attributes:
             case ["queue", *namespace] if len(namespace) <= 1:
                 return Attributes("list", WORKLOADS.group, WORKLOADS.plural, namespace="".join(namespace))
             case ["why", namespace, name]:
+                name = name.rpartition(":")[2]  # without the kind that `why` may put before it
                 return Attributes("get", WORKLOADS.group, WORKLOADS.plural, namespace=namespace, name=name)
     return attributes_of(exchange.method, path, exchange.query_string, target)

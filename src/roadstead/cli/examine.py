@@ -176,8 +176,8 @@ def _isolation(machine: Machine) -> Iterator[Finding]:
         "CPU limits, securityContext and images are not enforced: processes are yours, on this machine",
     )
     yield Finding("isolation", Level.NOTE, "memory limits are kept by watching resident size, a few times a second")
-    yield Finding("isolation", Level.NOTE, "whoever has a token or certificate of this cluster may do everything in it, pods' tokens included",
-                  "Set automountServiceAccountToken: false in pods that run what you do not trust.")  # fmt: skip
+    yield Finding("isolation", Level.NOTE, "roles decide about the API, not about processes: a pod can read what the owner of the server can",
+                  "Give rights only to people to whom you would give a shell; docs/security.md says what is not kept apart.")  # fmt: skip
 
 
 def _limits(machine: Machine) -> Iterator[Finding]:

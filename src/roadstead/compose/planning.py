@@ -31,6 +31,7 @@ from roadstead.model.facts import Fact
 from roadstead.model.workload import Pod, Workload
 from roadstead.runtime.step import Read
 from roadstead.views.plan import Prospect, plan_answer
+from roadstead.views.viewer import EVERYBODY, Viewer
 
 DOCUMENTS_LIMIT: Final = 1_000
 PODS_LIMIT: Final = 1_000
@@ -82,13 +83,13 @@ class Planner:
         self._clock = clock
         self._places_pods = places_pods
 
-    async def __call__(self, body: Any) -> Json:
+    async def __call__(self, body: Any, viewer: Viewer = EVERYBODY) -> Json:
         objects, namespace = _question(body)
         now = self._clock()
-        prospects = [await self._prospect(obj, namespace, now + at) for at, obj in enumerate(objects)]
-        return plan_answer(prospects, lambda facts: self._foresee(facts, now), self._read)
+        prospects = [await self._prospect(obj, namespace, now + at, viewer) for at, obj in enumerate(objects)]
+        return plan_answer(prospects, lambda facts: self._foresee(facts, now), self._read, viewer)
 
-    async def _prospect(self, obj: Json, namespace: str, queued_at: int) -> Prospect:
+    async def _prospect(self, obj: Json, namespace: str, queued_at: int, viewer: Viewer) -> Prospect:
         kind = self._registry.by_kind(str(obj.get("apiVersion")), str(obj.get("kind")))
         if kind is None:
             what = f"{obj.get('apiVersion')} {obj.get('kind')}"
@@ -97,6 +98,11 @@ class Planner:
         if not isinstance(metadata, dict):
             raise bad_request(f"metadata of a {kind.kind} is {type(metadata).__name__}; it must be a mapping")
         where = str(metadata.get("namespace") or namespace) if kind.namespaced else ""
+        if not viewer.may("create", kind.resource, where):
+            scope = f"in namespace {where}" if where else "at the cluster scope"
+            raise StatusError(
+                403, "Forbidden", f"you may not create {kind.resource.plural} {scope}, so none is planned for you there"
+            )
         job_kind = for_resource(kind.resource)
         if job_kind is not None:
             return await self._job(job_kind, await self._create(kind, where, obj), queued_at)

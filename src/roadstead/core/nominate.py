@@ -197,7 +197,7 @@ def _consult_fleet(world: World, assignment: Assignment, ask: Ask) -> None:
         refusal = answer
     empty = world.fleet.could_ever_place(ask)
     names = {pod_set.name for pod_set in ask.pod_sets}
-    if isinstance(empty, Found):
+    if isinstance(empty, Found) or world.fleet.waits_for_pods_outside(ask, empty):
         assignment.refuse(refusal, hopeless=False, pod_sets=names)
     else:
         assignment.refuse(empty, hopeless=True, pod_sets=names)

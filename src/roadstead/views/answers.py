@@ -12,6 +12,7 @@ from roadstead.kinds.errors import StatusError
 from roadstead.kinds.object import Json
 from roadstead.runtime.step import Key, Read
 from roadstead.views.queue import queue_page
+from roadstead.views.viewer import EVERYBODY, Viewer
 from roadstead.views.why import NothingOfThatName, why_answer
 
 QUESTIONS: Final = ("queue", "queue/NAMESPACE", "why/NAMESPACE/[KIND:]NAME", "plan")
@@ -27,7 +28,7 @@ class Answers:
         self._why = why
         self._clock = clock
 
-    def __call__(self, path: str) -> Json:
+    def __call__(self, path: str, viewer: Viewer = EVERYBODY) -> Json:
         now = self._clock()
         match path.strip("/").split("/"):
             case [""]:
@@ -39,7 +40,8 @@ class Answers:
             case ["why", namespace, named]:
                 kind, _, name = named.rpartition(":")
                 try:
-                    return why_answer(namespace, name, self._read, lambda key: self._why(key, now), now, kind).as_json()
+                    found = why_answer(namespace, name, self._read, lambda key: self._why(key, now), now, kind)
+                    return found.as_json(viewer)
                 except NothingOfThatName as error:
                     raise StatusError(404, "NotFound", str(error)) from error
         raise StatusError(

@@ -13,6 +13,7 @@ from roadstead.model.facts import Fact
 from roadstead.model.refusals import Verdict
 from roadstead.model.workload import Pod, Workload
 from roadstead.runtime.step import Key, Read
+from roadstead.views.viewer import EVERYBODY, Viewer, unnamed
 from roadstead.views.why import name_of, names_of, reason_json, suggestion_json
 
 PLACES_SHOWN = 100
@@ -36,7 +37,7 @@ class Prospect:
     outlook: Outlook = Outlook.WAITS
 
 
-def plan_answer(prospects: Sequence[Prospect], foresee: Foresee, read: Read) -> Json:
+def plan_answer(prospects: Sequence[Prospect], foresee: Foresee, read: Read, viewer: Viewer = EVERYBODY) -> Json:
     """What would become of all of them, put into the world together. `outlook` is the least good one of them: Starts
     only if every one would start now."""
     foreseen = {each.uid: each for each in foresee([fact for prospect in prospects for fact in prospect.facts])}
@@ -48,7 +49,7 @@ def plan_answer(prospects: Sequence[Prospect], foresee: Foresee, read: Read) -> 
     for prospect in prospects:
         found = [foreseen[fact.uid] for fact in prospect.facts if isinstance(fact, Workload | Pod)]
         if found:
-            work.append(_work(prospect, found, read, names))
+            work.append(_work(prospect, found, read, names, viewer))
         elif prospect.note and not prospect.facts:
             work.append(_told(prospect))
         else:
@@ -80,7 +81,7 @@ def _nothing() -> Json:
     return {"clusterQueue": "", "podSets": [], "places": [], "victims": [], "reasons": [], "next": [], "changes": []}
 
 
-def _work(prospect: Prospect, found: Sequence[Foreseen], read: Read, names: Mapping[Key, str]) -> Json:
+def _work(prospect: Prospect, found: Sequence[Foreseen], read: Read, names: Mapping[Key, str], viewer: Viewer) -> Json:
     """One document. The pods of a job in no queue are told of together: by the first that would not start.
     `names`: what the plan's documents call what the core knows by another name."""
     outlook = _worst([each.outlook for each in found])
@@ -90,7 +91,9 @@ def _work(prospect: Prospect, found: Sequence[Foreseen], read: Read, names: Mapp
     victims = [
         {"namespace": key[0], "name": key[1], "job": names.get(key) or name_of(read, key), "reason": reason}
         for key, reason in told.victims
+        if viewer.sees(key[0])
     ]
+    unseen = len(told.victims) - len(victims)
     value: Json = {
         "namespace": prospect.namespace,
         "name": prospect.name,
@@ -102,8 +105,8 @@ def _work(prospect: Prospect, found: Sequence[Foreseen], read: Read, names: Mapp
         **_nothing(),
         "places": _places(found),
         "victims": victims,
-        "reasons": [reason_json(refusal, holders) for refusal in explanation.refusals],
-        "next": [reason_json(refusal, holders) for refusal in explanation.behind],
+        "reasons": [reason_json(refusal, holders, viewer) for refusal in explanation.refusals],
+        "next": [reason_json(refusal, holders, viewer) for refusal in explanation.behind],
         "changes": [suggestion_json(suggestion) for suggestion in explanation.suggestions],
     }
     if isinstance(told.command, Admit):
@@ -117,11 +120,11 @@ def _work(prospect: Prospect, found: Sequence[Foreseen], read: Read, names: Mapp
             }
             for pod_set in told.command.admission.pod_sets
         ]
-    value["headline"] = _headline(told, value)
+    value["headline"] = _headline(told, value, unseen)
     return value
 
 
-def _headline(told: Foreseen, value: Json) -> str:
+def _headline(told: Foreseen, value: Json, unseen: int) -> str:
     match told.outlook:
         case Outlook.STARTS if isinstance(told.command, Admit):
             flavors = sorted({flavor for pod_set in value["podSets"] for flavor in pod_set["flavors"].values()})
@@ -133,8 +136,9 @@ def _headline(told: Foreseen, value: Json) -> str:
         case Outlook.STARTS:
             return f"It would start now, in no queue{_on(_nodes(told))}."
         case Outlook.PREEMPTS:
-            names = ", ".join(f"{victim['namespace']}/{victim['job']}" for victim in value["victims"])
-            they = "it has" if len(value["victims"]) == 1 else "they have"
+            victims = [f"{victim['namespace']}/{victim['job']}" for victim in value["victims"]]
+            names = ", ".join([*victims, unnamed(unseen)] if unseen else victims)
+            they = "it has" if len(victims) + unseen == 1 else "they have"
             then = (
                 f"It would start{_on(_nodes(told))} when {they} left."
                 if told.command is not None

@@ -28,6 +28,7 @@ from roadstead.runtime.step import Key, Read
 from roadstead.views.queue import cluster_queue_of
 from roadstead.views.starting import as_it_stands, starting
 from roadstead.views.unqueued import what_keeps_it_out
+from roadstead.views.viewer import EVERYBODY, Viewer, unnamed
 from roadstead.views.workload import State, WorkloadLine, line_of
 
 Ask = Callable[[Key], Explanation]
@@ -52,7 +53,7 @@ class Why:
     behind: tuple[Refusal, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
 
-    def as_json(self) -> Json:
+    def as_json(self, viewer: Viewer = EVERYBODY) -> Json:
         value: Json = {
             "namespace": self.namespace,
             "name": self.name,
@@ -60,8 +61,8 @@ class Why:
             "headline": self.headline,
             "details": list(self.details),
             "verdict": self.refusals[0].verdict.value if self.refusals else "",
-            "reasons": [reason_json(refusal, self.holders) for refusal in self.refusals],
-            "next": [reason_json(refusal, self.holders) for refusal in self.behind],
+            "reasons": [reason_json(refusal, self.holders, viewer) for refusal in self.refusals],
+            "next": [reason_json(refusal, self.holders, viewer) for refusal in self.behind],
             "changes": [suggestion_json(suggestion) for suggestion in self.suggestions],
         }
         if self.line is not None:
@@ -69,11 +70,14 @@ class Why:
         return value
 
 
-def reason_json(refusal: Refusal, holders: Mapping[Key, str]) -> Json:
-    """A refusal with all its numbers and the sentence about it; `holders`: how users call the workloads that it
-    names."""
-    names = [holders.get(key, key[1]) for key in refusal.blockers]
-    shown = [f"{key[0]}/{name}" for key, name in zip(refusal.blockers, names, strict=True)]
+def reason_json(refusal: Refusal, holders: Mapping[Key, str], viewer: Viewer = EVERYBODY) -> Json:
+    """A refusal with all its numbers and the sentence about it; `holders`: how users call the workloads that it names. Those
+    that the viewer may not see are counted."""
+    seen = [key for key in refusal.blockers if viewer.sees(key[0])]
+    names = [holders.get(key, key[1]) for key in seen]
+    shown = [f"{key[0]}/{name}" for key, name in zip(seen, names, strict=True)]
+    if len(seen) < len(refusal.blockers):
+        shown.append(unnamed(len(refusal.blockers) - len(seen)))
     return {
         "code": refusal.code.value,
         "verdict": refusal.verdict.value,
@@ -85,10 +89,7 @@ def reason_json(refusal: Refusal, holders: Mapping[Key, str]) -> Json:
         "available": refusal.available,
         "limit": refusal.limit,
         "subject": refusal.subject,
-        "blockers": [
-            {"namespace": key[0], "name": key[1], "job": name}
-            for key, name in zip(refusal.blockers, names, strict=True)
-        ],
+        "blockers": [{"namespace": key[0], "name": key[1], "job": name} for key, name in zip(seen, names, strict=True)],
         "counts": {str(what): count for what, count in refusal.counts},
         "sentence": _short(refusal),
         "holders": blockers_line(refusal, shown),

@@ -205,6 +205,11 @@ class Fleet:
         """The same question if no workload used anything (pods outside workloads stay): Kueue 3.5.4."""
         return self.place(Ask(ask.pod_sets, assume_empty=True, exact=ask.exact))
 
+    def waits_for_pods_outside(self, ask: Ask, when_empty: Refusal) -> bool:
+        """Would it be refused even if no workload used anything only because of pods outside workloads? Kueue counts those as
+        staying; where we place everything they end too, and "never" would be untrue of what they hold."""
+        return ask.exact and when_empty.needed <= when_empty.limit + self.held_by_pods(when_empty.resource)
+
     def still_fits(self, ask: Ask, found: Found) -> bool:
         """True if this answer could be held as it is, though others were placed since: as Kueue, who keeps the place
         that a head was nominated with unless it is taken. O(members)."""

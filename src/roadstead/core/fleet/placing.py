@@ -47,7 +47,7 @@ class Books(Protocol):
 
     def hands_out_by_device(self, resource: ResourceName) -> bool: ...
 
-    def held_by_pods(self, resource: ResourceName) -> int: ...
+    def waits_for_pods_outside(self, ask: Ask, when_empty: Refusal) -> bool: ...
 
     def pencil_in(self, pod_set: PodSetPlacement) -> Callable[[], None]: ...
 
@@ -315,9 +315,7 @@ class Placer:
         self._rub_all_out()
         if not isinstance(when_empty, Refusal):
             return now
-        # Pods outside workloads stay in that second look, as in Kueue; but where we place everything they end too, and
-        # "never" would be untrue of what they hold.
-        if ask.exact and when_empty.needed <= when_empty.limit + self._books.held_by_pods(when_empty.resource):
+        if self._books.waits_for_pods_outside(ask, when_empty):
             return now
         return never(now, when_empty)
 
