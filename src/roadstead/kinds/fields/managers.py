@@ -3,7 +3,6 @@ managedfields)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from roadstead.kinds.fields import paths
@@ -137,11 +136,6 @@ def capped(managers: Managers) -> Managers:
             del kept[manager]
         left -= 1
     return kept
-
-
-def of_versions(managers: Managers) -> Iterable[str]:
-    """The API versions in whose terms anything is owned."""
-    return dict.fromkeys(owned.version for owned in managers.values())
 
 
 def now_text(now: int) -> str:
