@@ -76,7 +76,8 @@ def test_a_file_has_its_effect_on_real_jobs(own: Cluster, tmp_path: Path) -> Non
     create(own, job("late", ["sleep", "600"], {"team": "blue"}, readinessProbe=never))
     create(own, job("short", ["true"]))
     create(own, job("long", ["sleep", "600"], {"kueue.x-k8s.io/max-exec-time-seconds": "4"}))
-    own.until(lambda: reason(workloads(own)["long"], "PodsReady") == "Started", "ready pods are seen")
+    create(own, job("steady", ["sleep", "600"]))  # nothing ends it: however late one looks, its pods are ready
+    own.until(lambda: reason(workloads(own)["steady"], "PodsReady") == "Started", "ready pods are seen")
     own.until(lambda: "short" not in workloads(own), "a finished Workload goes")
     status, short = own.ask("GET", f"{JOBS}/short")
     assert (status, short["status"]["succeeded"]) == (200, 1)
